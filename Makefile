@@ -1,0 +1,65 @@
+# Every command of the project. `make` alone shows them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test test-unit bench lint format types layers check constraints clean
+SHELL := /bin/bash
+
+PYTHON ?= python3
+DEMO_PATH ?= .
+BIN := .venv/bin
+MEMBERS := packages/protocol packages/client services/worker services/scheduler services/admin
+STAMP := .venv/.installed
+
+help: ## Show the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything that is needed, at pinned versions
+
+$(STAMP): constraints.txt $(MEMBERS:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the pinned packages into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
+	@touch $@
+
+demo: setup ## Run the main job on real files: make demo DEMO_PATH=folder
+	@$(BIN)/python -m examples.demo $(DEMO_PATH)
+
+dev: setup ## Keep a nats-server and a worker running until Ctrl-C
+	@$(BIN)/python -m asyncjobs.admin.dev examples.demo.tasks:router
+
+test: setup ## Run all tests, against real nats-servers
+	@$(BIN)/python -m pytest
+
+test-unit: setup ## Run the tests that need no server
+	@$(BIN)/python -m pytest tests/unit
+
+lint: setup ## Look for mistakes and bad style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+types: setup ## Check the types, strictly
+	@$(BIN)/basedpyright
+
+layers: setup ## Check who imports whom
+	@$(BIN)/lint-imports --no-cache
+
+check: lint types layers test ## All of the above: what CI runs
+
+bench: setup ## Measure this machine: enqueue and process beside a bare loop
+	@$(BIN)/python -m benchmarks.floor
+
+constraints: setup ## Renew constraints.txt: the newest versions that fit, with hashes
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv export --quiet --upgrade --all-packages --all-groups --all-extras --no-emit-workspace \
+		--no-header --no-annotate --output-file constraints.txt
+	@rm -f uv.lock
+
+clean: ## Remove what was made: .venv and caches
+	@rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

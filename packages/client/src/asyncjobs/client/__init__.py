@@ -1,0 +1,28 @@
+"""The client for producers and services: store, enqueue, load and watch tasks, manage queues."""
+
+from asyncjobs.client.blocking import BlockingClient
+from asyncjobs.client.client import Client
+from asyncjobs.client.connect import ConnectOptions
+from asyncjobs.client.enqueueing import BulkFailure, BulkResult
+from asyncjobs.client.making import TaskOptions
+from asyncjobs.client.options import ClientOptions
+from asyncjobs.client.storage.info import StoreInfo
+from asyncjobs.client.storage.queues import QueueInfo
+from asyncjobs.protocol.queue import Queue
+from asyncjobs.protocol.states import TaskState
+from asyncjobs.protocol.task import Task
+
+__all__ = [
+    "BlockingClient",
+    "BulkFailure",
+    "BulkResult",
+    "Client",
+    "ClientOptions",
+    "ConnectOptions",
+    "Queue",
+    "QueueInfo",
+    "StoreInfo",
+    "Task",
+    "TaskOptions",
+    "TaskState",
+]

@@ -1,0 +1,180 @@
+"""The client for code that is not async: Django, Flask, scripts.
+
+All blocking clients of a process share one background thread with one event loop. Every call hands its work to that
+loop and waits; calls from any number of threads may be under way at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from asyncjobs.client.client import ENQUEUE_WINDOW, Client
+from asyncjobs.client.enqueueing import BulkResult
+from asyncjobs.client.making import TaskOptions, make_task
+from asyncjobs.client.settings import Settings
+from asyncjobs.client.storage.info import StoreInfo
+from asyncjobs.client.storage.queues import QueueInfo
+from asyncjobs.protocol.errors import ConnectionFailedError
+from asyncjobs.protocol.queue import Queue
+from asyncjobs.protocol.states import TaskState
+from asyncjobs.protocol.task import Task
+
+T = TypeVar("T")
+
+
+class _BackgroundLoop:
+    """An event loop in a daemon thread, made when it is first needed and again after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._process != os.getpid():
+                self._loop = asyncio.new_event_loop()
+                self._process = os.getpid()
+                threading.Thread(target=self._loop.run_forever, name="asyncjobs-client", daemon=True).start()
+            return self._loop
+
+
+_background = _BackgroundLoop()
+
+
+class BlockingClient:
+    """`Client`, with methods that block. Use it as a context manager, or call `close` when done."""
+
+    def __init__(self, servers: str | Iterable[str] | None = None, **settings: Unpack[Settings]) -> None:
+        """Connect. Takes what `Client.connect` takes and raises what it raises."""
+        self._process = os.getpid()
+        self._loop = _background.get()
+        self._opened: AbstractAsyncContextManager[Client] = Client.connect(servers, **settings)
+        self._client = self._run(self._opened.__aenter__())
+        self._is_open = True
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Calling it again does nothing."""
+        if self._is_open:
+            self._is_open = False
+            self._run(self._opened.__aexit__(None, None, None))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._process != os.getpid():
+            work.close()
+            msg = "this client was connected before the process forked: connect in each process, after the fork"
+            raise ConnectionFailedError(msg)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            # An interrupt from the keyboard ends the waiting; the work must not go on unseen.
+            future.cancel()
+            raise
+
+    def new_task(self, task_type: str, payload: Any = None, **options: Unpack[TaskOptions]) -> Task:
+        """See `Client.new_task`."""
+        return make_task(task_type, payload, **options)
+
+    def enqueue(self, task: Task | str, payload: Any = None, **options: Unpack[TaskOptions]) -> Task:
+        """See `Client.enqueue`."""
+        return self._run(self._client.enqueue(task, payload, **options))
+
+    def enqueue_many(
+        self, tasks: Iterable[Task], *, queue: str | None = None, window: int = ENQUEUE_WINDOW
+    ) -> BulkResult:
+        """See `Client.enqueue_many`."""
+        return self._run(self._client.enqueue_many(tasks, queue=queue, window=window))
+
+    def load(self, task_id: str) -> Task:
+        """See `Client.load`."""
+        return self._run(self._client.load(task_id))
+
+    def retry(self, task_id: str, *, queue: str | None = None, force: bool = False) -> Task:
+        """See `Client.retry`."""
+        return self._run(self._client.retry(task_id, queue=queue, force=force))
+
+    def delete(self, task_id: str) -> None:
+        """See `Client.delete`."""
+        self._run(self._client.delete(task_id))
+
+    def wait(self, task_id: str, *, timeout: float | None = None) -> Task:
+        """See `Client.wait`."""
+        return self._run(self._client.wait(task_id, timeout=timeout))
+
+    def result(self, task_id: str, result_type: type[T] | Any = Any, *, timeout: float | None = None) -> T:
+        """See `Client.result`."""
+        return self._run(self._client.result(task_id, result_type, timeout=timeout))
+
+    def tasks(
+        self,
+        *,
+        states: Iterable[TaskState] = (),
+        queue: str | None = None,
+        task_type: str | None = None,
+        created_since: datetime | None = None,
+    ) -> Iterator[Task]:
+        """See `Client.tasks`."""
+        found = self._client.tasks(states=states, queue=queue, task_type=task_type, created_since=created_since)
+        try:
+            while (task := self._run(_next(found))) is not None:
+                yield task
+        finally:
+            self._run(_close(found))
+
+    def store_info(self) -> StoreInfo:
+        """See `Client.store_info`."""
+        return self._run(self._client.store_info())
+
+    def create_queue(self, queue: Queue) -> Queue:
+        """See `Client.create_queue`."""
+        return self._run(self._client.create_queue(queue))
+
+    def join_queue(self, name: str) -> Queue:
+        """See `Client.join_queue`."""
+        return self._run(self._client.join_queue(name))
+
+    def configure_queue(self, name: str, **settings: int) -> Queue:
+        """See `Client.configure_queue`."""
+        return self._run(self._client.configure_queue(name, **settings))
+
+    def purge_queue(self, name: str) -> int:
+        """See `Client.purge_queue`."""
+        return self._run(self._client.purge_queue(name))
+
+    def delete_queue(self, name: str) -> None:
+        """See `Client.delete_queue`."""
+        self._run(self._client.delete_queue(name))
+
+    def queue_info(self, name: str | None = None) -> QueueInfo:
+        """See `Client.queue_info`."""
+        return self._run(self._client.queue_info(name))
+
+    def queues(self) -> list[QueueInfo]:
+        """See `Client.queues`."""
+        return self._run(self._client.queues())
+
+
+async def _next(tasks: AsyncGenerator[Task]) -> Task | None:
+    return await anext(tasks, None)
+
+
+async def _close(tasks: AsyncGenerator[Task]) -> None:
+    await tasks.aclose()

@@ -1,0 +1,414 @@
+"""The connection to NATS: opened from options and kept for ever, or handed in.
+
+A first connect that fails raises; a connection that was there once is tried again for ever. What the NATS library
+tells about losing and regaining it is passed on to whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client as NatsClient
+from nats.aio.client import Server
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from asyncjobs.protocol.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    JetStreamNotEnabledError,
+)
+
+DEFAULT_SERVER = "nats://127.0.0.1:4222"
+DEFAULT_API_PREFIX = "$JS.API"
+
+FIRST_DELAY_S = 0.05
+LONGEST_DELAY_S = 2.0
+CLOSE_S = 2.0
+"""Seconds that closing may take to send what is still to be sent."""
+
+Callback = Callable[[], None]
+
+
+class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach NATS. Secrets are not part of its text."""
+
+    servers: tuple[str, ...] = ()
+    """URLs; none: the loopback address."""
+    context: str | None = None
+    """The name of the ``nats`` command line's context that the other values came from, if they did."""
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+    credentials_file: str | None = None
+    """A file with a user JWT and its seed."""
+    nkey_seed_file: str | None = None
+    """A file with an NKey seed."""
+    tls_ca: str | None = None
+    """A file of certificates to trust, instead of the system's."""
+    tls_cert: str | None = None
+    """A file with our own certificate, for mutual TLS."""
+    tls_key: str | None = None
+    """A file with its key."""
+    tls_hostname: str | None = None
+    """The name that the server's certificate has to have, instead of the URL's."""
+    tls_first: bool = False
+    """Shake hands before the server says anything."""
+    inbox_prefix: str | None = None
+    js_domain: str | None = None
+    js_api_prefix: str | None = None
+    """The prefix of JetStream's API, without the last dot."""
+    name: str = "asyncjobs"
+    """What the server calls this connection."""
+    connect_timeout_s: float = 5.0
+    ping_interval_s: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            ConfigurationError: It does.
+        """
+        if self.js_domain and self.js_api_prefix:
+            raise _contradiction("js_domain and js_api_prefix are both set: use one of them")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise _contradiction("tls_cert and tls_key belong together: set both or none")
+        kinds = {
+            "user": self.user,
+            "token": self.token,
+            "credentials_file": self.credentials_file,
+            "nkey_seed_file": self.nkey_seed_file,
+        }
+        given = [kind for kind, value in kinds.items() if value]
+        if len(given) > 1:
+            raise _contradiction(f"{' and '.join(given)} are all set: use one way to authenticate")
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers' URLs, with their scheme."""
+        given = (url.strip() for url in self.servers or (DEFAULT_SERVER,))
+        return tuple(url if "://" in url else f"nats://{url}" for url in given if url)
+
+    @property
+    def api_prefix(self) -> str:
+        """The prefix of JetStream's API."""
+        if self.js_domain:
+            return f"$JS.{self.js_domain}.API"
+        return (self.js_api_prefix or DEFAULT_API_PREFIX).rstrip(".")
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults, with secrets blotted out."""
+        shown: list[str] = []
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if value == field.default:
+                continue
+            if field.name in {"password", "token"}:
+                value = "***"
+            elif field.name == "servers":
+                value = tuple(without_credentials(url) for url in self.urls)
+            shown.append(f"{field.name}={value!r}")
+        return f"ConnectOptions({', '.join(shown)})"
+
+
+def _contradiction(text: str) -> ConfigurationError:
+    return ConfigurationError(f"connection options: {text}")
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without its user, password or token."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}"
+
+
+class Connection:
+    """A connection to NATS, and who wants to know when it breaks and comes back."""
+
+    def __init__(self, client: NatsClient, api_prefix: str, logger: logging.Logger) -> None:
+        """Use a NATS client. See `open` and `adopt`."""
+        self.nats = client
+        self.api_prefix = api_prefix
+        self._logger = logger
+        self._on_disconnect: list[Callback] = []
+        self._on_reconnect: list[Callback] = []
+        self._closed = asyncio.Event()
+        self._closing = False
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, options: ConnectOptions, *, logger: logging.Logger | None = None) -> AsyncGenerator[Connection]:
+        """Connect, and stay connected for as long as the block runs.
+
+        Raises:
+            AuthenticationError: The server refused the credentials.
+            ConnectionFailedError: No server could be reached within the time to connect.
+            ConfigurationError: A file of certificates or credentials cannot be used.
+        """
+        logger = logger or logging.getLogger("asyncjobs.client")
+        client = NatsClient()
+        connection = cls(client, options.api_prefix, logger)
+        await connection._connect(options)
+        try:
+            yield connection
+        finally:
+            connection._closing = True
+            with suppress(nats.errors.Error, TimeoutError, OSError):
+                async with asyncio.timeout(CLOSE_S):
+                    if client.is_connected:
+                        await client.flush()
+            with suppress(nats.errors.Error, OSError):
+                await client.close()
+
+    @classmethod
+    @contextmanager
+    def adopt(
+        cls, client: NatsClient, options: ConnectOptions, *, logger: logging.Logger | None = None
+    ) -> Generator[Connection]:
+        """Use a connection that somebody else opened, and leave it open.
+
+        Its own callbacks are still called, before ours, and are put back afterwards.
+
+        Raises:
+            ConnectionFailedError: It is not connected.
+        """
+        if not client.is_connected:
+            msg = "the NATS connection that was handed in is not connected: connect it first"
+            raise ConnectionFailedError(msg)
+        connection = cls(client, options.api_prefix, logger or logging.getLogger("asyncjobs.client"))
+        # The library offers no way to add a listener later, so these are its own attributes.
+        ours = {
+            "_disconnected_cb": connection._disconnected,
+            "_reconnected_cb": connection._reconnected,
+            "_closed_cb": connection._was_closed,
+        }
+        theirs = {name: getattr(client, name) for name in ours}
+        for name, callback in ours.items():
+            setattr(client, name, _both(theirs[name], callback))
+        try:
+            yield connection
+        finally:
+            for name, callback in theirs.items():
+                setattr(client, name, callback)
+
+    async def _connect(self, options: ConnectOptions) -> None:
+        problems: list[Exception] = []
+        refused = asyncio.Event()
+
+        async def note(error: Exception) -> None:
+            if self._closed_or_connected():
+                self._logger.warning("NATS: %s", _describe(error))
+                return
+            problems.append(error)
+            if is_authorization(error):
+                refused.set()
+
+        attempt = asyncio.create_task(
+            self.nats.connect(
+                servers=list(options.urls),
+                error_cb=note,
+                disconnected_cb=self._disconnected,
+                reconnected_cb=self._reconnected,
+                closed_cb=self._was_closed,
+                reconnect_to_server_handler=_choose_server,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=FIRST_DELAY_S,  # pyright: ignore[reportArgumentType] - used as seconds to sleep
+                connect_timeout=options.connect_timeout_s,  # pyright: ignore[reportArgumentType] - likewise
+                ping_interval=options.ping_interval_s,
+                max_outstanding_pings=2,
+                skip_subject_validation=True,
+                name=options.name,
+                **_credentials(options),
+            ),
+            name="connect to NATS",
+        )
+        watch = asyncio.create_task(refused.wait())
+        try:
+            await asyncio.wait({attempt, watch}, timeout=options.connect_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watch.cancel()
+            if not attempt.done():
+                attempt.cancel()
+            await asyncio.gather(attempt, watch, return_exceptions=True)
+        if self.nats.is_connected:
+            return
+        error = None if attempt.cancelled() else attempt.exception()
+        self._closing = True
+        await self.nats.close()
+        raise _connect_error(options, error or (problems[-1] if problems else None))
+
+    def _closed_or_connected(self) -> bool:
+        return self.nats.is_connected or self.nats.is_reconnecting or self.nats.is_closed
+
+    async def require_jetstream(self) -> int:
+        """Make sure that there is JetStream, and return the level of its API (0 for servers before 2.11).
+
+        Raises:
+            JetStreamNotEnabledError: The server has none, or this account may not use it.
+            ConnectionFailedError: The connection is closed.
+        """
+        what_to_do = "start nats-server with -js, enable JetStream for this account, or check the domain or prefix"
+        try:
+            answer = await self.nats.request(f"{self.api_prefix}.INFO", b"", timeout=CLOSE_S)
+        except nats.errors.NoRespondersError as e:
+            msg = f"no JetStream answers on {self.api_prefix}: {what_to_do}"
+            raise JetStreamNotEnabledError(msg) from e
+        except (nats.errors.TimeoutError, nats.errors.ConnectionClosedError) as e:
+            msg = f"JetStream did not answer on {self.api_prefix}: check the connection and the account's permissions"
+            raise ConnectionFailedError(msg) from e
+        info: dict[str, Any] = msgspec.json.decode(answer.data)
+        error = info.get("error")
+        if error is not None:
+            msg = f"JetStream cannot be used: {error.get('description')}; {what_to_do}"
+            raise JetStreamNotEnabledError(msg)
+        return info.get("api", {}).get("level", 0)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is there right now."""
+        return self.nats.is_connected
+
+    async def subscribe(self, subject: str, receive: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Have every message on ``subject`` given to ``receive``, one after the other."""
+        return await self.nats.subscribe(subject, cb=receive)  # pyright: ignore[reportUnknownMemberType] - a bare Future
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription, unless it ended with its connection."""
+        if not self.nats.is_closed:
+            await subscription.unsubscribe()
+
+    def on_disconnect(self, callback: Callback) -> Callback:
+        """Have ``callback`` called when the connection breaks; call what is returned to end that."""
+        return _register(self._on_disconnect, callback)
+
+    def on_reconnect(self, callback: Callback) -> Callback:
+        """Have ``callback`` called when the connection is back; call what is returned to end that."""
+        return _register(self._on_reconnect, callback)
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed for good."""
+        await self._closed.wait()
+
+    async def _disconnected(self) -> None:
+        if not self._closing:
+            self._logger.warning("disconnected from NATS, connecting again")
+        self._call(self._on_disconnect)
+
+    async def _reconnected(self) -> None:
+        url = self.nats.connected_url
+        self._logger.info("reconnected to NATS at %s", "" if url is None else without_credentials(url.geturl()))
+        self._call(self._on_reconnect)
+
+    async def _was_closed(self) -> None:
+        if not self._closing:
+            self._logger.error("the connection to NATS was closed for good: %s", self.nats.last_error)
+        self._closed.set()
+
+    def _call(self, callbacks: list[Callback]) -> None:
+        for callback in list(callbacks):
+            try:
+                callback()
+            except Exception:
+                self._logger.exception("a callback of the connection failed")
+
+
+def _register(callbacks: list[Callback], callback: Callback) -> Callback:
+    callbacks.append(callback)
+
+    def forget() -> None:
+        with suppress(ValueError):
+            callbacks.remove(callback)
+
+    return forget
+
+
+def _both(
+    theirs: Callable[[], Awaitable[None]] | None, ours: Callable[[], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
+    async def call() -> None:
+        if theirs is not None:
+            await theirs()
+        await ours()
+
+    return call
+
+
+def _choose_server(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+    """Return the server that failed least, and the seconds to wait first: longer each time, and never all at once."""
+    server = min(servers, key=lambda candidate: candidate.reconnects)
+    delay_s = min(FIRST_DELAY_S * 2 ** min(server.reconnects, 10), LONGEST_DELAY_S)
+    return server, delay_s * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+
+
+def _credentials(options: ConnectOptions) -> dict[str, Any]:
+    given = {
+        "user": options.user,
+        "password": options.password,
+        "token": options.token,
+        "user_credentials": _readable(options.credentials_file, "credentials file"),
+        "nkeys_seed": _readable(options.nkey_seed_file, "NKey seed file"),
+        "tls": _tls_context(options),
+        "tls_hostname": options.tls_hostname,
+        "tls_handshake_first": options.tls_first or None,
+        "inbox_prefix": options.inbox_prefix,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _readable(path: str | None, kind: str) -> str | None:
+    if path is None:
+        return None
+    try:
+        with Path(path).open("rb"):
+            return path
+    except OSError as e:
+        msg = f"cannot read the {kind} {path}: {e.strerror}"
+        raise ConfigurationError(msg) from e
+
+
+def _tls_context(options: ConnectOptions) -> ssl.SSLContext | None:
+    wanted = options.tls_ca or options.tls_cert or options.tls_first
+    if not wanted and not any(url.startswith("tls://") for url in options.urls):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=options.tls_ca)
+        if options.tls_cert is not None:
+            context.load_cert_chain(options.tls_cert, options.tls_key)
+    except (OSError, ssl.SSLError) as e:
+        files = ", ".join(filter(None, (options.tls_ca, options.tls_cert, options.tls_key)))
+        msg = f"cannot use the TLS files {files}: {e}"
+        raise ConfigurationError(msg) from e
+    return context
+
+
+def is_authorization(error: BaseException) -> bool:
+    """Tell whether the server refused the credentials.
+
+    While connecting, the library has nothing but the server's own protocol text for it.
+    """
+    return isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower()
+
+
+def _connect_error(options: ConnectOptions, cause: BaseException | None) -> Exception:
+    servers = ", ".join(map(without_credentials, options.urls))
+    if cause is not None and is_authorization(cause):
+        return AuthenticationError(f"{servers} refused the credentials: check user, password, token, NKey or JWT")
+    if isinstance(cause, (nats.errors.Error, OSError, TimeoutError)) or cause is None:
+        reason = "no answer" if cause is None else _describe(cause)
+        return ConnectionFailedError(f"cannot connect to NATS at {servers}: {reason}; is nats-server running there?")
+    return ConfigurationError(f"cannot connect to NATS at {servers}: {_describe(cause)}")
+
+
+def _describe(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,158 @@
+"""Putting tasks into queues: new ones, many at once, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from asyncjobs.client.options import Keys
+from asyncjobs.client.storage.storage import Storage
+from asyncjobs.client.storage.tasks import NEVER_STORED, Stored
+from asyncjobs.protocol.decisions import error_text, retried
+from asyncjobs.protocol.errors import (
+    AsyncJobsError,
+    ConfigurationError,
+    PayloadTooLargeError,
+    RequestTimeoutError,
+    TaskAlreadyActiveError,
+    TaskCannotEnqueueError,
+    TaskChangedError,
+    TaskPastDeadlineError,
+)
+from asyncjobs.protocol.names import check_name
+from asyncjobs.protocol.signing import sign_task, verify_task
+from asyncjobs.protocol.states import ENQUEUEABLE_STATES, TaskState
+from asyncjobs.protocol.subjects import item_subject, queue_stream
+from asyncjobs.protocol.task import Task
+
+ROOM_BYTES = 1_024
+"""What a stored task grows by while it is processed, not counting its result: a new one has to leave that much room."""
+
+
+class BulkFailure(msgspec.Struct, frozen=True):
+    """A task that could not be enqueued: its place in the input, the task and why."""
+
+    index: int
+    task: Task
+    error: AsyncJobsError
+
+
+class BulkResult(msgspec.Struct, frozen=True):
+    """What became of many tasks, each list in the order of the input."""
+
+    enqueued: list[Task]
+    failed: list[BulkFailure]
+
+
+class Enqueuer:
+    """Signs, stores and enqueues."""
+
+    def __init__(self, storage: Storage, keys: Keys, default_queue: str) -> None:
+        """Use ``default_queue`` for tasks that name none."""
+        self._storage = storage
+        self._keys = keys
+        self._default_queue = default_queue
+
+    async def enqueue(self, task: Task, queue: str | None) -> Task:
+        """Store a new task and put a work item for it into its queue."""
+        if task.state not in ENQUEUEABLE_STATES:
+            msg = f"task {task.id} is {task.state or 'in an unknown state'}: only new, retry and blocked tasks enqueue"
+            raise TaskCannotEnqueueError(msg)
+        queue = check_name("queue name", queue or task.queue or self._default_queue)
+        task = msgspec.structs.replace(task, queue=queue)
+        if self._keys.signer is not None:
+            task = sign_task(task, self._keys.signer)
+        self._check_room(task)
+        return await self._put(await self._storage.tasks.save(task, NEVER_STORED), again=False)
+
+    def _check_room(self, task: Task) -> None:
+        limit = self._storage.connection.nats.max_payload - ROOM_BYTES
+        # Base64 adds a third; the other fields of a new task fit into the room many times over.
+        size = len(task.payload or b"") * 4 // 3
+        if size > limit:
+            msg = (
+                f"the payload of task {task.id} takes {size} bytes in its document and the server takes {limit}: "
+                "store large data elsewhere and refer to it, or raise the server's max_payload"
+            )
+            raise PayloadTooLargeError(msg)
+
+    async def _put(self, stored: Stored, *, again: bool) -> Task:
+        task = stored.task
+        try:
+            await self._storage.items.put(task.queue, task.id, again=again)
+        except AsyncJobsError as e:
+            failed = msgspec.structs.replace(task, state=TaskState.QUEUE_ERROR, last_err=error_text(e))
+            try:
+                await self._storage.tasks.save(failed, stored.revision)
+            except TaskChangedError:
+                if isinstance(e, RequestTimeoutError):
+                    # Nobody answered, but a worker took the task since: its item is there.
+                    return task
+            raise
+        return task
+
+    async def enqueue_many(self, tasks: Iterable[Task], queue: str | None, window: int) -> BulkResult:
+        """Enqueue tasks, up to ``window`` of them at the same time, and say which could not be."""
+        numbered = enumerate(tasks)
+        enqueued: dict[int, Task] = {}
+        failed: dict[int, BulkFailure] = {}
+
+        async def work() -> None:
+            for index, task in numbered:
+                try:
+                    enqueued[index] = await self.enqueue(task, queue)
+                except AsyncJobsError as e:
+                    failed[index] = BulkFailure(index, task, e)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(max(1, window)):
+                group.create_task(work())
+        return BulkResult([enqueued[i] for i in sorted(enqueued)], [failed[i] for i in sorted(failed)])
+
+    async def retry(self, task_id: str, queue: str | None, *, force: bool) -> Task:
+        """Enqueue a stored task again, with all its tries before it."""
+        stored = await self._storage.tasks.load(task_id)
+        task, before = retried(stored.task), stored.task
+        if before.state is TaskState.ACTIVE and not force:
+            msg = (
+                f"task {task_id} is active since {before.tried}: wait for it, or force the retry if its worker is dead"
+            )
+            raise TaskAlreadyActiveError(msg)
+        if task.is_past_deadline(time.time_ns()):
+            msg = f"task {task_id} is past its deadline of {task.deadline} and would not be started: enqueue a new one"
+            raise TaskPastDeadlineError(msg)
+        if self._keys.verifier is not None:
+            verify_task(before, self._keys.verifier, optional=self._keys.optional)
+        queue = check_name("queue name", queue or before.queue or self._default_queue)
+        if queue != before.queue:
+            task = self._moved(task, queue)
+        saved = await self._storage.tasks.save(task, stored.revision)
+        if before.queue and queue != before.queue:
+            await self._remove_item(before.queue, task_id)
+        return await self._put(saved, again=True)
+
+    def _moved(self, task: Task, queue: str) -> Task:
+        """Return the task for another queue, which is part of what was signed."""
+        moved = msgspec.structs.replace(task, queue=queue, signature="")
+        if self._keys.signer is not None:
+            return sign_task(moved, self._keys.signer)
+        if task.signature:
+            msg = (
+                f"task {task.id} is signed for queue {task.queue}: retry it there, "
+                f"or set a signing key to sign it for queue {queue}"
+            )
+            raise ConfigurationError(msg)
+        return moved
+
+    async def _remove_item(self, queue: str, task_id: str) -> None:
+        """Take the old item away, so that the task is not run from both queues."""
+        try:
+            await self._storage.jetstream.call(
+                f"STREAM.PURGE.{queue_stream(queue)}", {"filter": item_subject(queue, task_id)}
+            )
+        except AsyncJobsError:
+            # The old queue may be gone. An item that stays finds the task done, or the task is run by one of the two.
+            return

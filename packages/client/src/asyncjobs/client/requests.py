@@ -1,0 +1,173 @@
+"""Requests over one reply inbox of our own.
+
+The NATS library makes a future, a task and a time-out for each request. Here one wildcard subscription takes all
+answers, a dictionary finds who waits for each, and one timer looks for those that waited too long: a sixth of the time
+for a publish to JetStream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+from nats.errors import ConnectionClosedError, MaxPayloadError, OutboundBufferLimitError
+
+from asyncjobs.protocol import headers as names
+from asyncjobs.protocol.errors import (
+    ConnectionFailedError,
+    PayloadTooLargeError,
+    RequestTimeoutError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+    from asyncjobs.client.connect import Connection
+
+SWEEP_S = 0.25
+"""Seconds between two looks for requests that waited too long, and so how late a time-out may be."""
+
+NO_RESPONDERS = "503"
+_HEADER_FRAME = len("NATS/1.0\r\n\r\n")
+_HEADER_LINE = len(": \r\n")
+
+
+class NoRespondersError(UnavailableError):
+    """Nobody listens on the subject: there is no such stream, or it has no leader right now."""
+
+    reason = "no_responders"
+
+
+class Reply(NamedTuple):
+    """An answer: its headers, if any, and its bytes."""
+
+    headers: Mapping[str, str] | None
+    data: bytes
+
+
+class _Waiting(NamedTuple):
+    future: asyncio.Future[Reply]
+    subject: str
+    expires: float
+
+
+class Requests:
+    """Sends requests and hands out their answers."""
+
+    def __init__(self, connection: Connection, timeout_s: float) -> None:
+        """Use ``connection``, and ``timeout_s`` seconds for a request that names no time-out. See `open`."""
+        self._nats = connection.nats
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._inbox = self._nats.new_inbox()
+        self._timeout_s = timeout_s
+        self._tokens = count()
+        self._waiting: dict[str, _Waiting] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, connection: Connection, timeout_s: float) -> AsyncGenerator[Requests]:
+        """Subscribe to a new reply inbox for as long as the block runs."""
+        requests = cls(connection, timeout_s)
+        subscription = await connection.subscribe(f"{requests._inbox}.*", requests._receive)
+        forget = connection.on_disconnect(requests._connection_lost)
+        try:
+            yield requests
+        finally:
+            forget()
+            if requests._sweeper is not None:
+                requests._sweeper.cancel()
+            requests._fail_all(ConnectionFailedError, "the client was closed before the server answered")
+            await connection.unsubscribe(subscription)
+
+    async def request(
+        self,
+        subject: str,
+        data: bytes = b"",
+        headers: dict[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Reply:
+        """Send a request and wait for its answer.
+
+        Raises:
+            RequestTimeoutError: No answer came in time, or the connection broke: nobody knows whether it was done.
+            NoRespondersError: Nobody listens on that subject; nothing was done.
+            PayloadTooLargeError: It is more than the server takes; nothing was sent.
+            ConnectionFailedError: The connection is closed, or its buffer is full; nothing was sent.
+        """
+        reply_to = f"{self._inbox}.{next(self._tokens)}"
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        expires = self._loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
+        self._waiting[reply_to] = _Waiting(future, subject, expires)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+        try:
+            await self.publish(subject, data, headers, reply_to)
+            reply = await future
+        finally:
+            self._waiting.pop(reply_to, None)
+        if not reply.data and reply.headers is not None and reply.headers.get(names.STATUS) == NO_RESPONDERS:
+            msg = f"nobody listens on {subject}"
+            raise NoRespondersError(msg)
+        return reply
+
+    async def publish(
+        self, subject: str, data: bytes, headers: dict[str, str] | None = None, reply_to: str = ""
+    ) -> None:
+        """Send a message that is not waited for, unless ``reply_to`` says where.
+
+        Raises:
+            PayloadTooLargeError: It is more than the server takes; nothing was sent.
+            ConnectionFailedError: The connection is closed, or its buffer is full; nothing was sent.
+        """
+        # The library looks at the data alone; a message that is too large with its headers costs the connection.
+        size = len(data) + (_header_size(headers) if headers else 0)
+        if size > self._nats.max_payload:
+            raise too_large(subject, size, self._nats.max_payload)
+        try:
+            await self._nats.publish(subject, data, reply_to, headers)
+        except MaxPayloadError as e:
+            raise too_large(subject, size, self._nats.max_payload) from e
+        except ConnectionClosedError as e:
+            msg = "the connection to NATS is closed: connect again"
+            raise ConnectionFailedError(msg) from e
+        except OutboundBufferLimitError as e:
+            msg = "not connected to NATS, and the buffer for unsent messages is full: try again once connected"
+            raise ConnectionFailedError(msg) from e
+
+    async def _receive(self, message: Msg) -> None:
+        waiting = self._waiting.get(message.subject)
+        if waiting is not None and not waiting.future.done():
+            waiting.future.set_result(Reply(message.headers, message.data))
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for waiting in list(self._waiting.values()):
+            if waiting.expires <= now and not waiting.future.done():
+                error = RequestTimeoutError(f"no answer on {waiting.subject} in time")
+                waiting.future.set_exception(error)
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep) if self._waiting else None
+
+    def _connection_lost(self) -> None:
+        # An answer that was on its way will never come; what is sent from now on waits for the new connection.
+        self._fail_all(RequestTimeoutError, "the connection to NATS broke before the server answered")
+
+    def _fail_all(self, error: type[UnavailableError], text: str) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.future.done():
+                waiting.future.set_exception(error(text))
+
+
+def too_large(subject: str, size: int, limit: int) -> PayloadTooLargeError:
+    """Return the error for a message that the server would refuse."""
+    msg = f"{size} bytes for {subject} are more than the {limit} that the server takes: store large data elsewhere"
+    return PayloadTooLargeError(msg)
+
+
+def _header_size(headers: Mapping[str, str]) -> int:
+    return _HEADER_FRAME + sum(len(key) + len(value) + _HEADER_LINE for key, value in headers.items())

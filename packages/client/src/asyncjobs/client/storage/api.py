@@ -1,0 +1,96 @@
+"""JetStream's management API as raw JSON: what an older or newer server adds to a configuration is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from asyncjobs.client.requests import NoRespondersError, Requests
+from asyncjobs.protocol.errors import JetStreamNotEnabledError, QueueFullError, StorageError, UnavailableError
+
+STREAM_NOT_FOUND = 10059
+CONSUMER_NOT_FOUND = 10014
+MESSAGE_NOT_FOUND = 10037
+STREAM_NAME_IN_USE = 10058
+CONSUMER_NAME_IN_USE = 10013
+CONSUMER_EXISTS = 10148
+WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
+STREAM_FULL = 10077
+NOT_ENABLED = frozenset({10039, 10076})
+
+Json = dict[str, Any]
+
+
+class ApiError(msgspec.Struct):
+    """An error as JetStream answers it."""
+
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class PublishAck(msgspec.Struct):
+    """The answer to a publish into a stream."""
+
+    seq: int = 0
+    duplicate: bool = False
+    error: ApiError | None = None
+
+
+class _Answer(msgspec.Struct):
+    error: ApiError | None = None
+
+
+_decode_ack = msgspec.json.Decoder(PublishAck).decode
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_json = msgspec.json.Decoder(Json).decode
+
+
+class JetStream:
+    """Calls the API under a prefix, and publishes into streams."""
+
+    def __init__(self, requests: Requests, prefix: str) -> None:
+        """Use ``requests`` to call subjects below ``prefix``, normally ``$JS.API``."""
+        self.requests = requests
+        self._prefix = prefix
+
+    def subject(self, call: str) -> str:
+        """Return the subject of an API call such as ``STREAM.INFO.NAME``."""
+        return f"{self._prefix}.{call}"
+
+    async def call_raw(self, call: str, body: Json | None = None) -> bytes:
+        """Call the API and return the answer's bytes.
+
+        Raises:
+            StorageError: JetStream answered with an error; ``err_code`` says which.
+            JetStreamNotEnabledError: Nobody answers there.
+        """
+        data = b"" if body is None else msgspec.json.encode(body)
+        try:
+            reply = await self.requests.request(self.subject(call), data)
+        except NoRespondersError as e:
+            msg = f"no JetStream answers on {self._prefix}: start nats-server with -js, or check the domain or prefix"
+            raise JetStreamNotEnabledError(msg) from e
+        error = _decode_answer(reply.data).error
+        if error is not None:
+            raise storage_error(error, call)
+        return reply.data
+
+    async def call(self, call: str, body: Json | None = None) -> Json:
+        """Call the API and return the answer. Raises as `call_raw` does."""
+        return _decode_json(await self.call_raw(call, body))
+
+    async def publish(self, subject: str, data: bytes, headers: dict[str, str] | None) -> PublishAck:
+        """Publish into a stream and return the answer, which may be an error. Raises as `Requests.request` does."""
+        return _decode_ack((await self.requests.request(subject, data, headers)).data)
+
+
+def storage_error(error: ApiError, what: str) -> UnavailableError:
+    """Return the exception for an error that JetStream answered with, naming ``what`` was asked."""
+    text = f"{what}: {error.description} ({error.err_code})"
+    if error.err_code in NOT_ENABLED:
+        return JetStreamNotEnabledError(f"{text}: enable JetStream on the server and for this account")
+    if error.err_code == STREAM_FULL:
+        return QueueFullError(text)
+    return StorageError(text, err_code=error.err_code)

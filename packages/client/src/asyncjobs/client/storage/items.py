@@ -1,0 +1,134 @@
+"""Work items: put into a queue, and disposed of by the worker that received them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from asyncjobs.client import metrics
+from asyncjobs.client.requests import NoRespondersError, Requests
+from asyncjobs.client.storage.api import JetStream, storage_error
+from asyncjobs.client.storage.publishing import publish_patiently
+from asyncjobs.protocol import headers
+from asyncjobs.protocol.codec import encode
+from asyncjobs.protocol.errors import (
+    AsyncJobsError,
+    DuplicateItemError,
+    QueueFullError,
+    QueueNotFoundError,
+)
+from asyncjobs.protocol.item import WorkItem
+from asyncjobs.protocol.subjects import item_subject, queue_stream
+
+_ACK_TOKENS = 9
+"""How many parts an acknowledgement subject has that names no JetStream domain; with one it has two more in front."""
+
+
+class Delivery(msgspec.Struct, frozen=True, eq=False):
+    """A message that a consumer delivered, and where to acknowledge it."""
+
+    subject: str
+    data: bytes
+    headers: dict[str, str] | None
+    ack_subject: str
+    received: float
+    """The event loop's time, in seconds, at which it arrived here."""
+
+    def _token(self, index: int) -> int:
+        tokens = self.ack_subject.split(".")
+        return int(tokens[index if len(tokens) == _ACK_TOKENS else index + 2])
+
+    @property
+    def delivered(self) -> int:
+        """How often the message was delivered, from 1 on."""
+        return self._token(4)
+
+    @property
+    def sequence(self) -> int:
+        """The message's sequence in its stream."""
+        return self._token(5)
+
+    @property
+    def pending(self) -> int:
+        """How many messages the consumer had still to deliver after this one."""
+        return self._token(8)
+
+
+class WorkItems:
+    """Puts work items into queues and acknowledges them."""
+
+    def __init__(self, jetstream: JetStream, *, patience_s: float) -> None:
+        """Try to put an item again for ``patience_s`` seconds while the server cannot be reached."""
+        self._jetstream = jetstream
+        self._requests: Requests = jetstream.requests
+        self._patience_s = patience_s
+
+    async def put(self, queue: str, task_id: str, *, again: bool) -> None:
+        """Put a work item for a task into a queue, in place of the one that is there.
+
+        Args:
+            queue: The queue's name.
+            task_id: The task.
+            again: Whether the task may have been in this queue a short while ago. Otherwise the server refuses a
+                second item for it.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            QueueFullError: It takes no more items.
+            DuplicateItemError: It had an item for this task a short while ago.
+            RequestTimeoutError: The server could not be reached for so long that it is not known whether it is there.
+            StorageError: JetStream refused it for another reason.
+        """
+        try:
+            await self._put(queue, task_id, again=again)
+        except AsyncJobsError:
+            metrics.labelled(metrics.ENQUEUE_ERRORS, queue).inc()
+            raise
+        metrics.labelled(metrics.ENQUEUED, queue).inc()
+
+    async def _put(self, queue: str, task_id: str, *, again: bool) -> None:
+        try:
+            ack, uncertain = await publish_patiently(
+                self._jetstream,
+                queue_stream(queue),
+                item_subject(queue, task_id),
+                encode(WorkItem(job=task_id)),
+                None if again else {headers.MESSAGE_ID: task_id},
+                patience_s=self._patience_s,
+            )
+        except NoRespondersError as e:
+            msg = f"queue {queue} does not exist: create it, or check the name"
+            raise QueueNotFoundError(msg) from e
+        if ack.error is not None:
+            error = storage_error(ack.error, f"queue {queue}")
+            if isinstance(error, QueueFullError):
+                msg = f"queue {queue} is full: let workers catch up, or raise its max_entries"
+                raise QueueFullError(msg) from error
+            raise error
+        # After an attempt without an answer, a duplicate is that very attempt.
+        if ack.duplicate and not uncertain:
+            msg = f"queue {queue} had a work item for task {task_id} a short while ago"
+            raise DuplicateItemError(msg)
+
+    async def ack(self, delivery: Delivery) -> None:
+        """Tell the queue that the item is done with. A lost acknowledgement has it delivered again."""
+        await self._requests.publish(delivery.ack_subject, b"+ACK")
+
+    async def terminate(self, delivery: Delivery) -> None:
+        """Tell the queue that the item is never to be delivered again."""
+        await self._requests.publish(delivery.ack_subject, b"+TERM")
+
+    async def nak(self, delivery: Delivery, delay_ns: int = 0) -> None:
+        """Have the item delivered again after ``delay_ns`` nanoseconds."""
+        await self._requests.publish(delivery.ack_subject, b'-NAK {"delay": %d}' % delay_ns if delay_ns else b"-NAK")
+
+    async def keep(self, delivery: Delivery) -> None:
+        """Start the item's lease, the queue's max run time, anew, without waiting for an answer."""
+        await self._requests.publish(delivery.ack_subject, b"+WPI")
+
+    async def in_progress(self, delivery: Delivery) -> None:
+        """Start the item's lease, the queue's max run time, anew.
+
+        Raises:
+            RequestTimeoutError: The server did not confirm it.
+        """
+        await self._requests.request(delivery.ack_subject, b"+WPI")

@@ -1,0 +1,66 @@
+"""All of the storage behind one connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from asyncjobs.client.requests import Requests
+from asyncjobs.client.storage.api import JetStream
+from asyncjobs.client.storage.events import EventPublisher
+from asyncjobs.client.storage.items import WorkItems
+from asyncjobs.client.storage.provision import ensure_buckets, ensure_tasks_stream, find_stream
+from asyncjobs.client.storage.queues import QueueStore
+from asyncjobs.client.storage.tasks import TaskStore
+from asyncjobs.protocol.subjects import TASKS_STREAM
+
+if TYPE_CHECKING:
+    from asyncjobs.client.connect import Connection
+    from asyncjobs.client.options import ClientOptions
+
+
+class Storage(NamedTuple):
+    """What the client, the worker and the other services keep their data with."""
+
+    connection: Connection
+    requests: Requests
+    jetstream: JetStream
+    tasks: TaskStore
+    items: WorkItems
+    queues: QueueStore
+    events: EventPublisher
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, connection: Connection, options: ClientOptions) -> AsyncGenerator[Storage]:
+        """Use the storage over a connection for as long as the block runs, making what is missing unless told not to.
+
+        Raises:
+            JetStreamNotEnabledError: The server or the account has none.
+            StorageError: The server refuses to make a stream or bucket.
+        """
+        async with Requests.open(connection, options.request_timeout_s) as requests:
+            jetstream = JetStream(requests, connection.api_prefix)
+            events = EventPublisher(requests)
+            tasks = TaskStore(jetstream, events, patience_s=options.patience_s)
+            items = WorkItems(jetstream, patience_s=options.patience_s)
+            storage = cls(connection, requests, jetstream, tasks, items, QueueStore(jetstream), events)
+            await storage._prepare(options)
+            yield storage
+
+    async def _prepare(self, options: ClientOptions) -> None:
+        if options.no_storage_init:
+            info = await find_stream(self.jetstream, TASKS_STREAM)
+        else:
+            info = await ensure_tasks_stream(
+                self.jetstream,
+                replicas=options.replicas,
+                memory=options.memory_storage,
+                retention_ns=options.task_retention_ns,
+            )
+            await ensure_buckets(self.jetstream, replicas=options.replicas, memory=options.memory_storage)
+        if info is not None:
+            config = info["config"]
+            self.tasks.direct_get = bool(config.get("allow_direct"))
+            self.tasks.direct_is_exact = self.tasks.direct_get and config.get("num_replicas", 1) == 1

@@ -1,0 +1,71 @@
+"""Events: announcements on plain NATS subjects that nobody stores."""
+
+from __future__ import annotations
+
+import msgspec
+
+from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.ids import parse_ksuid
+from asyncjobs.protocol.states import TaskState
+from asyncjobs.protocol.task import Task
+from asyncjobs.protocol.timestamps import Timestamp, format_timestamp
+
+TASK_STATE_EVENT = "io.choria.asyncjobs.v1.task_state"
+LEADER_EVENT = "io.choria.asyncjobs.v1.leader_elected"
+
+
+class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A task reached a state."""
+
+    event_id: str
+    type: str = msgspec.field(default_factory=lambda: TASK_STATE_EVENT)
+    timestamp: Timestamp
+    task_id: str
+    state: TaskState
+    tries: int = msgspec.field(default_factory=int)
+    queue: str = ""
+    task_type: str
+    last_error: str = ""
+    task_age: int = 0
+    """Nanoseconds since the task was created."""
+
+
+class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A process won an election."""
+
+    event_id: str
+    type: str = LEADER_EVENT
+    timestamp: Timestamp
+    name: str
+    component: str
+
+
+Event = TaskStateEvent | LeaderEvent
+
+
+def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> TaskStateEvent:
+    """Make the event for a task's present state.
+
+    Args:
+        task: The task as it was saved.
+        event_id: A KSUID made in second ``unix_s``.
+        unix_s: That second, which is the event's timestamp.
+        now_ns: Nanoseconds since 1970, for the task's age.
+    """
+    return TaskStateEvent(
+        event_id=event_id,
+        timestamp=format_timestamp(unix_s * SECOND_NS),
+        task_id=task.id,
+        state=task.state,
+        tries=task.tries,
+        queue=task.queue,
+        task_type=task.type,
+        last_error=task.last_err,
+        task_age=max(0, now_ns - task.created_ns),
+    )
+
+
+def leader_event(name: str, component: str, *, event_id: str) -> LeaderEvent:
+    """Make the event that ``name`` now leads ``component``."""
+    timestamp = format_timestamp(parse_ksuid(event_id).unix_s * SECOND_NS)
+    return LeaderEvent(event_id=event_id, timestamp=timestamp, name=name, component=component)

@@ -1,0 +1,1 @@
+"""The admin service: what an operator does, and the local development stack."""

@@ -1,0 +1,288 @@
+"""One work item from start to end: load, admit, start, run, decide, save, acknowledge.
+
+Every step that writes is a compare-and-set on what the step before it saw, and an item is acknowledged only after its
+task is saved. So whatever line a worker dies at, the item comes back and the task says how far it came. A lost
+compare-and-set means that the task is somebody else's by now: then nothing more is touched, the item included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from concurrent.futures import Executor
+
+import msgspec
+
+from asyncjobs.client.client import Client
+from asyncjobs.client.metrics import labelled
+from asyncjobs.client.options import discard_states_of, retry_policy_of
+from asyncjobs.client.storage.items import Delivery
+from asyncjobs.client.storage.tasks import Stored
+from asyncjobs.protocol.codec import decode_item
+from asyncjobs.protocol.decisions import (
+    BLOCKED_DELAY_NS,
+    Action,
+    Admission,
+    Conclusion,
+    Disposal,
+    Failed,
+    Interrupted,
+    Outcome,
+    Readiness,
+    Succeeded,
+    Terminated,
+    admit,
+    again,
+    conclude,
+    error_text,
+    expire,
+    resolve,
+    start,
+)
+from asyncjobs.protocol.durations import SECOND_NS, format_duration
+from asyncjobs.protocol.errors import (
+    CorruptItemError,
+    CorruptTaskError,
+    PayloadTooLargeError,
+    TaskChangedError,
+    TaskNotFoundError,
+    TaskNotSignedError,
+    TaskSignatureError,
+    UnavailableError,
+)
+from asyncjobs.protocol.queue import Queue
+from asyncjobs.protocol.states import TaskState
+from asyncjobs.protocol.task import Task
+from asyncjobs.worker import metrics
+from asyncjobs.worker.handling import Handling, Run, is_cancelled
+from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.router import Router
+
+UNAVAILABLE_DELAY_NS = 2 * SECOND_NS
+"""How long an item waits whose task could not be loaded or started because the server did not answer."""
+
+SHORT_ERROR_LENGTH = 200
+"""Characters of an error that are kept when the task grew too large to be saved with all of it."""
+
+ADMISSIONS = 3
+"""How often an item is looked at anew because its task changed in the same moment, before it is left for later."""
+
+
+class Execution:
+    """Takes the items of one queue through their handlers."""
+
+    def __init__(self, client: Client, queue: Queue, router: Router, threads: Executor, logger: logging.Logger) -> None:
+        """Run plain handlers in ``threads``."""
+        self._client = client
+        self._tasks = client.storage.tasks
+        self._items = client.storage.items
+        self._queue = queue
+        self._handling = Handling(router, threads)
+        self._logger = logger
+        self._policy = retry_policy_of(client.options)
+        self._discarded = discard_states_of(client.options)
+        self._max_run_time_s = queue.max_run_time_ns / SECOND_NS
+        self._running: dict[Delivery, Stored] = {}
+
+    @property
+    def threads_running(self) -> int:
+        """How many plain handlers are running, those whose time is over included."""
+        return self._handling.threads_running
+
+    async def process(self, delivery: Delivery) -> None:
+        """Take one item from start to end. Returns when its handler, or the thread of it, is done."""
+        try:
+            item = decode_item(delivery.data)
+        except CorruptItemError as e:
+            self._logger.error("item %s of queue %s is dropped: %s", delivery.subject, self._queue.name, e)
+            metrics.ITEMS_CORRUPT.labels(self._queue.name).inc()
+            await self._items.terminate(delivery)
+            return
+        try:
+            started = await self._start(item.job, delivery)
+            if started is None:
+                return
+            run = await self._run(started, delivery)
+        except UnavailableError as e:
+            self._logger.warning("task %s waits: %s", item.job, e)
+            await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
+            return
+        if run.thread is not None and not is_cancelled():
+            # The slot is taken for as long as the thread is: it uses what the slot stands for.
+            await asyncio.wait([run.thread])
+
+    async def hand_back(self) -> None:
+        """Hand back the tasks of handlers that do not end although they were cancelled."""
+        for delivery, started in list(self._running.items()):
+            self._logger.error("the handler of task %s ignores its cancellation", started.task.id)
+            await self._conclude(started, Interrupted(), delivery)
+
+    # ---- load, admit, start
+
+    async def _start(self, task_id: str, delivery: Delivery) -> Stored | None:
+        """Return the task once it is saved as active, or nothing when its item is dealt with otherwise."""
+        for attempt in range(ADMISSIONS):
+            try:
+                admitted = await self._admit(task_id, delivery, exact=attempt > 0)
+                if admitted is None:
+                    return None
+                return await self._tasks.save(start(admitted.task, time.time_ns()), admitted.revision)
+            except TaskChangedError:
+                continue
+            except TaskNotFoundError:
+                self._logger.warning("item for task %s is dropped: the task is not stored", task_id)
+                metrics.TASKS_NOT_FOUND.labels(self._queue.name).inc()
+                await self._items.terminate(delivery)
+            except (CorruptTaskError, PayloadTooLargeError) as e:
+                # Nothing can be saved over what cannot be read: it stays for somebody to look at, and so does its item.
+                self._logger.error("task %s waits: %s", task_id, e)
+                metrics.TASKS_NOT_FOUND.labels(self._queue.name).inc()
+                await self._items.nak(delivery, self._policy.delay_ns(delivery.delivered, _random_below))
+            return None
+        await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
+        return None
+
+    async def _admit(self, task_id: str, delivery: Delivery, *, exact: bool) -> Stored | None:
+        """Return the task when it can be started, or nothing when its item is dealt with otherwise."""
+        stored, admission = await self._look_at(task_id, exact=exact)
+        if admission.action is Action.ACKNOWLEDGE:
+            await self._items.ack(delivery)
+            return None
+        try:
+            self._client.verify(stored.task)
+        except (TaskNotSignedError, TaskSignatureError) as e:
+            self._logger.error("task %s is refused: %s", stored.task.id, e)
+            await self._give_up(stored, TaskState.TERMINATED, error_text(e), delivery)
+            return None
+        match admission.action:
+            case Action.RUN:
+                return stored
+            case Action.RESOLVE:
+                return await self._resolve(stored, delivery)
+            case Action.EXPIRE_DEADLINE:
+                metrics.PAST_DEADLINE.labels(self._queue.name).inc()
+                await self._finish(stored, Conclusion(expire(stored.task), Disposal.ACK), delivery)
+            case Action.EXPIRE_TRIES:
+                metrics.PAST_MAX_TRIES.labels(self._queue.name).inc()
+                await self._finish(stored, Conclusion(expire(stored.task), Disposal.ACK), delivery)
+            case Action.LEAVE:
+                delay_ns = admission.delay_ns
+                self._logger.info(
+                    "task %s is active elsewhere, looking again in %s", task_id, format_duration(delay_ns)
+                )
+                await self._dispose(again(self._queue, delivery.delivered), delay_ns, stored.task, delivery)
+        return None
+
+    async def _look_at(self, task_id: str, *, exact: bool) -> tuple[Stored, Admission]:
+        stored = await (self._tasks.load if exact else self._tasks.load_hint)(task_id)
+        admission = admit(stored.task, self._queue, time.time_ns())
+        if admission.action is not Action.RUN and not exact and not self._tasks.direct_is_exact:
+            # Only a start is guarded by a compare-and-set; anything else needs the task as it really is.
+            return await self._look_at(task_id, exact=True)
+        return stored, admission
+
+    async def _resolve(self, stored: Stored, delivery: Delivery) -> Stored | None:
+        parents = await self._tasks.load_many(stored.task.dependencies or ())
+        for parent in filter(None, parents.values()):
+            try:
+                self._client.verify(parent)
+            except (TaskNotSignedError, TaskSignatureError) as e:
+                metrics.DEPENDENCIES_FAILED.inc()
+                await self._give_up(stored, TaskState.UNREACHABLE, f"task dependencies failed: {e}", delivery)
+                return None
+        resolution = resolve(stored.task, parents)
+        match resolution.readiness:
+            case Readiness.READY:
+                return Stored(resolution.task, stored.revision)
+            case Readiness.WAIT:
+                await self._dispose(again(self._queue, delivery.delivered), BLOCKED_DELAY_NS, stored.task, delivery)
+            case Readiness.FAILED:
+                metrics.DEPENDENCIES_FAILED.inc()
+                await self._finish(stored, Conclusion(resolution.task, Disposal.TERM), delivery)
+        return None
+
+    async def _give_up(self, stored: Stored, state: TaskState, error: str, delivery: Delivery) -> None:
+        given_up = msgspec.structs.replace(stored.task, state=state, last_err=error)
+        await self._finish(stored, Conclusion(given_up, Disposal.TERM), delivery)
+
+    # ---- run, decide, save, acknowledge
+
+    async def _run(self, started: Stored, delivery: Delivery) -> Run:
+        lease = Lease(self._max_run_time_s, lambda: self._items.keep(delivery))
+
+        async def extend() -> None:
+            await self._items.in_progress(delivery)
+            lease.extend()
+
+        run = Run(started, lease, extend)
+        task = started.task
+        began = run.loop.time()
+        metrics.HANDLERS_BUSY.inc()
+        self._running[delivery] = started
+        try:
+            outcome = await self._handling.handle(run)
+        finally:
+            del self._running[delivery]
+            metrics.HANDLERS_BUSY.dec()
+        labelled(metrics.HANDLER_RUNTIME, task.queue, task.type).observe(run.loop.time() - began)
+        if isinstance(outcome, Failed | Terminated):
+            labelled(metrics.HANDLER_ERRORS, task.queue, task.type).inc()
+            self._logger.warning(
+                "task %s of type %s failed in try %d: %s", task.id, task.type, task.tries, outcome.error
+            )
+        await self._conclude(started, outcome, delivery)
+        return run
+
+    async def _conclude(self, started: Stored, outcome: Outcome, delivery: Delivery) -> None:
+        conclusion = self._decide(started.task, outcome, delivery)
+        try:
+            await self._finish(started, conclusion, delivery)
+        except PayloadTooLargeError as e:
+            if isinstance(outcome, Succeeded):
+                shorter: Outcome = Terminated(f"the result cannot be stored: {e}")
+            else:
+                error = conclusion.task.last_err[:SHORT_ERROR_LENGTH]
+                shorter = Terminated(error) if isinstance(outcome, Terminated) else Failed(error)
+            await self._finish(started, self._decide(started.task, shorter, delivery), delivery)
+
+    def _decide(self, task: Task, outcome: Outcome, delivery: Delivery) -> Conclusion:
+        return conclude(
+            task,
+            outcome,
+            queue=self._queue,
+            delivery=delivery.delivered,
+            now_ns=time.time_ns(),
+            policy=self._policy,
+            random_below=_random_below,
+        )
+
+    async def _finish(self, stored: Stored, conclusion: Conclusion, delivery: Delivery) -> None:
+        """Save the task as it ended, or discard it, and then dispose of its item."""
+        task = conclusion.task
+        try:
+            if task.state in self._discarded:
+                await self._client.storage.events.announce(task)
+                await self._tasks.delete(task.id, stored.revision)
+            else:
+                await self._tasks.save(task, stored.revision)
+        except TaskChangedError as e:
+            self._logger.warning("task %s is left to its new owner: %s", task.id, e)
+            return
+        await self._dispose(conclusion.disposal, conclusion.delay_ns, task, delivery)
+
+    async def _dispose(self, disposal: Disposal, delay_ns: int, task: Task, delivery: Delivery) -> None:
+        match disposal:
+            case Disposal.ACK:
+                await self._items.ack(delivery)
+            case Disposal.TERM:
+                await self._items.terminate(delivery)
+            case Disposal.NAK:
+                await self._items.nak(delivery, delay_ns)
+            case Disposal.REPLACE:
+                await self._items.put(self._queue.name, task.id, again=True)
+
+
+def _random_below(bound: int) -> int:
+    return int(random.random() * bound)  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,81 @@
+"""A handler's right to work on an item: until when, and how it is kept up.
+
+The server delivers an item to somebody else once the queue's max run time has passed since it last heard of it. While
+the handler lives it is told so three times within that time, so that only a worker that died loses its item. The
+handler itself has one max run time from its start, or from the last time that it asked for more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from asyncjobs.protocol.durations import SECOND_NS, format_duration
+from asyncjobs.protocol.errors import UnavailableError
+
+BEATS = 3
+"""How often within the max run time the server is told that the handler lives."""
+
+
+class Lease:
+    """Bounds a block by the max run time and keeps the item while the block runs."""
+
+    def __init__(self, max_run_time_s: float, beat: Callable[[], Awaitable[None]]) -> None:
+        """Take the bound in seconds, and what tells the server that the item is being worked on."""
+        self._max_run_time_s = max_run_time_s
+        self._beat = beat
+        self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout(max_run_time_s)
+        self._timer: asyncio.TimerHandle | None = None
+        self._beating: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the time."""
+        await self._timeout.__aenter__()
+        self._wait_for_beat()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Stop the time. A block that used it up ends in ``TimeoutError``."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beating is not None:
+            await self._beating
+        return await self._timeout.__aexit__(kind, error, traceback)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the block was ended because its time was used up."""
+        return self._timeout.expired()
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the block is ended."""
+        when = self._timeout.when()
+        return 0.0 if when is None else when - self._loop.time()
+
+    @property
+    def max_run_time(self) -> str:
+        """The bound as people read it."""
+        return format_duration(int(self._max_run_time_s * SECOND_NS))
+
+    def extend(self) -> None:
+        """Give the block one more max run time from now on."""
+        self._timeout.reschedule(self._loop.time() + self._max_run_time_s)
+
+    def _wait_for_beat(self) -> None:
+        self._timer = self._loop.call_later(self._max_run_time_s / BEATS, self._send_beat)
+
+    def _send_beat(self) -> None:
+        self._beating = self._loop.create_task(self._safely_beat())
+        self._wait_for_beat()
+
+    async def _safely_beat(self) -> None:
+        # Without a connection there is nobody to tell; should the item be lost, so is the compare-and-set that ends it.
+        with suppress(UnavailableError):
+            await self._beat()

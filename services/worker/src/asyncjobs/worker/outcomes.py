@@ -1,0 +1,23 @@
+"""What a handler can raise to say what shall become of its task. Any other exception fails the try."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+class TerminateTask(Exception):  # noqa: N818 - a decision, not an error
+    """Trying this task again is of no use: it becomes ``terminated`` with this text."""
+
+
+class RetryTask(Exception):  # noqa: N818 - a decision, not an error
+    """Fail this try with this text, and try again after a time of the handler's choice."""
+
+    def __init__(self, message: str, *, after: timedelta | None = None) -> None:
+        """Take the time to wait; without one, the retry policy decides."""
+        super().__init__(message)
+        self.after = after
+
+    @property
+    def delay_ns(self) -> int | None:
+        """The time to wait in nanoseconds, if the handler chose one."""
+        return None if self.after is None else max(0, self.after // timedelta(microseconds=1) * 1_000)
