@@ -70,7 +70,7 @@ def bind(function: Handler) -> Invocation:
     contexts: list[str] = []
     tasks: list[str] = []
     hints = _hints(function, name)
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _parameters(function, name):
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
             msg = f"handler {name} has the parameter {parameter}: use named parameters only"
             raise ConfigurationError(msg)
@@ -97,6 +97,14 @@ def bind(function: Handler) -> Invocation:
         context_names=tuple(contexts),
         task_names=tuple(tasks),
     )
+
+
+def _parameters(function: Handler, name: str) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError as e:
+        msg = f"handler {name} does not tell its parameters: wrap it into a function of your own"
+        raise ConfigurationError(msg) from e
 
 
 def _hints(function: Handler, name: str) -> dict[str, Any]:

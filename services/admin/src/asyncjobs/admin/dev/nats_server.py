@@ -94,16 +94,15 @@ class NatsServer:
         ports = self._folder / "ports"
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir(parents=True)
-        command = [
-            find_binary(), "--addr", "127.0.0.1", "--port", str(self.port or -1), "--config", str(self._config),
-            "--ports_file_dir", str(ports), "--log", str(self.log),
-        ]  # fmt: skip
+        command = [find_binary(), "--addr", "127.0.0.1", "--port", str(self.port or -1), "--config", str(self._config)]
+        command += ["--ports_file_dir", str(ports)]
         if self._jetstream:
             command += ["--jetstream", "--store_dir", str(self._folder)]
-        # A group of its own: an interrupt from the keyboard is for us, and we end the server when all others have.
-        self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once, and the command is ours
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
-        )
+        with self.log.open("ab") as log:
+            # A group of its own: an interrupt from the keyboard is for us, and we end the server when all others have.
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once, and the command is ours
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+            )
         give_up = time.monotonic() + START_S
         while not (self.port and await self._listens()):
             if self._process.poll() is not None or time.monotonic() > give_up:
