@@ -54,7 +54,9 @@ async def finish(client, task, state=TaskState.COMPLETE, **values):
     """Bring a task to an end as a worker would."""
     stored = await client.storage.tasks.load(task.id)
     started = await client.storage.tasks.save(start(stored.task, time.time_ns()), stored.revision)
-    return await client.storage.tasks.save(msgspec.structs.replace(started.task, state=state, **values), started.revision)
+    return await client.storage.tasks.save(
+        msgspec.structs.replace(started.task, state=state, **values), started.revision
+    )
 
 
 def completed(value):

@@ -532,13 +532,16 @@ async def test_a_worker_without_work_does_not_keep_items_from_another(server, ro
         await go.wait()
 
     options = {"queue": Queue(name="Q"), "concurrency": 1}
-    async with Client.connect(server.url, **options) as one, Client.connect(server.url, **options) as two:
-        async with working(one, router):
-            tasks = [await one.enqueue("t") for _ in range(2)]
-            first = await started.get()
-            async with working(two, router):
-                assert {first, await asyncio.wait_for(started.get(), 30)} == {task.id for task in tasks}
-                go.set()
+    async with (
+        Client.connect(server.url, **options) as one,
+        Client.connect(server.url, **options) as two,
+        working(one, router),
+    ):
+        tasks = [await one.enqueue("t") for _ in range(2)]
+        first = await started.get()
+        async with working(two, router):
+            assert {first, await asyncio.wait_for(started.get(), 30)} == {task.id for task in tasks}
+            go.set()
 
 
 def test_a_router_without_handlers_is_refused(client):

@@ -19,7 +19,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=40)
 times = st.integers(FIRST_NS, LAST_NS).map(format_timestamp)
 offset_times = st.builds(
     lambda second, offset: Timestamp(f"{second:%Y-%m-%dT%H:%M:%S}{offset}"),
-    st.datetimes(min_value=datetime(1000, 1, 1)),
+    st.datetimes(min_value=datetime(1000, 1, 1)),  # noqa: DTZ001 - the offset comes after it
     st.from_regex(r"(\.[0-9]{1,9})?([+-](0[0-9]|1[0-4]):[0-5][0-9]|Z)", fullmatch=True),
 )
 json_values = st.recursive(

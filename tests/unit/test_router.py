@@ -18,7 +18,7 @@ from asyncjobs.worker.invocation import bind
 
 
 def nothing() -> None: ...
-def marked(mark: str) -> str: ...  # pyright: ignore[reportReturnType]
+def marked(mark: str) -> str: ...
 
 
 def router(*task_types):
@@ -89,7 +89,7 @@ class FakeRun:
 
 
 def arguments(function, payload):
-    context = Context(FakeRun(payload), logger=None)  # pyright: ignore[reportArgumentType]
+    context = Context(FakeRun(payload), logger=None)
     given_arguments = bind(function).arguments(context)
     return {name: value for name, value in given_arguments.items() if not isinstance(value, Context | Task)}
 
@@ -130,7 +130,7 @@ def test_async_functions_are_told_from_plain_ones(function, is_async):
 def two_payloads(one: int, two: int) -> None: ...
 def star(*payload: int) -> None: ...
 def undecodable(payload: ThreadPoolExecutor | Email) -> None: ...
-def unknown(payload: "Missing") -> None: ...  # noqa: F821, UP037 # pyright: ignore
+def unknown(payload: "Missing") -> None: ...  # noqa: F821, UP037
 
 
 @pytest.mark.parametrize("function", [two_payloads, star, undecodable, unknown, dict])

@@ -144,10 +144,10 @@ async def _serve(server: str | None, settings: Settings, router: Router, grace_s
         )
         await worker.run()
         logger.info("worker stopped")
-        stuck = worker.stuck_threads
+        stuck = worker.stuck
     if stuck:
-        # A thread cannot be stopped, and Python would wait for it at exit. Its task was handed back.
-        logger.warning("leaving %d handlers behind in threads that do not end", stuck)
+        # Python would wait for them at exit. Their tasks were handed back.
+        logger.warning("leaving %d handlers behind that do not end", stuck)
         logging.shutdown()
         os._exit(0)
     return 0

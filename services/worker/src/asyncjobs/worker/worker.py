@@ -67,9 +67,9 @@ class Worker:
         return self._processor.busy
 
     @property
-    def stuck_threads(self) -> int:
-        """How many plain handlers still run in threads although the worker has stopped."""
-        return self._execution.threads_running
+    def stuck(self) -> int:
+        """How many handlers still run although the worker has stopped: in threads, or ignoring their cancellation."""
+        return self._execution.threads_running + self.busy
 
     def stop(self) -> None:
         """Take no more tasks, and let `run` return once the running ones are done; a second call cancels those."""

@@ -31,6 +31,7 @@ from asyncjobs.protocol.headers import PENDING_MESSAGES, STATUS
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
 
     from asyncjobs.client.connect import Connection
     from asyncjobs.client.requests import Requests
@@ -84,6 +85,7 @@ class PullSubscription:
         self._backoff_s = FIRST_BACKOFF_S
         self._last_seen = self._loop.time()
         self._stopped = False
+        self._subscription: Subscription | None = None
 
     @classmethod
     @asynccontextmanager
@@ -108,7 +110,7 @@ class PullSubscription:
             on_failure: Is told when requests have to be made anew because the server refused them or fell silent.
         """
         self = cls(connection, requests, subject, ahead, on_pull, on_failure)
-        subscription = await connection.subscribe(f"{self._inbox}.*", self._receive)
+        self._subscription = await connection.subscribe(f"{self._inbox}.*", self._receive)
         forget = connection.on_reconnect(self._wake.set)
         supervisor = asyncio.create_task(self._supervise(), name=f"supervise pulls of {subject}")
         try:
@@ -118,7 +120,7 @@ class PullSubscription:
             self._stopped = True
             supervisor.cancel()
             await asyncio.gather(supervisor, return_exceptions=True)
-            await connection.unsubscribe(subscription)
+            await self._unsubscribe()
 
     async def next(self) -> Delivery:
         """Wait for the next message."""
@@ -141,11 +143,18 @@ class PullSubscription:
             raise
 
     async def stop(self) -> None:
-        """Ask for no more messages. Those that are on their way still arrive, see `unclaimed`."""
+        """Ask for no more messages, and withdraw what was asked for: those that are here by then are all that come.
+
+        Otherwise an item that is given back would be delivered to this very subscription again.
+        """
         self._stopped = True
-        if self._connection.is_connected:
-            # What the server sent before it read this is here once it has answered.
-            await self._connection.nats.flush()
+        if self._subscription is not None and self._connection.is_connected:
+            subscription, self._subscription = self._subscription, None
+            await subscription.drain()
+
+    async def _unsubscribe(self) -> None:
+        if self._subscription is not None:
+            await self._connection.unsubscribe(self._subscription)
 
     def unclaimed(self) -> list[Delivery]:
         """Take the messages that arrived and that nobody waited for."""

@@ -1,0 +1,42 @@
+"""Handlers for workers that run as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from asyncjobs.worker import Context, Router, Task
+
+router = Router()
+
+
+@router.handler("echo")
+async def echo(payload: int) -> int:
+    return payload
+
+
+@router.handler("work")
+async def work(payload: int) -> int:
+    await asyncio.sleep(0.005)
+    return payload * 2
+
+
+@router.handler("slow")
+async def slow(payload: float) -> str:
+    await asyncio.sleep(payload)
+    return "done"
+
+
+@router.handler("stubborn")
+async def stubborn() -> None:
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
+
+
+@router.handler("thread")
+def thread(payload: float, task: Task, context: Context) -> str:
+    time.sleep(payload)
+    return f"{task.id} {context.task.tries}"

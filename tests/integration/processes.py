@@ -1,0 +1,65 @@
+"""Worker processes for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+class WorkerProcess:
+    """The command ``asyncjobs-worker``, with what it logged so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self.log: list[str] = []
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self._lines.put_nowait(line.decode())
+
+    async def wait_log(self, text: str) -> str:
+        """Wait until it logs a line with this text."""
+        async with asyncio.timeout(60):
+            while True:
+                line = await self._lines.get()
+                self.log.append(line)
+                if text in line:
+                    return line
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(60):
+            code = await self._process.wait()
+            await self._reader
+        while not self._lines.empty():
+            self.log.append(self._lines.get_nowait())
+        return code
+
+    async def kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self.ended()
+
+
+@asynccontextmanager
+async def worker_process(*arguments: str, **environment: str) -> AsyncGenerator[WorkerProcess]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "asyncjobs.worker.main", *arguments, cwd=ROOT,
+        env=os.environ | environment, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    worker = WorkerProcess(process)
+    try:
+        yield worker
+    finally:
+        await worker.kill()

@@ -1,0 +1,130 @@
+"""The server goes away and comes back while tasks are enqueued and run: all end complete, each once in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from asyncjobs.client import Client, Queue, TaskState
+from asyncjobs.protocol.errors import DuplicateItemError, RequestTimeoutError
+from asyncjobs.worker import Router
+from tests.integration.processes import worker_process
+from tests.integration.workers import QUICK, working
+
+TASKS = 2_000
+QUEUE = Queue(name="Q", max_run_time_ns=2 * 10**9, max_concurrent=200)
+
+
+async def test_enqueuing_waits_for_the_server_and_nothing_is_lost_or_doubled(server):
+    async with Client.connect(server.url, queue=QUEUE, request_timeout_s=0.5) as client:
+        many = asyncio.create_task(client.enqueue_many((client.new_task("t", n) for n in range(3_000)), window=20))
+        while (await client.store_info()).tasks < 200:
+            await asyncio.sleep(0)
+        server.kill()
+        await server.start()
+        result = await many
+        assert result.failed == []
+        assert (await client.store_info()).tasks == 3_000
+        assert (await client.queue_info()).items == 3_000
+        states = Counter([task.state async for task in client.tasks()])
+        assert states == {TaskState.NEW: 3_000}
+
+
+async def test_when_the_server_stays_away_patience_ends_in_an_error(server):
+    async with Client.connect(server.url, request_timeout_s=0.2, patience_s=0.3) as client:
+        server.kill()
+        with pytest.raises(RequestTimeoutError, match="answer"):
+            await client.enqueue("t", 1)
+
+
+async def test_a_save_whose_answer_was_lost_is_recognised_as_our_own(client, monkeypatch):
+    """The first attempt is stored, its answer thrown away: the second finds the first in its way."""
+    publish = client.storage.jetstream.publish
+    lost: list[str] = []
+
+    async def lose_first_answers(subject, data, headers):
+        ack = await publish(subject, data, headers)
+        if subject not in lost:
+            lost.append(subject)
+            raise RequestTimeoutError("lost")
+        return ack
+
+    monkeypatch.setattr(client.storage.jetstream, "publish", lose_first_answers)
+    task = await client.enqueue("t", 1)
+    assert len(lost) == 2
+    assert await client.load(task.id) == task
+    assert (await client.queue_info()).items == 1
+    # The same answer to an attempt that was not lost is a duplicate.
+    await client.delete(task.id)
+    with pytest.raises(DuplicateItemError):
+        await client.enqueue("t", 1, task_id=task.id)
+
+
+async def test_a_handler_that_runs_while_the_server_restarts_keeps_its_result(server):
+    router = Router()
+    running, go = asyncio.Event(), asyncio.Event()
+    runs: list[int] = []
+
+    @router.handler("t")
+    async def slow() -> str:
+        runs.append(1)
+        running.set()
+        await go.wait()
+        return "kept"
+
+    queue = Queue(name="Q", max_run_time_ns=60 * 10**9)
+    async with Client.connect(server.url, queue=queue, request_timeout_s=0.5) as client:
+        task = await client.enqueue("t")
+        async with working(client, router):
+            await running.wait()
+            server.kill()
+            go.set()
+            await server.start()
+            assert await client.result(task.id, timeout=60) == "kept"
+    assert runs == [1]
+
+
+async def test_a_worker_goes_on_after_its_queue_was_deleted_and_made_again(client, monkeypatch):
+    monkeypatch.setattr("asyncjobs.client.storage.pulls.LONGEST_BACKOFF_S", 0.2)
+    router = Router()
+    router.add("t", lambda: "ran")
+    async with working(client, router):
+        assert await client.result((await client.enqueue("t")).id, timeout=30) == "ran"
+        await client.delete_queue("Q")
+        await client.create_queue(Queue(name="Q"))
+        assert await client.result((await client.enqueue("t")).id, timeout=60) == "ran"
+
+
+async def test_two_workers_one_killed_and_the_server_restarted_complete_every_task_once(server):
+    arguments = ("tests.integration.handlers:router", "--queue", "Q", "--server", server.url, "--concurrency", "16")
+    async with Client.connect(server.url, queue=QUEUE, retry_policy=QUICK) as client:
+        result = await client.enqueue_many(client.new_task("work", n) for n in range(TASKS))
+        assert result.failed == []
+
+        async def completed():
+            return Counter([task.state async for task in client.tasks()])[TaskState.COMPLETE]
+
+        async with worker_process(*arguments) as first, worker_process(*arguments):
+            await first.wait_log("worker ready")
+            while (await client.queue_info()).items > TASKS * 3 // 4:
+                await asyncio.sleep(0.01)
+            await first.kill()
+            while (await client.queue_info()).items > TASKS // 2:
+                await asyncio.sleep(0.01)
+            server.kill()
+            await server.start()
+            async with asyncio.timeout(120):
+                while (await client.queue_info()).items:
+                    await asyncio.sleep(0.05)
+        stored = {task.id: task async for task in client.tasks()}
+        assert await completed() == TASKS
+        assert sorted(client_result(task) for task in stored.values()) == [2 * n for n in range(TASKS)]
+        assert {task.id for task in result.enqueued} == set(stored)
+        # What ran twice is what the killed worker, or the outage, interrupted.
+        assert sum(task.tries > 1 for task in stored.values()) <= 4 * 16
+
+
+def client_result(task):
+    return int(bytes(task.result.payload))
