@@ -1,0 +1,1 @@
+"""The demo: digests of real files, made by real workers, and a report that depends on all of them."""

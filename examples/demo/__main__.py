@@ -1,0 +1,70 @@
+"""Run the demo: ``python -m examples.demo [FOLDER]``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from asyncjobs.admin.dev.stack import LocalStack
+from asyncjobs.client import Client, Queue
+from asyncjobs.protocol.durations import SECOND_NS, format_duration
+from asyncjobs.protocol.errors import AsyncJobsError
+from examples.demo.display import show_progress, show_summary
+from examples.demo.plan import MOST_FILES, find_files, make_plan
+
+QUEUE = Queue(name="DEMO", max_run_time_ns=30 * SECOND_NS, max_concurrent=200)
+REPORT = Path("demo-report.md")
+# The report's task carries the results of all files: a few hundred bytes for each.
+SERVER_CONFIG = "max_payload: 8MB\n"
+
+
+async def run(folder: Path, report: Path, console: Console) -> bool:
+    """Run the demo and tell whether every task reached the state that it should."""
+    files = find_files(folder)
+    if not files:
+        console.print(f"[red]there are no files below {folder}[/]: choose another folder, DEMO_PATH=...")
+        return False
+    if len(files) > MOST_FILES:
+        console.print(f"taking the first {MOST_FILES:,} of {len(files):,} files below {folder}")
+        files = files[:MOST_FILES]
+    with tempfile.TemporaryDirectory(prefix="asyncjobs-demo-") as logs:
+        stack = LocalStack.run(
+            "examples.demo.tasks:router",
+            queue=QUEUE.name,
+            concurrency=20,
+            config=SERVER_CONFIG,
+            # Whoever comes first makes the queue.
+            worker_options=("--max-run-time", format_duration(QUEUE.max_run_time_ns), "--max-concurrent", "200"),
+            logs=Path(logs),
+        )
+        console.print("starting nats-server and a worker")
+        async with stack as running, Client.connect(running.server.url, queue=QUEUE) as client:
+            plan = make_plan(client, files, report)
+            states = await show_progress(client, plan, running.check, console)
+            tasks = [task async for task in client.tasks()]
+    return show_summary(plan, states, tasks, console)
+
+
+def main() -> int:
+    """Run the demo on the folder that the command line names."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    console = Console()
+    if not folder.is_dir():
+        console.print(f"[red]{folder} is not a folder[/]: choose one with DEMO_PATH=...")
+        return 2
+    try:
+        return 0 if asyncio.run(run(folder, REPORT.resolve(), console)) else 1
+    except KeyboardInterrupt:
+        console.print("stopped; everything is cleaned up")
+        return 130
+    except AsyncJobsError as e:
+        console.print(f"[red]{e}[/]", highlight=False)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
