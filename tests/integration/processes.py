@@ -53,9 +53,9 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def worker_process(*arguments: str, **environment: str) -> AsyncGenerator[WorkerProcess]:
+async def worker_process(*arguments: str, cwd: Path = ROOT, **environment: str) -> AsyncGenerator[WorkerProcess]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "asyncjobs.worker.main", *arguments, cwd=ROOT,
+        sys.executable, "-m", "asyncjobs.worker.main", *arguments, cwd=cwd,
         env=os.environ | environment, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     worker = WorkerProcess(process)

@@ -56,6 +56,8 @@ class Client:
         """What tasks are signed and verified with."""
         self.options = options
         """What `connect` was told."""
+        self.metrics_port: int | None = None
+        """The port that metrics are served on, if they are."""
         self._logger = logging.getLogger("asyncjobs.client")
         self._enqueuer = Enqueuer(storage, keys, queue.name)
 
@@ -111,9 +113,11 @@ class Client:
                 queue = await storage.queues.join(queue.name)
             elif not options.no_storage_init:
                 queue = await storage.queues.ensure(queue, replicas=options.replicas, memory=options.memory_storage)
+            metrics_port = None
             if options.prometheus_port is not None:
-                stack.enter_context(serve_metrics(options.prometheus_port))
+                metrics_port = stack.enter_context(serve_metrics(options.prometheus_port))
             client = cls(storage, queue, keys, options)
+            client.metrics_port = metrics_port
             if logger is not None:
                 client._logger = logger
             yield client

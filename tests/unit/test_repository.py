@@ -1,0 +1,50 @@
+"""The repository itself keeps its rules."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MEMBERS = ["packages/protocol", "packages/client", "services/worker", "services/scheduler", "services/admin"]
+
+
+def test_each_pinned_version_has_a_hash_and_none_an_address():
+    text = (ROOT / "constraints.txt").read_text()
+    assert "://" not in text
+    blocks = re.split(r"\n(?=\S)", text.strip())
+    assert len(blocks) > 20
+    for block in blocks:
+        assert re.match(r"[a-z0-9.-]+==\S+", block), block
+        assert "--hash=sha256:" in block, block
+
+
+def test_each_dependency_is_pinned():
+    pinned = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    for member in MEMBERS:
+        project = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["project"]
+        for wanted in project["dependencies"]:
+            name = re.split(r"[<>=;\s]", wanted)[0]
+            assert name in pinned or name.startswith("asyncjobs-"), name
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_package_is_typed_and_leaves_the_namespace_open(member):
+    namespace = ROOT / member / "src" / "asyncjobs"
+    assert not (namespace / "__init__.py").exists()
+    (package,) = (folder for folder in namespace.iterdir() if folder.is_dir() and folder.name != "__pycache__")
+    assert (package / "py.typed").exists()
+    assert (ROOT / member / "README.md").exists()
+
+
+def test_no_module_is_past_500_lines():
+    long = {
+        str(path): lines
+        for folder in ("packages", "services", "examples", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := path.read_text().count("\n")) > 500
+    }
+    assert long == {}
