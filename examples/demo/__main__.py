@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -56,6 +57,8 @@ def main() -> int:
     if not folder.is_dir():
         console.print(f"[red]{folder} is not a folder[/]: choose one with DEMO_PATH=...")
         return 2
+    # Being told to end is the same as Ctrl-C: everything is stopped and removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return 0 if asyncio.run(run(folder, REPORT.resolve(), console)) else 1
     except KeyboardInterrupt:

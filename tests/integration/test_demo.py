@@ -79,10 +79,11 @@ async def test_the_demo_ends_with_every_task_as_expected_and_a_report(folder, tm
     assert "12 files, 66 bytes" in report
 
 
-async def test_an_interrupt_stops_the_demo_and_cleans_up(folder, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupt_stops_the_demo_and_cleans_up(folder, tmp_path, number):
     async with command("examples.demo", str(folder), cwd=tmp_path) as process:
         await read_until(process, "starting nats-server")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert await process.wait() == 130
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from asyncjobs.client import Client, Queue, TaskState
+from asyncjobs.protocol.decisions import expire
 from asyncjobs.protocol.errors import DuplicateItemError, RequestTimeoutError
 from asyncjobs.worker import Router
 from tests.integration.processes import worker_process
@@ -37,6 +38,31 @@ async def test_when_the_server_stays_away_patience_ends_in_an_error(server):
         server.kill()
         with pytest.raises(RequestTimeoutError, match="answer"):
             await client.enqueue("t", 1)
+
+
+async def test_waiting_and_reading_go_on_when_the_server_was_away(server):
+    async with Client.connect(server.url, queue=QUEUE, request_timeout_s=0.5) as client:
+        task = await client.enqueue("t", 1)
+        waiting = asyncio.create_task(client.wait(task.id, timeout=60))
+        server.kill()
+        reading = [asyncio.create_task(ask()) for ask in (client.queue_info, client.store_info, client.queues)]
+        loading = asyncio.create_task(client.load(task.id))
+        await server.start()
+        assert (await loading).id == task.id
+        assert len(await asyncio.gather(*reading)) == 3
+        stored = await client.storage.tasks.load(task.id)
+        await client.storage.tasks.save(expire(stored.task), stored.revision)
+        assert (await waiting).state is TaskState.EXPIRED
+
+
+async def test_more_than_fits_the_buffer_of_the_connection_waits_for_the_server(server):
+    async with Client.connect(server.url, queue=QUEUE, request_timeout_s=5) as client:
+        large = b"x" * 100_000
+        server.kill()
+        tasks = (client.new_task("t", large) for _ in range(60))
+        result, _ = await asyncio.gather(client.enqueue_many(tasks, window=60), server.start())
+        assert result.failed == []
+        assert (await client.queue_info()).items == 60
 
 
 async def test_a_save_whose_answer_was_lost_is_recognised_as_our_own(client, monkeypatch):

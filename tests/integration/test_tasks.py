@@ -464,3 +464,15 @@ async def test_the_store_tells_how_it_stands(server):
 def test_what_is_stored_is_what_the_contract_says():
     task = Task(id="a", type="t", queue="Q", state=TaskState.NEW, created=format_timestamp(0))
     assert decode_task(encode(task)) == task
+
+
+async def test_an_iterator_that_fails_half_way_leaves_whole_tasks_and_raises_its_own_error(client):
+    def tasks():
+        for number in range(30):
+            yield client.new_task("t", number)
+        raise KeyError("no more")
+
+    with pytest.raises(KeyError) as caught:
+        await client.enqueue_many(tasks(), window=10)
+    assert "30 tasks" in caught.value.__notes__[0]
+    assert (await client.store_info()).tasks == (await client.queue_info()).items == 30

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import ssl
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -35,8 +36,13 @@ DEFAULT_API_PREFIX = "$JS.API"
 
 FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 2.0
+STABLE_S = 1.0
+"""Seconds after which a connection counts as one that works."""
 CLOSE_S = 2.0
 """Seconds that closing may take to send what is still to be sent."""
+
+ROUND_TRIP_S = 1.0
+"""Seconds after which a round trip that was not answered is tried again: its answer may have been lost."""
 
 Callback = Callable[[], None]
 
@@ -145,6 +151,9 @@ class Connection:
         self._on_reconnect: list[Callback] = []
         self._closed = asyncio.Event()
         self._closing = False
+        self._connected_at = time.monotonic()
+        self._short_lived = 0
+        self._last_problem = ""
 
     @classmethod
     @asynccontextmanager
@@ -208,7 +217,7 @@ class Connection:
 
         async def note(error: Exception) -> None:
             if self._closed_or_connected():
-                self._logger.warning("NATS: %s", _describe(error))
+                self._log_problem(_describe(error))
                 return
             problems.append(error)
             if is_authorization(error):
@@ -221,7 +230,7 @@ class Connection:
                 disconnected_cb=self._disconnected,
                 reconnected_cb=self._reconnected,
                 closed_cb=self._was_closed,
-                reconnect_to_server_handler=_choose_server,
+                reconnect_to_server_handler=self._choose_server,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=FIRST_DELAY_S,  # pyright: ignore[reportArgumentType] - used as seconds to sleep
                 connect_timeout=options.connect_timeout_s,  # pyright: ignore[reportArgumentType] - likewise
@@ -238,8 +247,10 @@ class Connection:
             await asyncio.wait({attempt, watch}, timeout=options.connect_timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             watch.cancel()
-            if not attempt.done():
+            while not attempt.done():
+                # One cancellation may get lost in a wait that ends at the same moment.
                 attempt.cancel()
+                await asyncio.wait({attempt}, timeout=FIRST_DELAY_S)
             await asyncio.gather(attempt, watch, return_exceptions=True)
         if self.nats.is_connected:
             return
@@ -283,6 +294,29 @@ class Connection:
         """Have every message on ``subject`` given to ``receive``, one after the other."""
         return await self.nats.subscribe(subject, cb=receive)  # pyright: ignore[reportUnknownMemberType] - a bare Future
 
+    async def synchronize(self) -> None:
+        """Wait until the server has read all that was sent so far, and through reconnects if it takes them.
+
+        Raises:
+            ConnectionFailedError: The connection is closed for good.
+        """
+        while True:
+            try:
+                await self.nats.flush(timeout=ROUND_TRIP_S)  # pyright: ignore[reportArgumentType] - seconds to wait
+            except nats.errors.ConnectionClosedError as e:
+                msg = "the connection to NATS is closed: connect again"
+                raise ConnectionFailedError(msg) from e
+            except (nats.errors.Error, TimeoutError, OSError):
+                await asyncio.sleep(FIRST_DELAY_S)
+            else:
+                return
+
+    async def drain(self, subscription: Subscription) -> None:
+        """End a subscription once all that the server sent for it until now was received, if it can be asked."""
+        with suppress(nats.errors.Error, TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_S):
+                await subscription.drain()
+
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription, unless it ended with its connection."""
         if not self.nats.is_closed:
@@ -305,7 +339,29 @@ class Connection:
             self._logger.warning("disconnected from NATS, connecting again")
         self._call(self._on_disconnect)
 
+    def _choose_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        """Return the server that failed least, and the seconds to wait first: longer each time, and never all at once.
+
+        A server that takes the connection and drops it at once counts as one that failed.
+        """
+        if self._closing:
+            # The library's way out of its loop, should the cancellation of it have been lost.
+            raise asyncio.CancelledError
+        lasted_s = time.monotonic() - self._connected_at
+        self._short_lived = self._short_lived + 1 if lasted_s < STABLE_S else 0
+        server = min(servers, key=lambda candidate: candidate.reconnects)
+        failures = min(max(server.reconnects, self._short_lived), 10)
+        delay_s = min(FIRST_DELAY_S * 2**failures, LONGEST_DELAY_S)
+        return server, delay_s * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+
+    def _log_problem(self, text: str) -> None:
+        # The same problem comes back with each attempt to connect; once is enough.
+        level = logging.DEBUG if text == self._last_problem else logging.WARNING
+        self._last_problem = text
+        self._logger.log(level, "NATS: %s", text)
+
     async def _reconnected(self) -> None:
+        self._connected_at = time.monotonic()
         url = self.nats.connected_url
         self._logger.info("reconnected to NATS at %s", "" if url is None else without_credentials(url.geturl()))
         self._call(self._on_reconnect)
@@ -342,13 +398,6 @@ def _both(
         await ours()
 
     return call
-
-
-def _choose_server(servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-    """Return the server that failed least, and the seconds to wait first: longer each time, and never all at once."""
-    server = min(servers, key=lambda candidate: candidate.reconnects)
-    delay_s = min(FIRST_DELAY_S * 2 ** min(server.reconnects, 10), LONGEST_DELAY_S)
-    return server, delay_s * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
 
 
 def _credentials(options: ConnectOptions) -> dict[str, Any]:

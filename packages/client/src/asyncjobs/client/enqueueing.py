@@ -100,8 +100,17 @@ class Enqueuer:
         enqueued: dict[int, Task] = {}
         failed: dict[int, BulkFailure] = {}
 
+        broken: list[Exception] = []
+
         async def work() -> None:
-            for index, task in numbered:
+            while not broken:
+                try:
+                    index, task = next(numbered)
+                except StopIteration:
+                    return
+                except Exception as e:
+                    broken.append(e)
+                    return
                 try:
                     enqueued[index] = await self.enqueue(task, queue)
                 except AsyncJobsError as e:
@@ -110,6 +119,10 @@ class Enqueuer:
         async with asyncio.TaskGroup() as group:
             for _ in range(max(1, window)):
                 group.create_task(work())
+        if broken:
+            # What was on its way is finished first: a task without its item would never run.
+            broken[0].add_note(f"{len(enqueued)} tasks from the iterator were enqueued before it raised this")
+            raise broken[0]
         return BulkResult([enqueued[i] for i in sorted(enqueued)], [failed[i] for i in sorted(failed)])
 
     async def retry(self, task_id: str, queue: str | None, *, force: bool) -> Task:

@@ -31,9 +31,18 @@ if TYPE_CHECKING:
 SWEEP_S = 0.25
 """Seconds between two looks for requests that waited too long, and so how late a time-out may be."""
 
+MOST_HEADERS = 1_024
+"""Bytes that headers of ours take at the most: their exact size matters for large messages only."""
+
 NO_RESPONDERS = "503"
 _HEADER_FRAME = len("NATS/1.0\r\n\r\n")
 _HEADER_LINE = len(": \r\n")
+
+
+class NotConnectedError(ConnectionFailedError):
+    """There is no connection right now, and the buffer for what waits to be sent is full: nothing was sent."""
+
+    reason = "not_connected"
 
 
 class NoRespondersError(UnavailableError):
@@ -98,7 +107,8 @@ class Requests:
             RequestTimeoutError: No answer came in time, or the connection broke: nobody knows whether it was done.
             NoRespondersError: Nobody listens on that subject; nothing was done.
             PayloadTooLargeError: It is more than the server takes; nothing was sent.
-            ConnectionFailedError: The connection is closed, or its buffer is full; nothing was sent.
+            NotConnectedError: There is no connection, and the buffer is full; nothing was sent.
+            ConnectionFailedError: The connection is closed for good; nothing was sent.
         """
         reply_to = f"{self._inbox}.{next(self._tokens)}"
         future: asyncio.Future[Reply] = self._loop.create_future()
@@ -123,22 +133,24 @@ class Requests:
 
         Raises:
             PayloadTooLargeError: It is more than the server takes; nothing was sent.
-            ConnectionFailedError: The connection is closed, or its buffer is full; nothing was sent.
+            NotConnectedError: There is no connection, and the buffer is full; nothing was sent.
+            ConnectionFailedError: The connection is closed for good; nothing was sent.
         """
-        # The library looks at the data alone; a message that is too large with its headers costs the connection.
-        size = len(data) + (_header_size(headers) if headers else 0)
-        if size > self._nats.max_payload:
-            raise too_large(subject, size, self._nats.max_payload)
+        if len(data) > self._nats.max_payload - MOST_HEADERS:
+            # The library looks at the data alone; a message that is too large with its headers costs the connection.
+            size = len(data) + _header_size(headers or {})
+            if size > self._nats.max_payload:
+                raise too_large(subject, size, self._nats.max_payload)
         try:
             await self._nats.publish(subject, data, reply_to, headers)
         except MaxPayloadError as e:
-            raise too_large(subject, size, self._nats.max_payload) from e
+            raise too_large(subject, len(data), self._nats.max_payload) from e
         except ConnectionClosedError as e:
             msg = "the connection to NATS is closed: connect again"
             raise ConnectionFailedError(msg) from e
         except OutboundBufferLimitError as e:
             msg = "not connected to NATS, and the buffer for unsent messages is full: try again once connected"
-            raise ConnectionFailedError(msg) from e
+            raise NotConnectedError(msg) from e
 
     async def _receive(self, message: Msg) -> None:
         waiting = self._waiting.get(message.subject)

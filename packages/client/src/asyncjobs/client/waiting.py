@@ -25,10 +25,14 @@ async def wait_for(storage: Storage, task_id: str, timeout_s: float | None) -> T
         TaskNotFoundError: There is no such task.
         TaskDiscardedError: It got there, and was deleted as its worker was told to.
     """
+    subject = task_state_subject(task_id)
+    limit = asyncio.timeout(timeout_s)
     try:
-        async with asyncio.timeout(timeout_s), watch(storage.connection, task_state_subject(task_id)) as events:
+        async with limit, watch(storage.connection, subject) as events:
             return await _finished(storage, task_id, events)
     except TimeoutError as e:
+        if not limit.expired():
+            raise
         msg = f"task {task_id} was not finished within {timeout_s:g} s"
         raise RequestTimeoutError(msg) from e
 

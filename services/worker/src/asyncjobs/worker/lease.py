@@ -28,14 +28,17 @@ class Lease:
         self._max_run_time_s = max_run_time_s
         self._beat = beat
         self._loop = asyncio.get_running_loop()
-        self._timeout = asyncio.timeout(max_run_time_s)
+        # One timer serves both, the beats and the end: most blocks are over long before it is due.
+        self._timeout = asyncio.timeout(None)
+        self._end = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start the time."""
         await self._timeout.__aenter__()
-        self._wait_for_beat()
+        self.extend()
+        self._wait()
         return self
 
     async def __aexit__(
@@ -56,8 +59,7 @@ class Lease:
     @property
     def remaining_s(self) -> float:
         """Seconds until the block is ended."""
-        when = self._timeout.when()
-        return 0.0 if when is None else when - self._loop.time()
+        return self._end - self._loop.time()
 
     @property
     def max_run_time(self) -> str:
@@ -66,14 +68,18 @@ class Lease:
 
     def extend(self) -> None:
         """Give the block one more max run time from now on."""
-        self._timeout.reschedule(self._loop.time() + self._max_run_time_s)
+        self._end = self._loop.time() + self._max_run_time_s
 
-    def _wait_for_beat(self) -> None:
-        self._timer = self._loop.call_later(self._max_run_time_s / BEATS, self._send_beat)
+    def _wait(self) -> None:
+        next_beat = self._loop.time() + self._max_run_time_s / BEATS
+        self._timer = self._loop.call_at(min(next_beat, self._end), self._tick)
 
-    def _send_beat(self) -> None:
+    def _tick(self) -> None:
+        if self._loop.time() >= self._end:
+            self._timeout.reschedule(self._end)
+            return
         self._beating = self._loop.create_task(self._safely_beat())
-        self._wait_for_beat()
+        self._wait()
 
     async def _safely_beat(self) -> None:
         # Without a connection there is nobody to tell; should the item be lost, so is the compare-and-set that ends it.

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 
-from asyncjobs.client.requests import NoRespondersError, Requests
-from asyncjobs.protocol.errors import JetStreamNotEnabledError, QueueFullError, StorageError, UnavailableError
+from asyncjobs.client.requests import NoRespondersError, NotConnectedError, Requests
+from asyncjobs.protocol.errors import (
+    JetStreamNotEnabledError,
+    QueueFullError,
+    RequestTimeoutError,
+    StorageError,
+    UnavailableError,
+)
 
 STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
@@ -19,6 +28,10 @@ WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 STREAM_FULL = 10077
 NOT_ENABLED = frozenset({10039, 10076})
 
+PAUSE_S = 0.1
+"""Seconds between two attempts."""
+
+T = TypeVar("T")
 Json = dict[str, Any]
 
 
@@ -50,22 +63,54 @@ _decode_json = msgspec.json.Decoder(Json).decode
 class JetStream:
     """Calls the API under a prefix, and publishes into streams."""
 
-    def __init__(self, requests: Requests, prefix: str) -> None:
-        """Use ``requests`` to call subjects below ``prefix``, normally ``$JS.API``."""
+    def __init__(self, requests: Requests, prefix: str, *, patience_s: float) -> None:
+        """Use ``requests`` to call subjects below ``prefix``, normally ``$JS.API``.
+
+        What only asks is asked again for ``patience_s`` seconds while the server cannot be reached.
+        """
         self.requests = requests
+        self.patience_s = patience_s
         self._prefix = prefix
 
     def subject(self, call: str) -> str:
         """Return the subject of an API call such as ``STREAM.INFO.NAME``."""
         return f"{self._prefix}.{call}"
 
-    async def call_raw(self, call: str, body: Json | None = None) -> bytes:
-        """Call the API and return the answer's bytes.
+    async def call(self, call: str, body: Json | None = None) -> Json:
+        """Call the API and return the answer.
 
         Raises:
             StorageError: JetStream answered with an error; ``err_code`` says which.
             JetStreamNotEnabledError: Nobody answers there.
+            RequestTimeoutError: It is not known whether it was done.
         """
+        return _decode_json(await self._call(call, body))
+
+    async def ask(self, call: str, body: Json | None = None) -> Json:
+        """Call what changes nothing, patiently, and return the answer. Raises as `call` does."""
+        return _decode_json(await self.ask_raw(call, body))
+
+    async def ask_raw(self, call: str, body: Json | None = None) -> bytes:
+        """Do the same and return the answer's bytes."""
+        return await self.patiently(lambda: self._call(call, body))
+
+    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until there is an answer: again and again, so only for what changes nothing.
+
+        Raises:
+            RequestTimeoutError: Patience ran out.
+            ConnectionFailedError: The connection is closed for good, or was not there for too long.
+        """
+        give_up = time.monotonic() + self.patience_s
+        while True:
+            try:
+                return await ask()
+            except (RequestTimeoutError, NotConnectedError):
+                if time.monotonic() >= give_up:
+                    raise
+            await asyncio.sleep(PAUSE_S)
+
+    async def _call(self, call: str, body: Json | None) -> bytes:
         data = b"" if body is None else msgspec.json.encode(body)
         try:
             reply = await self.requests.request(self.subject(call), data)
@@ -76,10 +121,6 @@ class JetStream:
         if error is not None:
             raise storage_error(error, call)
         return reply.data
-
-    async def call(self, call: str, body: Json | None = None) -> Json:
-        """Call the API and return the answer. Raises as `call_raw` does."""
-        return _decode_json(await self.call_raw(call, body))
 
     async def publish(self, subject: str, data: bytes, headers: dict[str, str] | None) -> PublishAck:
         """Publish into a stream and return the answer, which may be an error. Raises as `Requests.request` does."""

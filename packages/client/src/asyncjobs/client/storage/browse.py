@@ -104,7 +104,7 @@ async def _create_consumer(jetstream: JetStream, start: int) -> Json:
 async def _pending(jetstream: JetStream, name: str) -> int | None:
     """Return how many messages a consumer has still to deliver; nothing when it is gone."""
     try:
-        return (await jetstream.call(f"CONSUMER.INFO.{TASKS_STREAM}.{name}"))["num_pending"]
+        return (await jetstream.ask(f"CONSUMER.INFO.{TASKS_STREAM}.{name}"))["num_pending"]
     except StorageError as e:
         if e.err_code == CONSUMER_NOT_FOUND:
             return None

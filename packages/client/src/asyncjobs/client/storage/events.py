@@ -77,7 +77,7 @@ async def watch(connection: Connection, subject: str) -> AsyncGenerator[EventStr
     subscription = await connection.subscribe(subject, stream.receive)
     try:
         # Once the server has answered it knows of the subscription, so an event from now on is not missed.
-        await connection.nats.flush()
+        await connection.synchronize()
         yield stream
     finally:
         await connection.unsubscribe(subscription)

@@ -7,7 +7,7 @@ import msgspec
 from asyncjobs.client import metrics
 from asyncjobs.client.requests import NoRespondersError, Requests
 from asyncjobs.client.storage.api import JetStream, storage_error
-from asyncjobs.client.storage.publishing import publish_patiently
+from asyncjobs.client.storage.patience import publish_patiently
 from asyncjobs.protocol import headers
 from asyncjobs.protocol.codec import encode
 from asyncjobs.protocol.errors import (
@@ -56,11 +56,10 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
 class WorkItems:
     """Puts work items into queues and acknowledges them."""
 
-    def __init__(self, jetstream: JetStream, *, patience_s: float) -> None:
-        """Try to put an item again for ``patience_s`` seconds while the server cannot be reached."""
+    def __init__(self, jetstream: JetStream) -> None:
+        """Use ``jetstream``."""
         self._jetstream = jetstream
         self._requests: Requests = jetstream.requests
-        self._patience_s = patience_s
 
     async def put(self, queue: str, task_id: str, *, again: bool) -> None:
         """Put a work item for a task into a queue, in place of the one that is there.
@@ -93,7 +92,6 @@ class WorkItems:
                 item_subject(queue, task_id),
                 encode(WorkItem(job=task_id)),
                 None if again else {headers.MESSAGE_ID: task_id},
-                patience_s=self._patience_s,
             )
         except NoRespondersError as e:
             msg = f"queue {queue} does not exist: create it, or check the name"

@@ -18,7 +18,7 @@ DUPLICATE_WINDOW_NS = 2 * MINUTE_NS
 async def find_stream(jetstream: JetStream, name: str) -> Json | None:
     """Return a stream's info, or nothing when it does not exist."""
     try:
-        return await jetstream.call(f"STREAM.INFO.{name}")
+        return await jetstream.ask(f"STREAM.INFO.{name}")
     except StorageError as e:
         if e.err_code == STREAM_NOT_FOUND:
             return None
@@ -37,7 +37,7 @@ async def ensure_stream(jetstream: JetStream, config: Json) -> Json:
         if e.err_code != STREAM_NAME_IN_USE:
             raise
         # Somebody made it with other settings in the meantime.
-        return await jetstream.call(f"STREAM.INFO.{name}")
+        return await jetstream.ask(f"STREAM.INFO.{name}")
 
 
 async def ensure_tasks_stream(jetstream: JetStream, *, replicas: int, memory: bool, retention_ns: int) -> Json:

@@ -150,7 +150,7 @@ class PullSubscription:
         self._stopped = True
         if self._subscription is not None and self._connection.is_connected:
             subscription, self._subscription = self._subscription, None
-            await subscription.drain()
+            await self._connection.drain(subscription)
 
     async def _unsubscribe(self) -> None:
         if self._subscription is not None:

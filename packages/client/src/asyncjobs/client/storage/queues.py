@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -115,7 +116,7 @@ class QueueStore:
         """Return the names of all queues, sorted."""
         found: list[str] = []
         while True:
-            page = await self._jetstream.call("STREAM.NAMES", {"subject": ALL_ITEMS, "offset": len(found)})
+            page = await self._jetstream.ask("STREAM.NAMES", {"subject": ALL_ITEMS, "offset": len(found)})
             streams: list[str] = page.get("streams") or []
             found.extend(streams)
             if not streams or len(found) >= page["total"]:
@@ -218,7 +219,7 @@ class QueueStore:
         Raises:
             QueueNotFoundError: There is no such queue.
         """
-        return (await self._on_stream(f"STREAM.PURGE.{queue_stream(name)}", name))["purged"]
+        return (await self._on_stream(self._jetstream.call, f"STREAM.PURGE.{queue_stream(name)}", name))["purged"]
 
     async def delete(self, name: str) -> None:
         """Delete a queue and its work items. Their tasks stay as they are.
@@ -226,25 +227,27 @@ class QueueStore:
         Raises:
             QueueNotFoundError: There is no such queue.
         """
-        await self._on_stream(f"STREAM.DELETE.{queue_stream(name)}", name)
+        await self._on_stream(self._jetstream.call, f"STREAM.DELETE.{queue_stream(name)}", name)
 
     async def _both(self, name: str) -> tuple[Json, Json]:
-        stream = await self._on_stream(f"STREAM.INFO.{queue_stream(name)}", name)
+        stream = await self._on_stream(self._jetstream.ask, f"STREAM.INFO.{queue_stream(name)}", name)
         return stream, await self._consumer(name)
 
     async def _consumer(self, name: str) -> Json:
         try:
-            return await self._on_stream(f"CONSUMER.INFO.{queue_stream(name)}.{QUEUE_CONSUMER}", name)
+            return await self._on_stream(
+                self._jetstream.ask, f"CONSUMER.INFO.{queue_stream(name)}.{QUEUE_CONSUMER}", name
+            )
         except StorageError as e:
             if e.err_code != CONSUMER_NOT_FOUND:
                 raise
             msg = f"queue {name} has no consumer {QUEUE_CONSUMER}: join it once without bind to make it"
             raise QueueConsumerNotFoundError(msg) from e
 
-    async def _on_stream(self, call: str, name: str) -> Json:
+    async def _on_stream(self, do: Callable[[str], Awaitable[Json]], call: str, name: str) -> Json:
         check_name("queue name", name)
         try:
-            return await self._jetstream.call(call)
+            return await do(call)
         except StorageError as e:
             if e.err_code != STREAM_NOT_FOUND:
                 raise

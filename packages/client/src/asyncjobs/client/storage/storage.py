@@ -41,10 +41,10 @@ class Storage(NamedTuple):
             StorageError: The server refuses to make a stream or bucket.
         """
         async with Requests.open(connection, options.request_timeout_s) as requests:
-            jetstream = JetStream(requests, connection.api_prefix)
+            jetstream = JetStream(requests, connection.api_prefix, patience_s=options.patience_s)
             events = EventPublisher(requests)
-            tasks = TaskStore(jetstream, events, patience_s=options.patience_s)
-            items = WorkItems(jetstream, patience_s=options.patience_s)
+            tasks = TaskStore(jetstream, events)
+            items = WorkItems(jetstream)
             storage = cls(connection, requests, jetstream, tasks, items, QueueStore(jetstream), events)
             await storage._prepare(options)
             yield storage

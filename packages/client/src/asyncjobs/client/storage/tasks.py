@@ -18,7 +18,7 @@ from asyncjobs.client.storage.api import (
     storage_error,
 )
 from asyncjobs.client.storage.events import EventPublisher
-from asyncjobs.client.storage.publishing import publish_patiently
+from asyncjobs.client.storage.patience import publish_patiently
 from asyncjobs.protocol import headers
 from asyncjobs.protocol.codec import decode_task, encode
 from asyncjobs.protocol.errors import (
@@ -58,11 +58,10 @@ _decode_message = msgspec.json.Decoder(_MessageAnswer).decode
 class TaskStore:
     """Loads, saves and deletes tasks."""
 
-    def __init__(self, jetstream: JetStream, events: EventPublisher, *, patience_s: float) -> None:
-        """Try a save again for ``patience_s`` seconds while the server cannot be reached."""
+    def __init__(self, jetstream: JetStream, events: EventPublisher) -> None:
+        """Announce saves through ``events``."""
         self._jetstream = jetstream
         self._events = events
-        self._patience_s = patience_s
         self.direct_get = False
         """Whether the stream answers direct gets. Set when the store is provisioned."""
         self.direct_is_exact = False
@@ -105,7 +104,6 @@ class TaskStore:
                 task_subject(task.id),
                 data,
                 {headers.EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)},
-                patience_s=self._patience_s,
             )
         except NoRespondersError as e:
             raise _no_store() from e
@@ -165,9 +163,9 @@ class TaskStore:
             return None
 
     async def _direct_get(self, task_id: str) -> Stored | None:
-        call = f"DIRECT.GET.{TASKS_STREAM}.{task_subject(task_id)}"
+        subject = self._jetstream.subject(f"DIRECT.GET.{TASKS_STREAM}.{task_subject(task_id)}")
         try:
-            reply = await self._jetstream.requests.request(self._jetstream.subject(call))
+            reply = await self._jetstream.patiently(lambda: self._jetstream.requests.request(subject))
         except NoRespondersError:
             return None
         found = reply.headers or {}
@@ -177,7 +175,7 @@ class TaskStore:
 
     async def _get(self, task_id: str) -> _Message:
         try:
-            raw = await self._jetstream.call_raw(
+            raw = await self._jetstream.ask_raw(
                 f"STREAM.MSG.GET.{TASKS_STREAM}", {"last_by_subj": task_subject(task_id)}
             )
         except StorageError as e:
@@ -198,7 +196,7 @@ class TaskStore:
         """
         sequence = (await self._get(task_id)).seq if revision is None else revision
         try:
-            await self._jetstream.call_raw(f"STREAM.MSG.DELETE.{TASKS_STREAM}", {"seq": sequence})
+            await self._jetstream.call(f"STREAM.MSG.DELETE.{TASKS_STREAM}", {"seq": sequence})
         except StorageError as e:
             msg = f"task {task_id} was changed or deleted by somebody else: load it again"
             raise TaskChangedError(msg) from e

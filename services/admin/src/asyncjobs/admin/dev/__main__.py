@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 from typing import Annotated
@@ -46,6 +47,8 @@ def develop(
         The server's port. Default: 4222 when it is free, else another one.
     """
     chosen = (NATS_PORT if _is_free(NATS_PORT) else 0) if port is None else port
+    # Being told to end is the same as Ctrl-C: everything is stopped and removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         asyncio.run(_run(router, queue, concurrency, workers, chosen))
     except KeyboardInterrupt:

@@ -6,12 +6,9 @@ import asyncio
 import time
 from typing import NamedTuple
 
-from asyncjobs.client.requests import NoRespondersError
-from asyncjobs.client.storage.api import STREAM_NOT_FOUND, JetStream, PublishAck
+from asyncjobs.client.requests import NoRespondersError, NotConnectedError
+from asyncjobs.client.storage.api import PAUSE_S, STREAM_NOT_FOUND, JetStream, PublishAck
 from asyncjobs.protocol.errors import RequestTimeoutError, StorageError, UnavailableError
-
-PAUSE_S = 0.1
-"""Seconds between two attempts."""
 
 
 class Published(NamedTuple):
@@ -27,8 +24,6 @@ async def publish_patiently(
     subject: str,
     data: bytes,
     headers: dict[str, str] | None,
-    *,
-    patience_s: float,
 ) -> Published:
     """Publish until the server answers.
 
@@ -40,7 +35,6 @@ async def publish_patiently(
         subject: The message's subject.
         data: Its bytes.
         headers: Its headers.
-        patience_s: Seconds for which to try again while the server cannot be reached.
 
     Returns:
         The answer, with the error in it when JetStream refused the message.
@@ -49,15 +43,18 @@ async def publish_patiently(
         RequestTimeoutError: Patience ran out; it is not known whether the message is stored.
         NoRespondersError: There is no such stream.
         PayloadTooLargeError: The message is larger than the server takes.
-        ConnectionFailedError: The connection is closed for good, or its buffer is full.
+        ConnectionFailedError: The connection is closed for good, or was not there for too long.
     """
-    give_up = time.monotonic() + patience_s
+    give_up = time.monotonic() + jetstream.patience_s
     uncertain = False
     while True:
         try:
             return Published(await jetstream.publish(subject, data, headers), uncertain)
         except RequestTimeoutError:
             uncertain = True
+            if time.monotonic() >= give_up:
+                raise
+        except NotConnectedError:
             if time.monotonic() >= give_up:
                 raise
         except NoRespondersError:
@@ -70,7 +67,7 @@ async def publish_patiently(
 async def stream_exists(jetstream: JetStream, stream: str) -> bool:
     """Tell whether a stream exists; when the server cannot say, it may."""
     try:
-        await jetstream.call_raw(f"STREAM.INFO.{stream}")
+        await jetstream.call(f"STREAM.INFO.{stream}")
     except StorageError as e:
         return e.err_code != STREAM_NOT_FOUND
     except UnavailableError:
