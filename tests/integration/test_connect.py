@@ -13,7 +13,8 @@ import trustme
 
 from asyncjobs.admin.dev.nats_server import NatsServer
 from asyncjobs.client import Client
-from asyncjobs.client.connect import Connection, ConnectOptions
+from asyncjobs.client.addresses import ConnectOptions
+from asyncjobs.client.connect import Connection
 from asyncjobs.protocol.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -86,6 +87,46 @@ async def test_credentials_file(tmp_path):
 async def test_a_file_that_is_not_there_is_named(field, server):
     with pytest.raises(ConfigurationError, match=r"missing\.file"):
         await works(server.url, **{field: "missing.file"})
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("credentials_file", ""),
+        ("credentials_file", "-----BEGIN NATS USER JWT-----\nsesame"),
+        ("nkey_seed_file", ""),
+        ("nkey_seed_file", "SUsesame"),
+    ],
+)
+async def test_a_file_that_is_not_what_it_should_be_is_named_and_not_shown(field, text, server, tmp_path):
+    file = tmp_path / "broken.file"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"broken\.file") as caught:
+        await works(server.url, **{field: str(file)})
+    assert "sesame" not in str(caught.value)
+
+
+async def test_giving_up_the_first_connect_leaves_nothing_open():
+    """The server takes the connection and says nothing; what connects is cancelled, and it sees the end of it."""
+    ended = asyncio.Event()
+    accepted = asyncio.Event()
+
+    async def say_nothing(reader, writer):
+        accepted.set()
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    listener = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        connecting = asyncio.create_task(works(f"nats://127.0.0.1:{port}", connect_timeout_s=60))
+        await accepted.wait()
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        async with asyncio.timeout(10):
+            await ended.wait()
 
 
 @pytest.fixture

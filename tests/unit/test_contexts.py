@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from asyncjobs.client.connect import ConnectOptions
+from asyncjobs.client.addresses import ConnectOptions
 from asyncjobs.client.contexts import load_context
 from asyncjobs.client.environment import connect_options_from_environment
 from asyncjobs.protocol.errors import ConfigurationError
@@ -35,7 +35,7 @@ def select(tmp_path, name):
     ("context", "expected"),
     [
         ({}, {}),
-        ({"url": "nats://a,nats://b"}, {"servers": ("nats://a", "nats://b")}),
+        ({"url": "nats://a,nats://b"}, {"servers": ("nats://a,nats://b",)}),
         ({"user": "u", "password": "p"}, {"user": "u", "password": "p"}),
         ({"token": "t", "description": "ignored", "color_scheme": "x"}, {"token": "t"}),
         ({"creds": "/c", "ca": "/ca"}, {"credentials_file": "/c", "tls_ca": "/ca"}),
@@ -95,7 +95,7 @@ def test_what_a_context_wants_and_we_cannot_do_is_refused(environ, write, field)
     ("variables", "expected"),
     [
         ({}, {}),
-        ({"NATS_URL": "nats://a,nats://b"}, {"servers": ("nats://a", "nats://b")}),
+        ({"NATS_URL": "nats://a,nats://b"}, {"servers": ("nats://a,nats://b",)}),
         ({"NATS_USER": "u", "NATS_PASSWORD": "p"}, {"user": "u", "password": "p"}),
         ({"NATS_TOKEN": "t", "NATS_INBOX_PREFIX": "_I"}, {"token": "t", "inbox_prefix": "_I"}),
         ({"NATS_CREDS": "c", "NATS_CA": "a"}, {"credentials_file": "c", "tls_ca": "a"}),
@@ -130,3 +130,34 @@ def test_the_selected_context_is_used_unless_something_else_is_said(environ, wri
 def test_a_boolean_that_is_none_names_its_variable(environ):
     with pytest.raises(ConfigurationError, match="NATS_TLS_FIRST"):
         connect_options_from_environment(environ | {"NATS_TLS_FIRST": "perhaps"})
+
+
+@pytest.mark.parametrize(
+    ("servers", "urls"),
+    [
+        ((), ("nats://127.0.0.1:4222",)),
+        (("a", "b:1"), ("nats://a", "nats://b:1")),
+        ((" nats://a , tls://b:2,", "c"), ("nats://a", "tls://b:2", "nats://c")),
+        (("nats://joe:sesame@a:1/",), ("nats://joe:sesame@a:1/",)),
+    ],
+    ids=str,
+)
+def test_servers_may_be_named_in_several_ways(servers, urls):
+    assert ConnectOptions(servers=servers).urls == urls
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["", " , ", "http://a", "ws://a", "nats://", "nats://:1", "nats://a:x", "nats://a:0", "nats://a:99999", "nats://[::1",
+     "nats://joe:ses/ame@a", "nats://joe:ses?ame@a", "nats://joe:ses#ame@a", "nats://joe:ses ame@a", "nats://a/path"],
+)  # fmt: skip
+def test_what_is_no_server_is_refused_without_showing_its_password(server):
+    with pytest.raises(ConfigurationError, match=r"servers is empty|use one of these|nats://HOST:PORT") as caught:
+        ConnectOptions(servers=(server,))
+    assert "ses" not in str(caught.value)
+
+
+def test_the_text_of_options_has_no_secrets():
+    options = ConnectOptions(servers=("nats://joe:sesame@a:1",), password="sesame")
+    assert "sesame" not in repr(options)
+    assert "nats://a:1" in repr(options)

@@ -1,8 +1,8 @@
 """The client for producers and services: store, enqueue, load and watch tasks, manage queues."""
 
+from asyncjobs.client.addresses import ConnectOptions
 from asyncjobs.client.blocking import BlockingClient
 from asyncjobs.client.client import Client
-from asyncjobs.client.connect import ConnectOptions
 from asyncjobs.client.enqueueing import BulkFailure, BulkResult
 from asyncjobs.client.making import TaskOptions
 from asyncjobs.client.options import ClientOptions

@@ -9,13 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import nats.errors
@@ -24,15 +21,14 @@ from nats.aio.client import Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from asyncjobs.client.addresses import ConnectOptions, without_credentials
+from asyncjobs.client.credentials import credentials
 from asyncjobs.protocol.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionFailedError,
     JetStreamNotEnabledError,
 )
-
-DEFAULT_SERVER = "nats://127.0.0.1:4222"
-DEFAULT_API_PREFIX = "$JS.API"
 
 FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 2.0
@@ -45,98 +41,6 @@ ROUND_TRIP_S = 1.0
 """Seconds after which a round trip that was not answered is tried again: its answer may have been lost."""
 
 Callback = Callable[[], None]
-
-
-class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach NATS. Secrets are not part of its text."""
-
-    servers: tuple[str, ...] = ()
-    """URLs; none: the loopback address."""
-    context: str | None = None
-    """The name of the ``nats`` command line's context that the other values came from, if they did."""
-    user: str | None = None
-    password: str | None = None
-    token: str | None = None
-    credentials_file: str | None = None
-    """A file with a user JWT and its seed."""
-    nkey_seed_file: str | None = None
-    """A file with an NKey seed."""
-    tls_ca: str | None = None
-    """A file of certificates to trust, instead of the system's."""
-    tls_cert: str | None = None
-    """A file with our own certificate, for mutual TLS."""
-    tls_key: str | None = None
-    """A file with its key."""
-    tls_hostname: str | None = None
-    """The name that the server's certificate has to have, instead of the URL's."""
-    tls_first: bool = False
-    """Shake hands before the server says anything."""
-    inbox_prefix: str | None = None
-    js_domain: str | None = None
-    js_api_prefix: str | None = None
-    """The prefix of JetStream's API, without the last dot."""
-    name: str = "asyncjobs"
-    """What the server calls this connection."""
-    connect_timeout_s: float = 5.0
-    ping_interval_s: int = 20
-
-    def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
-
-        Raises:
-            ConfigurationError: It does.
-        """
-        if self.js_domain and self.js_api_prefix:
-            raise _contradiction("js_domain and js_api_prefix are both set: use one of them")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise _contradiction("tls_cert and tls_key belong together: set both or none")
-        kinds = {
-            "user": self.user,
-            "token": self.token,
-            "credentials_file": self.credentials_file,
-            "nkey_seed_file": self.nkey_seed_file,
-        }
-        given = [kind for kind, value in kinds.items() if value]
-        if len(given) > 1:
-            raise _contradiction(f"{' and '.join(given)} are all set: use one way to authenticate")
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """The servers' URLs, with their scheme."""
-        given = (url.strip() for url in self.servers or (DEFAULT_SERVER,))
-        return tuple(url if "://" in url else f"nats://{url}" for url in given if url)
-
-    @property
-    def api_prefix(self) -> str:
-        """The prefix of JetStream's API."""
-        if self.js_domain:
-            return f"$JS.{self.js_domain}.API"
-        return (self.js_api_prefix or DEFAULT_API_PREFIX).rstrip(".")
-
-    def __repr__(self) -> str:
-        """Show what differs from the defaults, with secrets blotted out."""
-        shown: list[str] = []
-        for field in msgspec.structs.fields(self):
-            value = getattr(self, field.name)
-            if value == field.default:
-                continue
-            if field.name in {"password", "token"}:
-                value = "***"
-            elif field.name == "servers":
-                value = tuple(without_credentials(url) for url in self.urls)
-            shown.append(f"{field.name}={value!r}")
-        return f"ConnectOptions({', '.join(shown)})"
-
-
-def _contradiction(text: str) -> ConfigurationError:
-    return ConfigurationError(f"connection options: {text}")
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL without its user, password or token."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}"
 
 
 class Connection:
@@ -168,17 +72,21 @@ class Connection:
         logger = logger or logging.getLogger("asyncjobs.client")
         client = NatsClient()
         connection = cls(client, options.api_prefix, logger)
-        await connection._connect(options)
         try:
+            await connection._connect(options)
             yield connection
         finally:
-            connection._closing = True
+            await connection._close()
+
+    async def _close(self) -> None:
+        self._closing = True
+        if self.nats.is_connected:
             with suppress(nats.errors.Error, TimeoutError, OSError):
                 async with asyncio.timeout(CLOSE_S):
-                    if client.is_connected:
-                        await client.flush()
-            with suppress(nats.errors.Error, OSError):
-                await client.close()
+                    await self.nats.flush()
+        # The assertion is the library's: it has not begun to connect.
+        with suppress(nats.errors.Error, OSError, AssertionError):
+            await self.nats.close()
 
     @classmethod
     @contextmanager
@@ -238,7 +146,7 @@ class Connection:
                 max_outstanding_pings=2,
                 skip_subject_validation=True,
                 name=options.name,
-                **_credentials(options),
+                **credentials(options),
             ),
             name="connect to NATS",
         )
@@ -255,8 +163,6 @@ class Connection:
         if self.nats.is_connected:
             return
         error = None if attempt.cancelled() else attempt.exception()
-        self._closing = True
-        await self.nats.close()
         raise _connect_error(options, error or (problems[-1] if problems else None))
 
     def _closed_or_connected(self) -> bool:
@@ -398,47 +304,6 @@ def _both(
         await ours()
 
     return call
-
-
-def _credentials(options: ConnectOptions) -> dict[str, Any]:
-    given = {
-        "user": options.user,
-        "password": options.password,
-        "token": options.token,
-        "user_credentials": _readable(options.credentials_file, "credentials file"),
-        "nkeys_seed": _readable(options.nkey_seed_file, "NKey seed file"),
-        "tls": _tls_context(options),
-        "tls_hostname": options.tls_hostname,
-        "tls_handshake_first": options.tls_first or None,
-        "inbox_prefix": options.inbox_prefix,
-    }
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def _readable(path: str | None, kind: str) -> str | None:
-    if path is None:
-        return None
-    try:
-        with Path(path).open("rb"):
-            return path
-    except OSError as e:
-        msg = f"cannot read the {kind} {path}: {e.strerror}"
-        raise ConfigurationError(msg) from e
-
-
-def _tls_context(options: ConnectOptions) -> ssl.SSLContext | None:
-    wanted = options.tls_ca or options.tls_cert or options.tls_first
-    if not wanted and not any(url.startswith("tls://") for url in options.urls):
-        return None
-    try:
-        context = ssl.create_default_context(cafile=options.tls_ca)
-        if options.tls_cert is not None:
-            context.load_cert_chain(options.tls_cert, options.tls_key)
-    except (OSError, ssl.SSLError) as e:
-        files = ", ".join(filter(None, (options.tls_ca, options.tls_cert, options.tls_key)))
-        msg = f"cannot use the TLS files {files}: {e}"
-        raise ConfigurationError(msg) from e
-    return context
 
 
 def is_authorization(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from asyncjobs.client.connect import ConnectOptions
+from asyncjobs.client.addresses import ConnectOptions
 from asyncjobs.protocol.errors import ConfigurationError
 
 
@@ -73,7 +73,7 @@ def load_context(name: str, environ: Mapping[str, str] = os.environ) -> ConnectO
         )
         raise ConfigurationError(msg)
     return ConnectOptions(
-        servers=tuple(filter(None, (url.strip() for url in context.url.split(",")))),
+        servers=(context.url,) if context.url else (),
         context=name,
         user=context.user or None,
         password=context.password or None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from asyncjobs.client.connect import ConnectOptions
+from asyncjobs.client.addresses import ConnectOptions
 from asyncjobs.client.contexts import load_context, selected_context
 from asyncjobs.protocol.errors import ConfigurationError
 
@@ -41,7 +41,7 @@ def connect_options_from_environment(environ: Mapping[str, str]) -> ConnectOptio
     values: dict[str, Any] = {field: environ[name] for name, field in _TEXTS.items() if environ.get(name)}
     url = environ.get("NATS_URL")
     if url:
-        values["servers"] = tuple(url.split(","))
+        values["servers"] = (url,)
     tls_first = environ.get("NATS_TLS_FIRST")
     if tls_first:
         values["tls_first"] = _boolean("NATS_TLS_FIRST", tls_first)

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from asyncjobs.client.connect import ConnectOptions
+from asyncjobs.client.addresses import ConnectOptions
 from asyncjobs.client.contexts import load_context
 from asyncjobs.client.environment import connect_options_from_environment
 from asyncjobs.client.options import ClientOptions
