@@ -476,3 +476,20 @@ async def test_an_iterator_that_fails_half_way_leaves_whole_tasks_and_raises_its
         await client.enqueue_many(tasks(), window=10)
     assert "30 tasks" in caught.value.__notes__[0]
     assert (await client.store_info()).tasks == (await client.queue_info()).items == 30
+
+
+async def test_an_option_that_does_not_exist_or_comes_too_late_is_refused(client):
+    with pytest.raises(ConfigurationError, match="unknown task option load_results: use some of deadline"):
+        await client.enqueue("t", 1, load_results=True)
+    task = client.new_task("t", 1)
+    for late in ({"deadline": timedelta(hours=1)}, {"payload": 2}):
+        with pytest.raises(ConfigurationError, match="new_task"):
+            await client.enqueue(task, **late)
+    assert [task async for task in client.tasks()] == []
+
+
+async def test_a_task_that_is_made_may_go_to_another_queue(client):
+    await client.create_queue(Queue(name="OTHER"))
+    task = await client.enqueue(client.new_task("t", 1), queue="OTHER")
+    assert task.queue == "OTHER"
+    assert (await client.queue_info("OTHER")).items == 1

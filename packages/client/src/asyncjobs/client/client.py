@@ -22,7 +22,7 @@ from asyncjobs.client.storage.queues import QueueInfo
 from asyncjobs.client.storage.storage import Storage
 from asyncjobs.client.waiting import check_complete, wait_for
 from asyncjobs.protocol.codec import decode_result
-from asyncjobs.protocol.errors import CorruptTaskError
+from asyncjobs.protocol.errors import ConfigurationError, CorruptTaskError
 from asyncjobs.protocol.names import check_name
 from asyncjobs.protocol.queue import Queue
 from asyncjobs.protocol.signing import verify_task
@@ -135,7 +135,8 @@ class Client:
         Raises:
             InvalidNameError: The type, the id, the queue or a dependency is not a valid name.
             InvalidPayloadError: The payload cannot be encoded.
-            ConfigurationError: ``max_tries`` is negative, the deadline has no zone, or the task depends on itself.
+            ConfigurationError: ``max_tries`` is negative, the deadline has no zone, the task depends on itself, or an
+                option does not exist.
         """
         return make_task(task_type, payload, **options)
 
@@ -145,7 +146,7 @@ class Client:
         Args:
             task: A task of `new_task`, or a task type to make one of.
             payload: With a task type: its payload.
-            options: With a task type: see `TaskOptions`.
+            options: With a task type: see `TaskOptions`. With a task: ``queue`` alone, for another queue than its own.
 
         Returns:
             The task as it is stored: with its queue, and signed when the client has a signing key.
@@ -158,10 +159,14 @@ class Client:
             DuplicateItemError: The queue had an item for that id a short while ago; the task is stored likewise.
             PayloadTooLargeError: The payload is larger than the server takes; nothing is stored.
             RequestTimeoutError: The server could not be reached; `load` the task to see how far it came.
+            ConfigurationError: An option does not exist, or the task was made without it.
         """
         if isinstance(task, str):
-            task = make_task(task, payload, **options)
-        return await self._enqueuer.enqueue(task, None)
+            return await self._enqueuer.enqueue(make_task(task, payload, **options), None)
+        queue = options.pop("queue", None)
+        if payload is not None or options:
+            raise ConfigurationError(f"task {task.id} is made already: give its payload and options to new_task")
+        return await self._enqueuer.enqueue(task, queue)
 
     async def enqueue_many(
         self, tasks: Iterable[Task], *, queue: str | None = None, window: int = ENQUEUE_WINDOW

@@ -37,8 +37,15 @@ class TaskOptions(TypedDict, total=False):
     """Turns the payload into bytes instead of msgspec."""
 
 
+_OPTIONS = TaskOptions.__optional_keys__
+
+
 def make_task(task_type: str, payload: Any, **options: Unpack[TaskOptions]) -> Task:
     """Make a task without storing it. See `Client.new_task`."""
+    if not options.keys() <= _OPTIONS:
+        unknown = ", ".join(sorted(options.keys() - _OPTIONS))
+        msg = f"unknown task option {unknown}: use some of {', '.join(sorted(_OPTIONS))}"
+        raise ConfigurationError(msg)
     now_ns = time.time_ns()
     encoder = options.get("encoder") or encode_payload
     deadline = options.get("deadline")

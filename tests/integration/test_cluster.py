@@ -1,0 +1,46 @@
+"""Three servers, each document on all of them: any one may go, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from asyncjobs.client import Client, Queue, TaskState
+from asyncjobs.worker import Router
+from tests.integration.clusters import cluster
+from tests.integration.workers import QUICK, working
+
+TASKS = 600
+QUEUE = Queue(name="Q", max_run_time_ns=5 * 10**9)
+
+
+async def leader_of(client: Client, stream: str) -> str:
+    info = await client.storage.jetstream.ask(f"STREAM.INFO.{stream}")
+    return info["cluster"]["leader"]
+
+
+async def test_the_server_that_leads_the_tasks_is_killed_in_the_middle_of_a_run_and_comes_back():
+    router = Router()
+    router.add("double", lambda payload: payload * 2)
+    async with cluster(3) as nodes:
+        urls = [node.url for node in nodes.values()]
+        settings = {"queue": QUEUE, "replicas": 3, "retry_policy": QUICK, "request_timeout_s": 1, "concurrency": 16}
+        async with Client.connect(urls, **settings) as producer, Client.connect(urls, **settings) as consumer:
+            info = await producer.storage.jetstream.ask("STREAM.INFO.CHORIA_AJ_TASKS")
+            assert info["config"]["num_replicas"] == 3
+            async with working(consumer, router):
+                many = asyncio.create_task(
+                    producer.enqueue_many((producer.new_task("double", n) for n in range(TASKS)), window=32)
+                )
+                while (await producer.store_info()).tasks < TASKS // 4:
+                    await asyncio.sleep(0)
+                node = nodes[await leader_of(producer, "CHORIA_AJ_TASKS")]
+                node.kill()
+                result = await many
+                assert result.failed == []
+                await node.start()
+                results = [await producer.result(task.id, timeout=90) for task in result.enqueued]
+            assert results == [2 * n for n in range(TASKS)]
+            states = Counter([task.state async for task in producer.tasks()])
+            assert states == {TaskState.COMPLETE: TASKS}
+            assert (await producer.queue_info()).items == 0
