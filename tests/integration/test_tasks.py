@@ -431,8 +431,8 @@ async def test_a_listing_passes_over_what_is_corrupt_and_says_so(client, caplog)
 
 
 async def test_a_listing_goes_on_when_the_server_restarts_in_the_middle(server, client, monkeypatch):
-    monkeypatch.setattr("asyncjobs.client.storage.browse.PAGE", 10)
-    monkeypatch.setattr("asyncjobs.client.storage.browse.SILENCE_S", 0.2)
+    monkeypatch.setattr("asyncjobs.client.storage.scan.PAGE", 10)
+    monkeypatch.setattr("asyncjobs.client.storage.scan.SILENCE_S", 0.2)
     await client.enqueue_many(client.new_task("t", n) for n in range(100))
     seen: set[str] = set()
     async for task in client.tasks():
@@ -443,8 +443,8 @@ async def test_a_listing_goes_on_when_the_server_restarts_in_the_middle(server, 
 
 
 async def test_a_listing_ends_although_the_rest_is_deleted_meanwhile(client, monkeypatch):
-    monkeypatch.setattr("asyncjobs.client.storage.browse.PAGE", 4)
-    monkeypatch.setattr("asyncjobs.client.storage.browse.SILENCE_S", 0.2)
+    monkeypatch.setattr("asyncjobs.client.storage.scan.PAGE", 4)
+    monkeypatch.setattr("asyncjobs.client.storage.scan.SILENCE_S", 0.2)
     await client.enqueue_many(client.new_task("t", n) for n in range(50))
     seen = 0
     async for _ in client.tasks():

@@ -15,6 +15,7 @@ from asyncjobs.protocol.errors import ConfigurationError, DuplicateHandlerError,
 from asyncjobs.protocol.task import new_task
 from asyncjobs.worker import Context, Router, Task
 from asyncjobs.worker.invocation import bind
+from asyncjobs.worker.routes import Routes
 
 
 def nothing() -> None: ...
@@ -28,8 +29,9 @@ def router(*task_types):
     return made
 
 
-def target(found):
-    return None if found is None else found.function.keywords["mark"]
+def target(made, task_type):
+    routed = Routes.of(made).find(task_type)
+    return None if routed is None else routed.handle.__self__.function.keywords["mark"]
 
 
 @pytest.mark.parametrize(
@@ -45,13 +47,13 @@ def target(found):
     ],
 )
 def test_the_exact_type_wins_then_the_longest_prefix_then_the_catch_all(registered, task_type, expected):
-    assert target(router(*registered).find(task_type)) == expected
+    assert target(router(*registered), task_type) == expected
 
 
 @given(st.sets(st.text("ab:", max_size=4), max_size=8), st.text("ab:", max_size=6))
 def test_the_found_handler_is_the_longest_registered_prefix(registered, task_type):
     prefixes = [prefix for prefix in registered if task_type.startswith(prefix)]
-    assert target(router(*registered).find(task_type)) == max(prefixes, key=len, default=None)
+    assert target(router(*registered), task_type) == max(prefixes, key=len, default=None)
 
 
 def test_a_second_handler_for_a_type_is_refused():
@@ -89,7 +91,7 @@ class FakeRun:
 
 
 def arguments(function, payload):
-    context = Context(FakeRun(payload), logger=None)
+    context = Context(FakeRun(payload))
     given_arguments = bind(function).arguments(context)
     return {name: value for name, value in given_arguments.items() if not isinstance(value, Context | Task)}
 
@@ -130,13 +132,22 @@ def test_async_functions_are_told_from_plain_ones(function, is_async):
 def two_payloads(one: int, two: int) -> None: ...
 def star(*payload: int) -> None: ...
 def undecodable(payload: ThreadPoolExecutor | Email) -> None: ...
+def not_provided(database: ThreadPoolExecutor) -> None: ...
 def unknown(payload: "Missing") -> None: ...  # noqa: F821, UP037
 
 
-@pytest.mark.parametrize("function", [two_payloads, star, undecodable, unknown, dict])
+@pytest.mark.parametrize("function", [star, unknown, dict])
 def test_a_function_that_cannot_be_called_is_refused_when_it_is_registered(function):
     with pytest.raises(ConfigurationError, match=function.__name__):
         Router().add("t", function)
+
+
+@pytest.mark.parametrize("function", [two_payloads, undecodable, not_provided])
+def test_a_function_that_asks_for_what_nobody_yields_is_refused_when_the_worker_is_made(function):
+    made = Router()
+    made.add("t", function)
+    with pytest.raises(ConfigurationError, match=function.__name__):
+        Routes.of(made)
 
 
 def test_what_is_not_callable_is_refused():

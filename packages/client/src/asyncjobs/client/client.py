@@ -336,6 +336,16 @@ class Client:
             queue, replicas=self.options.replicas, memory=self.options.memory_storage
         )
 
+    async def ensure_queue(self, queue: Queue) -> Queue:
+        """Return a queue's settings as they are, and make it first with these when it does not exist.
+
+        Raises:
+            StorageError: The server refuses the settings.
+        """
+        return await self.storage.queues.ensure(
+            queue, replicas=self.options.replicas, memory=self.options.memory_storage
+        )
+
     async def join_queue(self, name: str) -> Queue:
         """Return the settings of a queue that exists.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TypeVar
 
-from prometheus_client import Counter, Summary
+from prometheus_client import Counter, Histogram
 
-M = TypeVar("M", Counter, Summary)
+M = TypeVar("M", Counter, Histogram)
 
 NAMESPACE = "choria_asyncjobs"
 

@@ -145,9 +145,10 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Terminated(msgspec.Struct, frozen=True):
-    """The handler said that trying again is of no use."""
+    """The handler said that trying again is of no use, and with ``discard`` that nobody needs the task any more."""
 
     error: str
+    discard: bool = False
 
 
 class Interrupted(msgspec.Struct, frozen=True):
@@ -171,11 +172,12 @@ class Disposal(Enum):
 
 
 class Conclusion(msgspec.Struct, frozen=True):
-    """The task to save, and then what to do with its item."""
+    """The task to save, or with ``discard`` to announce and delete, and then what to do with its item."""
 
     task: Task
     disposal: Disposal
     delay_ns: int = 0
+    discard: bool = False
 
 
 def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing else
@@ -203,8 +205,9 @@ def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing e
         case Succeeded(payload):
             result = Result(payload=msgspec.Raw(payload), completed=format_timestamp(now_ns))
             return Conclusion(_replace(task, state=TaskState.COMPLETE, result=result, last_err=""), Disposal.ACK)
-        case Terminated(error):
-            return Conclusion(_replace(task, state=TaskState.TERMINATED, last_err=_cut(error)), Disposal.TERM)
+        case Terminated(error, discard):
+            terminated = _replace(task, state=TaskState.TERMINATED, last_err=_cut(error))
+            return Conclusion(terminated, Disposal.TERM, discard=discard)
         case Failed(error, delay_ns):
             failed = _replace(task, last_err=_cut(error))
             if failed.is_out_of_tries() or 0 < queue.max_tries <= max(task.tries, delivery):

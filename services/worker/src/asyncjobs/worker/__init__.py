@@ -1,9 +1,10 @@
-"""Workers: route tasks to handlers, and process a queue with them."""
+"""Workers: route tasks to handlers, and process queues with them."""
 
+from asyncjobs.client.client import Client
 from asyncjobs.protocol.task import Task
 from asyncjobs.worker.context import Context
-from asyncjobs.worker.outcomes import RetryTask, TerminateTask
+from asyncjobs.worker.outcomes import DiscardTask, RetryTask, TerminateTask
 from asyncjobs.worker.router import Router
-from asyncjobs.worker.worker import Worker
+from asyncjobs.worker.worker import Share, Worker
 
-__all__ = ["Context", "RetryTask", "Router", "Task", "TerminateTask", "Worker"]
+__all__ = ["Client", "Context", "DiscardTask", "RetryTask", "Router", "Share", "Task", "TerminateTask", "Worker"]

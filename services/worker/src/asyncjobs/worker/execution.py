@@ -11,7 +11,8 @@ import asyncio
 import logging
 import random
 import time
-from concurrent.futures import Executor
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -56,9 +57,12 @@ from asyncjobs.protocol.queue import Queue
 from asyncjobs.protocol.states import TaskState
 from asyncjobs.protocol.task import Task
 from asyncjobs.worker import metrics
-from asyncjobs.worker.handling import Handling, Run, is_cancelled
+from asyncjobs.worker.executors import Executors
+from asyncjobs.worker.handling import handle_run, is_cancelled
 from asyncjobs.worker.lease import Lease
-from asyncjobs.worker.router import Router
+from asyncjobs.worker.routes import Routed, Routes
+from asyncjobs.worker.run import Run
+from asyncjobs.worker.task_log import log_end, log_start
 
 UNAVAILABLE_DELAY_NS = 2 * SECOND_NS
 """How long an item waits whose task could not be loaded or started because the server did not answer."""
@@ -70,26 +74,48 @@ ADMISSIONS = 3
 """How often an item is looked at anew because its task changed in the same moment, before it is left for later."""
 
 
+class Running(msgspec.Struct, frozen=True):
+    """A task that was saved as active, how it is handled, and the run that its handler sees."""
+
+    started: Stored
+    routed: Routed | None
+    run: Run
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return self.run.loop.time() - self.run.began
+
+
 class Execution:
     """Takes the items of one queue through their handlers."""
 
-    def __init__(self, client: Client, queue: Queue, router: Router, threads: Executor, logger: logging.Logger) -> None:
-        """Run plain handlers in ``threads``."""
+    def __init__(
+        self,
+        client: Client,
+        queue: Queue,
+        routes: Routes,
+        executors: Executors,
+        state: Mapping[Any, Any],
+        logger: logging.Logger,
+    ) -> None:
+        """Find handlers in ``routes``, and give them ``state``: what lifespans yield, by type."""
         self._client = client
         self._tasks = client.storage.tasks
         self._items = client.storage.items
         self._queue = queue
-        self._handling = Handling(router, threads)
+        self._routes = routes
+        self._executors = executors
+        self._state = state
         self._logger = logger
         self._policy = retry_policy_of(client.options)
         self._discarded = discard_states_of(client.options)
-        self._max_run_time_s = queue.max_run_time_ns / SECOND_NS
-        self._running: dict[Delivery, Stored] = {}
+        self._running: dict[Delivery, Running] = {}
 
     @property
-    def threads_running(self) -> int:
-        """How many plain handlers are running, those whose time is over included."""
-        return self._handling.threads_running
+    def running(self) -> list[Task]:
+        """The tasks that handlers have right now."""
+        return [running.started.task for running in self._running.values()]
 
     async def process(self, delivery: Delivery) -> None:
         """Take one item from start to end. Returns when its handler, or the thread of it, is done."""
@@ -115,9 +141,9 @@ class Execution:
 
     async def hand_back(self) -> None:
         """Hand back the tasks of handlers that do not end although they were cancelled."""
-        for delivery, started in list(self._running.items()):
-            self._logger.error("the handler of task %s ignores its cancellation", started.task.id)
-            await self._conclude(started, Interrupted(), delivery)
+        for delivery, running in list(self._running.items()):
+            self._logger.error("the handler of task %s ignores its cancellation", running.started.task.id)
+            await self._conclude(running, Interrupted(), delivery)
 
     # ---- load, admit, start
 
@@ -154,6 +180,7 @@ class Execution:
             self._client.verify(stored.task)
         except (TaskNotSignedError, TaskSignatureError) as e:
             self._logger.error("task %s is refused: %s", stored.task.id, e)
+            metrics.REFUSED.labels(self._queue.name).inc()
             await self._give_up(stored, TaskState.TERMINATED, error_text(e), delivery)
             return None
         match admission.action:
@@ -210,67 +237,89 @@ class Execution:
     # ---- run, decide, save, acknowledge
 
     async def _run(self, started: Stored, delivery: Delivery) -> Run:
-        lease = Lease(self._max_run_time_s, lambda: self._items.keep(delivery))
+        routed = self._routes.find(started.task.type)
+        run = self._make_run(started, routed, delivery)
+        running = Running(started, routed, run)
+        task = started.task
+        log_start(task)
+        if task.tries == 1 and not task.dependencies:
+            labelled(metrics.TASK_WAIT, task.queue, task.type).observe((time.time_ns() - task.created_ns) / SECOND_NS)
+        metrics.HANDLERS_BUSY.inc()
+        self._running[delivery] = running
+        try:
+            if routed is None:
+                outcome: Outcome = Failed(f'no handler for task type "{task.type}"')
+            else:
+                outcome = await handle_run(routed.handle, run)
+        finally:
+            del self._running[delivery]
+            metrics.HANDLERS_BUSY.dec()
+        labelled(metrics.HANDLER_RUNTIME, task.queue, task.type).observe(running.seconds)
+        if isinstance(outcome, Failed | Terminated):
+            labelled(metrics.HANDLER_ERRORS, task.queue, task.type).inc()
+        await self._conclude(running, outcome, delivery)
+        return run
+
+    def _make_run(self, started: Stored, routed: Routed | None, delivery: Delivery) -> Run:
+        lease_s = self._queue.max_run_time_ns / SECOND_NS
+        bound_ns = None if routed is None else routed.max_run_time_ns
+        bound_s = lease_s if bound_ns is None else min(lease_s, bound_ns / SECOND_NS)
+        lease = Lease(bound_s, lease_s, lambda: self._items.keep(delivery))
 
         async def extend() -> None:
             await self._items.in_progress(delivery)
             lease.extend()
 
-        run = Run(started, lease, extend)
-        task = started.task
-        began = run.loop.time()
-        metrics.HANDLERS_BUSY.inc()
-        self._running[delivery] = started
-        try:
-            outcome = await self._handling.handle(run)
-        finally:
-            del self._running[delivery]
-            metrics.HANDLERS_BUSY.dec()
-        labelled(metrics.HANDLER_RUNTIME, task.queue, task.type).observe(run.loop.time() - began)
-        if isinstance(outcome, Failed | Terminated):
-            labelled(metrics.HANDLER_ERRORS, task.queue, task.type).inc()
-            self._logger.warning(
-                "task %s of type %s failed in try %d: %s", task.id, task.type, task.tries, outcome.error
-            )
-        await self._conclude(started, outcome, delivery)
-        return run
+        return Run(
+            started.task,
+            lease,
+            extend,
+            executors=self._executors,
+            state=self._state,
+            headers=delivery.headers or {},
+        )
 
-    async def _conclude(self, started: Stored, outcome: Outcome, delivery: Delivery) -> None:
-        conclusion = self._decide(started.task, outcome, delivery)
+    async def _conclude(self, running: Running, outcome: Outcome, delivery: Delivery) -> None:
+        conclusion = self._decide(running, outcome, delivery)
         try:
-            await self._finish(started, conclusion, delivery)
+            kept = await self._finish(running.started, conclusion, delivery)
         except PayloadTooLargeError as e:
             if isinstance(outcome, Succeeded):
                 shorter: Outcome = Terminated(f"the result cannot be stored: {e}")
             else:
                 error = conclusion.task.last_err[:SHORT_ERROR_LENGTH]
                 shorter = Terminated(error) if isinstance(outcome, Terminated) else Failed(error)
-            await self._finish(started, self._decide(started.task, shorter, delivery), delivery)
+            conclusion = self._decide(running, shorter, delivery)
+            kept = await self._finish(running.started, conclusion, delivery)
+        if kept:
+            log_end(conclusion.task, conclusion.delay_ns, running.seconds, running.run.error)
 
-    def _decide(self, task: Task, outcome: Outcome, delivery: Delivery) -> Conclusion:
+    def _decide(self, running: Running, outcome: Outcome, delivery: Delivery) -> Conclusion:
+        own_policy = None if running.routed is None else running.routed.retry_policy
         return conclude(
-            task,
+            running.started.task,
             outcome,
             queue=self._queue,
             delivery=delivery.delivered,
             now_ns=time.time_ns(),
-            policy=self._policy,
+            policy=own_policy or self._policy,
             random_below=_random_below,
         )
 
-    async def _finish(self, stored: Stored, conclusion: Conclusion, delivery: Delivery) -> None:
-        """Save the task as it ended, or discard it, and then dispose of its item."""
+    async def _finish(self, stored: Stored, conclusion: Conclusion, delivery: Delivery) -> bool:
+        """Save the task as it ended, or discard it, and then dispose of its item; tell whether it was still ours."""
         task = conclusion.task
         try:
-            if task.state in self._discarded:
+            if conclusion.discard or task.state in self._discarded:
                 await self._client.storage.events.announce(task)
                 await self._tasks.delete(task.id, stored.revision)
             else:
                 await self._tasks.save(task, stored.revision)
         except TaskChangedError as e:
             self._logger.warning("task %s is left to its new owner: %s", task.id, e)
-            return
+            return False
         await self._dispose(conclusion.disposal, conclusion.delay_ns, task, delivery)
+        return True
 
     async def _dispose(self, disposal: Disposal, delay_ns: int, task: Task, delivery: Delivery) -> None:
         match disposal:

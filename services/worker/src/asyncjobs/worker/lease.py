@@ -2,7 +2,8 @@
 
 The server delivers an item to somebody else once the queue's max run time has passed since it last heard of it. While
 the handler lives it is told so three times within that time, so that only a worker that died loses its item. The
-handler itself has one max run time from its start, or from the last time that it asked for more.
+handler itself has one max run time, its route's if that is shorter, from its start or from the last time that it asked
+for more.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ BEATS = 3
 class Lease:
     """Bounds a block by the max run time and keeps the item while the block runs."""
 
-    def __init__(self, max_run_time_s: float, beat: Callable[[], Awaitable[None]]) -> None:
-        """Take the bound in seconds, and what tells the server that the item is being worked on."""
+    def __init__(self, max_run_time_s: float, lease_s: float, beat: Callable[[], Awaitable[None]]) -> None:
+        """Take the bound and the time that the server leaves the item to us, in seconds, and what renews the latter."""
         self._max_run_time_s = max_run_time_s
+        self._beat_s = lease_s / BEATS
         self._beat = beat
         self._loop = asyncio.get_running_loop()
         # One timer serves both, the beats and the end: most blocks are over long before it is due.
@@ -71,7 +73,7 @@ class Lease:
         self._end = self._loop.time() + self._max_run_time_s
 
     def _wait(self) -> None:
-        next_beat = self._loop.time() + self._max_run_time_s / BEATS
+        next_beat = self._loop.time() + self._beat_s
         self._timer = self._loop.call_at(min(next_beat, self._end), self._tick)
 
     def _tick(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import Gauge, Summary
+from prometheus_client import Gauge, Histogram
 
 from asyncjobs.client.metrics import NAMESPACE, counter
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
 
 ITEMS_CORRUPT = counter("queue_item_corrupt_error_count", "Work items that could not be read", "queue")
 TASKS_NOT_FOUND = counter("queue_task_not_found_error_count", "Work items whose task could not be loaded", "queue")
@@ -15,4 +17,18 @@ POLL_ERRORS = counter("queue_poll_error_total", "Requests for work items that fa
 DEPENDENCIES_FAILED = counter("task_dependencies_failed", "Tasks whose dependencies failed")
 HANDLER_ERRORS = counter("handler_error_total", "Handlers that raised", "queue", "type")
 HANDLERS_BUSY = Gauge("handler_busy_count", "Handlers that run right now", namespace=NAMESPACE)
-HANDLER_RUNTIME = Summary("handler_runtime", "Seconds that handlers took", ("queue", "type"), namespace=NAMESPACE)
+HANDLER_RUNTIME = Histogram(
+    "handler_runtime", "Seconds that handlers took", ("queue", "type"), namespace=NAMESPACE, buckets=BUCKETS_S
+)
+
+# What follows the original does not have.
+TASK_WAIT = Histogram(
+    "task_wait_seconds",
+    "Seconds from the making of a task without dependencies to its first start",
+    ("queue", "type"),
+    namespace=NAMESPACE,
+    buckets=BUCKETS_S,
+)
+REFUSED = counter("task_refused_count", "Tasks that were not run because of their signature", "queue")
+PREFETCHED = Gauge("queue_prefetched_items", "Work items here that wait for a slot", ("queue",), namespace=NAMESPACE)
+RUNNING = Gauge("queue_running_items", "Work items that have a slot", ("queue",), namespace=NAMESPACE)

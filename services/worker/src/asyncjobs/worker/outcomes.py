@@ -9,15 +9,25 @@ class TerminateTask(Exception):  # noqa: N818 - a decision, not an error
     """Trying this task again is of no use: it becomes ``terminated`` with this text."""
 
 
+class DiscardTask(Exception):  # noqa: N818 - a decision, not an error
+    """Nobody needs this task any more: it is announced as ``terminated`` with this text, and deleted."""
+
+
 class RetryTask(Exception):  # noqa: N818 - a decision, not an error
     """Fail this try with this text, and try again after a time of the handler's choice."""
 
-    def __init__(self, message: str, *, after: timedelta | None = None) -> None:
-        """Take the time to wait; without one, the retry policy decides."""
+    def __init__(
+        self, message: str = "the handler asked for another try", *, after: timedelta | float | None = None
+    ) -> None:
+        """Take the time to wait, in seconds unless it is a span; without one, the retry policy decides."""
         super().__init__(message)
-        self.after = after
+        self.after = timedelta(seconds=after) if isinstance(after, int | float) else after
 
     @property
     def delay_ns(self) -> int | None:
         """The time to wait in nanoseconds, if the handler chose one."""
         return None if self.after is None else max(0, self.after // timedelta(microseconds=1) * 1_000)
+
+
+DECISIONS = (TerminateTask, DiscardTask, RetryTask)
+"""What a handler raises on purpose."""

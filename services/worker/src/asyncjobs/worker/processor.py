@@ -11,85 +11,70 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
-from asyncjobs.client.storage.items import Delivery, WorkItems
-from asyncjobs.client.storage.pulls import PullSubscription
-
-if TYPE_CHECKING:
-    from asyncjobs.worker.execution import Execution
-
-AHEAD_S = 0.02
-"""Seconds of work to have here in advance. What waits here cannot be done by an idle worker elsewhere."""
-
-MOST_AHEAD = 256
-SMOOTHING = 0.05
-"""Weight of the newest item in the mean time that an item takes."""
+from asyncjobs.client.storage.items import WorkItems
+from asyncjobs.worker.feed import Feed
 
 UNWIND_S = 5.0
 """Seconds that cancelled handlers have to come to an end."""
 
 
 class Processor:
-    """Runs items of one queue, as many at once as there are slots."""
+    """Runs the items of a feed, as many at once as there are slots."""
 
-    def __init__(self, execution: Execution, items: WorkItems, *, slots: int, logger: logging.Logger) -> None:
-        """Give each item to ``execution``, and give those back through ``items`` that it never got."""
-        self._execution = execution
+    def __init__(self, feed: Feed, items: WorkItems, *, slots: int, logger: logging.Logger) -> None:
+        """Run what ``feed`` hands out, and give those items back through ``items`` that it never did."""
+        self._feed = feed
         self._items = items
         self._slots = slots
         self._logger = logger
         self._busy: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._mean_s = 1.0
 
     @property
     def busy(self) -> int:
         """How many slots have an item right now."""
         return len(self._busy)
 
-    def ahead(self) -> int:
-        """Return how many items the slots will start within the next moment."""
-        return min(int(AHEAD_S * self._slots / self._mean_s), MOST_AHEAD)
-
-    async def run(self, messages: PullSubscription, stop: asyncio.Event, grace_s: float) -> None:
+    async def run(self, stop: asyncio.Event, grace_s: float) -> None:
         """Process items until ``stop`` is set, and those that run then for up to ``grace_s`` seconds more."""
-        slots = [asyncio.create_task(self._slot(messages), name=f"slot {n}") for n in range(self._slots)]
+        slots = [asyncio.create_task(self._slot(), name=f"slot {n}") for n in range(self._slots)]
         try:
             await stop.wait()
-            await messages.stop()
+            await asyncio.gather(*(source.pull.stop() for source in self._feed.sources if source.pull is not None))
         finally:
             self._draining = True
-            await self._drain(slots, messages, grace_s)
+            await self._drain(slots, grace_s)
 
     def hurry(self) -> None:
         """Cancel what is running now, without waiting for the grace period to end."""
         for slot in self._busy:
             slot.cancel()
 
-    async def _slot(self, messages: PullSubscription) -> None:
+    async def _slot(self) -> None:
         slot = asyncio.current_task()
         assert slot is not None  # noqa: S101 - a coroutine always runs in a task
         loop = asyncio.get_running_loop()
         while not self._draining:
-            delivery = await messages.next()
+            taken = await self._feed.next()
             began = loop.time()
             self._busy.add(slot)
             try:
-                await self._execution.process(delivery)
+                await taken.source.execution.process(taken.delivery)
             except Exception:
                 # A slot outlives whatever happens to an item; the item comes back when its lease is over.
-                self._logger.exception("item %s could not be processed", delivery.subject)
+                self._logger.exception("item %s could not be processed", taken.delivery.subject)
             finally:
                 self._busy.discard(slot)
-            self._mean_s += SMOOTHING * (loop.time() - began - self._mean_s)
+                self._feed.done(taken, loop.time() - began)
 
-    async def _drain(self, slots: list[asyncio.Task[None]], messages: PullSubscription, grace_s: float) -> None:
+    async def _drain(self, slots: list[asyncio.Task[None]], grace_s: float) -> None:
         idle = [slot for slot in slots if slot not in self._busy]
         for slot in idle:
             slot.cancel()
         await asyncio.gather(*idle, return_exceptions=True)
-        await self._give_back(messages.unclaimed())
+        for taken in self._feed.unclaimed():
+            await self._items.nak(taken.delivery)
         if self._busy:
             self._logger.info("waiting up to %.1f s for %d running tasks", grace_s, len(self._busy))
             await asyncio.wait(set(self._busy), timeout=grace_s)
@@ -97,8 +82,5 @@ class Processor:
             self._logger.warning("handing back %d tasks that did not finish in time", len(self._busy))
             self.hurry()
             await asyncio.wait(set(self._busy), timeout=UNWIND_S)
-        await self._execution.hand_back()
-
-    async def _give_back(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            await self._items.nak(delivery)
+        for source in self._feed.sources:
+            await source.execution.hand_back()

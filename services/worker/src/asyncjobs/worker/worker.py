@@ -1,30 +1,58 @@
-"""A worker: a client, a router and the slots between them."""
+"""A worker: a client, a router, the queues to work on, and the slots between them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
 
 from asyncjobs.client.client import Client
 from asyncjobs.client.storage.pulls import PullSubscription
 from asyncjobs.protocol.errors import ConfigurationError, ConnectionFailedError
+from asyncjobs.protocol.queue import Queue
 from asyncjobs.protocol.subjects import QUEUE_CONSUMER, queue_stream
+from asyncjobs.protocol.task import Task
 from asyncjobs.worker import metrics
 from asyncjobs.worker.execution import Execution
+from asyncjobs.worker.executors import Executors
+from asyncjobs.worker.feed import Feed, Source
+from asyncjobs.worker.lifespan import enter_lifespans, provided_by
 from asyncjobs.worker.processor import Processor
 from asyncjobs.worker.router import Router
+from asyncjobs.worker.routes import Routes
 
 DEFAULT_GRACE_S = 20.0
 
 
-class Worker:
-    """Processes the tasks of a client's queue with the handlers of a router.
+class Share(msgspec.Struct, frozen=True):
+    """What one queue gets of a worker."""
 
-    It runs as many tasks at once as the client's ``concurrency`` says, and no more than the queue's ``max_concurrent``
-    over all workers together.
+    queue: Queue
+    """The queue, as `Client.join_queue` or `Client.ensure_queue` returned it."""
+    concurrency: int | None = None
+    """How many of its tasks run at once; ``None``: as many as the worker runs in all."""
+    weight: int = 1
+    """How many of its tasks are started for each one of a queue with weight 1, while both have some."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range.
+
+        Raises:
+            ConfigurationError: They are.
+        """
+        if self.weight < 1 or (self.concurrency is not None and self.concurrency < 1):
+            raise ConfigurationError(f"queue {self.queue.name}: concurrency and weight have to be 1 or more")
+
+
+class Worker:
+    """Processes the tasks of one or several queues with the handlers of a router.
+
+    It runs as many tasks at once as the client's ``concurrency`` says, and no more of a queue than the queue's
+    ``max_concurrent`` over all workers together.
     """
 
     def __init__(
@@ -32,34 +60,52 @@ class Worker:
         client: Client,
         router: Router,
         *,
+        queues: Sequence[Share] = (),
         grace_s: float = DEFAULT_GRACE_S,
         logger: logging.Logger | None = None,
     ) -> None:
         """Prepare a worker; `run` starts it.
 
         Args:
-            client: Connected, with the queue to work on as its own.
+            client: Connected.
             router: Has at least one handler.
+            queues: The queues to work on; without them, the client's own.
             grace_s: Seconds for which running handlers may go on after a stop, before they are cancelled.
             logger: Where to log, instead of ``asyncjobs.worker``.
 
         Raises:
-            ConfigurationError: The router has no handler.
+            ConfigurationError: The router has no handler, a handler cannot be called, or a queue is named twice.
             UnknownRetryPolicyError: The client's retry policy does not exist.
             InvalidStateNameError: One of the client's discard states cannot be discarded.
         """
         if not router.task_types:
             msg = "the router has no handler: register at least one, the type '' takes every task"
             raise ConfigurationError(msg)
-        self._client = client
+        self.client = client
+        self.shares = tuple(queues) or (Share(client.queue),)
+        names = [share.queue.name for share in self.shares]
+        if len(set(names)) < len(names):
+            raise ConfigurationError(f"a queue is named twice: {', '.join(names)}")
         self._grace_s = grace_s
         self._logger = logger or logging.getLogger("asyncjobs.worker")
-        self._threads = ThreadPoolExecutor(client.options.concurrency, "asyncjobs-handler")
-        self._execution = Execution(client, client.queue, router, self._threads, self._logger)
+        self._lifespans = router.lifespans()
+        self.routes = Routes.of(router, provided_by(self._lifespans))
+        self._state: dict[Any, Any] = {}
+        self._executors = Executors(client.options.concurrency)
+        self._feed = Feed([self._source(share) for share in self.shares])
         self._processor = Processor(
-            self._execution, client.storage.items, slots=client.options.concurrency, logger=self._logger
+            self._feed, client.storage.items, slots=client.options.concurrency, logger=self._logger
         )
         self._stop = asyncio.Event()
+        self._ready = False
+
+    def _source(self, share: Share) -> Source:
+        slots = self.client.options.concurrency
+        execution = Execution(
+            self.client, share.queue, self.routes, self._executors, state=self._state, logger=self._logger
+        )
+        limit = min(share.concurrency or slots, slots)
+        return Source(share.queue.name, execution, limit=limit, weight=share.weight)
 
     @property
     def busy(self) -> int:
@@ -67,9 +113,32 @@ class Worker:
         return self._processor.busy
 
     @property
+    def running_tasks(self) -> list[Task]:
+        """The tasks that handlers have right now."""
+        return [task for source in self._feed.sources for task in source.execution.running]
+
+    @property
     def stuck(self) -> int:
         """How many handlers still run although the worker has stopped: in threads, or ignoring their cancellation."""
-        return self._execution.threads_running + self.busy
+        return self._executors.threads_running + self.busy
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it takes no more tasks."""
+        return self._stop.is_set()
+
+    def problems(self) -> dict[str, str | None]:
+        """Return what keeps the worker from taking tasks, by what was looked at; ``None`` where all is well."""
+        connected = self.client.storage.connection.is_connected
+        pulls = {f"queue {source.name}": source.pull for source in self._feed.sources}
+        return {
+            "nats": None if connected else "not connected",
+            "started": None if self._ready else "not started yet",
+            "draining": "takes no more tasks" if self.is_stopping else None,
+        } | {
+            name: None if pull is not None and pull.is_healthy else "its consumer does not answer"
+            for name, pull in pulls.items()
+        }
 
     def stop(self) -> None:
         """Take no more tasks, and let `run` return once the running ones are done; a second call cancels those."""
@@ -81,31 +150,46 @@ class Worker:
         """Process tasks until `stop` is called.
 
         Raises:
-            ConnectionFailedError: The connection was closed for good, by the server or by somebody else.
+            ConnectionFailedError: The connection was closed for good, by the server or by somebody else. What a
+                lifespan of the router raises is raised as it is.
         """
-        storage, queue = self._client.storage, self._client.queue.name
-        subject = storage.jetstream.subject(f"CONSUMER.MSG.NEXT.{queue_stream(queue)}.{QUEUE_CONSUMER}")
+        connection = self.client.storage.connection
         closed = asyncio.create_task(self._watch_connection(), name="watch the connection")
         try:
-            async with PullSubscription.open(
-                storage.connection,
-                storage.requests,
-                subject=subject,
-                ahead=self._processor.ahead,
-                on_pull=metrics.POLLS.labels(queue).inc,
-                on_failure=metrics.POLL_ERRORS.labels(queue).inc,
-            ) as messages:
-                await self._processor.run(messages, self._stop, self._grace_s)
+            async with AsyncExitStack() as stack:
+                self._state |= {Client: self.client}
+                await enter_lifespans(self._lifespans, self._state, stack)
+                for source in self._feed.sources:
+                    source.pull = await stack.enter_async_context(self._pull(source))
+                self._ready = True
+                await self._processor.run(self._stop, self._grace_s)
         finally:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            await self._executors.close()
             closed.cancel()
             await asyncio.gather(closed, return_exceptions=True)
-        if storage.connection.nats.is_closed:
+        if connection.nats.is_closed:
             msg = "the connection to NATS was closed for good: see the log for what the server said"
             raise ConnectionFailedError(msg)
 
+    @asynccontextmanager
+    async def _pull(self, source: Source) -> AsyncGenerator[PullSubscription]:
+        storage = self.client.storage
+        metrics.PREFETCHED.labels(source.name).set_function(lambda: len(source.buffer))
+        metrics.RUNNING.labels(source.name).set_function(lambda: source.running)
+        wanted: Callable[[], int] = lambda: self._feed.wanted(source)  # noqa: E731 - bound to this source
+        async with PullSubscription.open(
+            storage.connection,
+            storage.requests,
+            subject=storage.jetstream.subject(f"CONSUMER.MSG.NEXT.{queue_stream(source.name)}.{QUEUE_CONSUMER}"),
+            wanted=wanted,
+            deliver=lambda delivery: self._feed.deliver(source, delivery),
+            on_pull=metrics.POLLS.labels(source.name).inc,
+            on_failure=metrics.POLL_ERRORS.labels(source.name).inc,
+        ) as pull:
+            yield pull
+
     async def _watch_connection(self) -> None:
-        await self._client.storage.connection.wait_closed()
+        await self.client.storage.connection.wait_closed()
         self._stop.set()
 
     @asynccontextmanager

@@ -1,8 +1,8 @@
 """Continuous delivery from a pull consumer.
 
 A pull request asks the server for a number of messages, which it sends as they come. This keeps as many messages asked
-for as somebody waits for, plus some ahead (`PullSubscription`'s ``ahead``), and asks again once half of them came:
-a consumer that never idles with a request for every few dozen messages instead of one for each.
+for as are ``wanted``, and asks again once half of them came: a consumer that never idles, with a request for every few
+dozen messages instead of one for each.
 
 What the server says besides messages, by the status of an empty one::
 
@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
 from asyncjobs.client.storage.items import Delivery
@@ -56,30 +55,30 @@ def _ignore() -> None:
 
 
 class PullSubscription:
-    """Messages of one consumer, handed to whoever waits longest."""
+    """Messages of one consumer, given to ``deliver`` as they come."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - see `open`
         self,
         connection: Connection,
         requests: Requests,
         subject: str,
-        ahead: Callable[[], int],
+        wanted: Callable[[], int],
+        deliver: Callable[[Delivery], None],
         on_pull: Callback,
         on_failure: Callback,
     ) -> None:
         """Pull with requests to ``subject``. See `open`."""
+        self._connection = connection
+        self._requests = requests
+        self._subject = subject
+        self._wanted = wanted
+        self._deliver = deliver
         self._on_pull = on_pull
         self._on_failure = on_failure
-        self._requests = requests
-        self._connection = connection
         self._loop = asyncio.get_running_loop()
-        self._subject = subject
-        self._ahead = ahead
         self._inbox = connection.nats.new_inbox()
         self._generation = 0
         self._credit = 0
-        self._buffer: deque[Delivery] = deque()
-        self._waiting: deque[asyncio.Future[Delivery]] = deque()
         self._wake = asyncio.Event()
         self._refused = False
         self._backoff_s = FIRST_BACKOFF_S
@@ -89,27 +88,29 @@ class PullSubscription:
 
     @classmethod
     @asynccontextmanager
-    async def open(
+    async def open(  # noqa: PLR0913 - two ends of a pipe, and who wants to know about it
         cls,
         connection: Connection,
         requests: Requests,
         *,
         subject: str,
-        ahead: Callable[[], int],
+        wanted: Callable[[], int],
+        deliver: Callable[[Delivery], None],
         on_pull: Callback = _ignore,
         on_failure: Callback = _ignore,
     ) -> AsyncGenerator[Self]:
-        """Receive messages for as long as the block runs.
+        """Receive messages for as long as the block runs, once `top_up` was called.
 
         Args:
             connection: The connection to receive on.
             requests: Sends the pull requests.
             subject: The API subject that asks for the next messages of the consumer.
-            ahead: Tells how many messages to have here beyond those that somebody waits for.
+            wanted: Tells how many messages may come. It is asked after each message, and by `top_up`.
+            deliver: Gets each message.
             on_pull: Is told of each request.
             on_failure: Is told when requests have to be made anew because the server refused them or fell silent.
         """
-        self = cls(connection, requests, subject, ahead, on_pull, on_failure)
+        self = cls(connection, requests, subject, wanted, deliver, on_pull, on_failure)
         self._subscription = await connection.subscribe(f"{self._inbox}.*", self._receive)
         forget = connection.on_reconnect(self._wake.set)
         supervisor = asyncio.create_task(self._supervise(), name=f"supervise pulls of {subject}")
@@ -122,25 +123,14 @@ class PullSubscription:
             await asyncio.gather(supervisor, return_exceptions=True)
             await self._unsubscribe()
 
-    async def next(self) -> Delivery:
-        """Wait for the next message."""
-        if self._buffer:
-            delivery = self._buffer.popleft()
-            await self._top_up()
-            return delivery
-        future: asyncio.Future[Delivery] = self._loop.create_future()
-        self._waiting.append(future)
-        await self._top_up()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.cancelled():
-                with suppress(ValueError):
-                    self._waiting.remove(future)
-            else:
-                # It was delivered in the same moment: somebody else, or `unclaimed`, shall have it.
-                self._buffer.appendleft(future.result())
-            raise
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the server takes requests, and was heard of lately if it owes messages or heartbeats."""
+        return not self._refused and not (self._credit and self._silent_s > MISSED_HEARTBEATS * HEARTBEAT_S)
+
+    @property
+    def _silent_s(self) -> float:
+        return self._loop.time() - self._last_seen
 
     async def stop(self) -> None:
         """Ask for no more messages, and withdraw what was asked for: those that are here by then are all that come.
@@ -156,12 +146,6 @@ class PullSubscription:
         if self._subscription is not None:
             await self._connection.unsubscribe(self._subscription)
 
-    def unclaimed(self) -> list[Delivery]:
-        """Take the messages that arrived and that nobody waited for."""
-        taken = list(self._buffer)
-        self._buffer.clear()
-        return taken
-
     async def _receive(self, message: Msg) -> None:
         self._last_seen = self._loop.time()
         found = message.headers
@@ -170,16 +154,8 @@ class PullSubscription:
         else:
             self._credit = max(0, self._credit - 1)
             self._backoff_s = FIRST_BACKOFF_S
-            self._hand_out(Delivery(message.subject, message.data, found, message.reply, self._last_seen))
-        await self._top_up()
-
-    def _hand_out(self, delivery: Delivery) -> None:
-        while self._waiting:
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(delivery)
-                return
-        self._buffer.append(delivery)
+            self._deliver(Delivery(message.subject, message.data, found, message.reply, self._last_seen))
+        await self.top_up()
 
     def _receive_status(self, subject: str, found: dict[str, str]) -> None:
         status = found[STATUS]
@@ -191,9 +167,9 @@ class PullSubscription:
         logger.debug("pull refused: %s %s", status, found.get("Description", ""))
         self._refuse()
 
-    async def _top_up(self) -> None:
-        """Ask for more once half of what may arrive has."""
-        wanted = len(self._waiting) + self._ahead() - len(self._buffer)
+    async def top_up(self) -> None:
+        """Ask for more once half of what is wanted is on its way."""
+        wanted = self._wanted()
         if self._stopped or self._refused or wanted <= 0 or 2 * self._credit > wanted:
             return
         batch = wanted - self._credit
@@ -219,7 +195,7 @@ class PullSubscription:
         self._credit = 0
         self._refused = False
         self._last_seen = self._loop.time()
-        await self._top_up()
+        await self.top_up()
 
     async def _supervise(self) -> None:
         while True:
@@ -227,9 +203,8 @@ class PullSubscription:
                 async with asyncio.timeout(HEARTBEAT_S):
                     await self._wake.wait()
             except TimeoutError:
-                silent_s = self._loop.time() - self._last_seen
-                if self._credit and self._connection.is_connected and silent_s > MISSED_HEARTBEATS * HEARTBEAT_S:
-                    self._note_failure("no heartbeat for %.0f s", silent_s)
+                if self._connection.is_connected and not self._refused and not self.is_healthy:
+                    self._note_failure("no heartbeat for %.0f s", self._silent_s)
                     await self._restart()
                 continue
             self._wake.clear()

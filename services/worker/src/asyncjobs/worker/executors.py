@@ -1,0 +1,95 @@
+"""Where plain handlers run: in threads of this process, or in processes of their own when they compute."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pebble import ProcessExpired, ProcessPool
+
+if TYPE_CHECKING:
+    from asyncjobs.worker.run import Run
+
+ExecutorKind = Literal["thread", "process"]
+
+STOP_S = 5.0
+"""Seconds that processes have to end before they are killed."""
+
+
+class ProcessDiedError(RuntimeError):
+    """The process that ran a handler ended before the handler did."""
+
+
+class Executors:
+    """Threads, and processes once a handler asks for one."""
+
+    def __init__(self, slots: int) -> None:
+        """Have a thread for each of ``slots``, and a process for each core at most."""
+        self._threads = ThreadPoolExecutor(slots, "asyncjobs-handler")
+        self._processes: ProcessPool | None = None
+        self._most_processes = min(slots, os.cpu_count() or 1)
+        self.threads_running = 0
+        """How many plain handlers are running, those whose time is over included."""
+
+    async def in_thread(self, run: Run, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        """Call a function in a thread, with a copy of this task's context variables."""
+        call = partial(contextvars.copy_context().run, partial(function, **arguments))
+        run.thread = run.loop.run_in_executor(self._threads, call)
+        self.threads_running += 1
+        run.thread.add_done_callback(self._thread_ended)
+        # A cancelled wait must not be taken for a thread that ended.
+        return await asyncio.shield(run.thread)
+
+    def _thread_ended(self, thread: asyncio.Future[Any]) -> None:
+        self.threads_running -= 1
+        if not thread.cancelled():
+            thread.exception()  # a run that gave up on its thread does not look
+
+    async def in_process(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        """Call a function in another process, which is killed when this is cancelled.
+
+        Raises:
+            ProcessDiedError: The process ended on its own.
+        """
+        if self._processes is None:
+            # Forking this very process would copy its loop, its threads and its connection.
+            start = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+            self._processes = ProcessPool(
+                max_workers=self._most_processes,
+                context=multiprocessing.get_context(start),  # pyright: ignore[reportArgumentType] - as on Windows
+                initializer=_ignore_interrupts,
+            )
+        future = self._processes.schedule(function, kwargs=arguments)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - partly typed
+        try:
+            return await asyncio.wrap_future(future)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        except ProcessExpired as e:
+            msg = f"the handler's process died: {_exit(e.exitcode)}"
+            raise ProcessDiedError(msg) from None
+
+    async def close(self) -> None:
+        """Take no more calls. Threads cannot be stopped; processes are."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._processes is not None:
+            self._processes.stop()
+            await asyncio.to_thread(self._processes.join, STOP_S)
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which the terminal sends to every process, to the worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _exit(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,165 @@
+"""Having a program handle tasks.
+
+The program is run without a shell. It finds the task as JSON in the file that ``CHORIA_AJ_TASK`` names. What it writes,
+to its output and its error output together, is the result; a status other than 0 fails the try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TypedDict, Unpack
+
+from asyncjobs.protocol.codec import encode
+from asyncjobs.protocol.errors import ConfigurationError
+from asyncjobs.worker.context import Context
+
+TASK_VARIABLE = "CHORIA_AJ_TASK"
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+"""Variables of the worker that a program sees. The others may hold secrets that are none of its business."""
+
+MAX_OUTPUT = 256 * 1024
+"""Bytes of output that are kept."""
+ERROR_OUTPUT = 2_000
+"""Characters of a failed program's last output that go into the task's error."""
+TERMINATE_S = 3.0
+"""Seconds that a program has to end after SIGTERM before it is killed."""
+REST_S = 1.0
+"""Seconds to wait for the rest of the output once the program has ended: what left its group may hold it open."""
+CHUNK = 64 * 1024
+
+
+class CommandFailedError(Exception):
+    """A program could not be run, or ended with another status than 0."""
+
+
+class CommandOptions(TypedDict, total=False):
+    """What a `Command` can be given."""
+
+    environment: Mapping[str, str]
+    """Variables for the program besides ``CHORIA_AJ_TASK``, ``PATH`` and the locale's."""
+    folder: str | None
+    """Where it runs, instead of the worker's working directory."""
+    max_output: int
+    """Bytes of output that become the result; more is cut off, and the result says so."""
+
+
+class Command:
+    """A handler that runs a program for each task."""
+
+    def __init__(self, path: str, *arguments: str, **options: Unpack[CommandOptions]) -> None:
+        """Run the program at ``path`` with ``arguments``.
+
+        Raises:
+            ConfigurationError: The path is empty, or an option is wrong.
+        """
+        unknown = options.keys() - CommandOptions.__optional_keys__
+        if not path or unknown:
+            raise ConfigurationError(f"command {path!r}: {', '.join(sorted(unknown)) or 'no path'} cannot be used")
+        self._command = (path, *arguments)
+        self._environment = dict(options.get("environment", {}))
+        self._folder = options.get("folder")
+        self._max_output = options.get("max_output", MAX_OUTPUT)
+        if self._max_output < 1:
+            raise ConfigurationError(f"max_output is {self._max_output}: use 1 or more")
+
+    def __repr__(self) -> str:
+        """Show the program and its arguments."""
+        return f"Command{self._command!r}"
+
+    async def __call__(self, context: Context) -> str:
+        """Run the program and return what it wrote.
+
+        Raises:
+            CommandFailedError: It is not there, cannot be run, or ended with another status than 0.
+        """
+        descriptor, path = tempfile.mkstemp(prefix="asyncjobs-task-", suffix=".json")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(encode(context.task))
+            return await self._run(path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108 - as it was made
+
+    async def _run(self, task_file: str) -> str:
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=kept | self._environment | {TASK_VARIABLE: task_file},
+                cwd=self._folder,
+                start_new_session=True,  # a group of its own, to end it with all that it started
+            )
+        except OSError as e:
+            raise CommandFailedError(f"cannot run {self._command[0]}: {e.strerror or e}") from e
+        output = _Output(self._max_output)
+        reading = asyncio.create_task(output.read(process.stdout), name="read a command's output")
+        try:
+            status = await process.wait()
+            # What it left running keeps its output open: the result is what was written until the program ended.
+            _signal_group(process.pid, signal.SIGKILL)
+            await asyncio.wait([reading], timeout=REST_S)
+        finally:
+            if process.returncode is None:
+                await _end(process)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        if status:
+            raise CommandFailedError(f"{self._command[0]} {_status(status)}: {output.text[-ERROR_OUTPUT:].strip()}")
+        return output.text
+
+
+class _Output:
+    """The first bytes that a program writes; the rest is read and counted, for it would block otherwise."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept = bytearray()
+        self._size = 0
+
+    async def read(self, stream: asyncio.StreamReader | None) -> None:
+        while stream is not None and (chunk := await stream.read(CHUNK)):
+            self._size += len(chunk)
+            self._kept += chunk[: self._most - len(self._kept)]
+
+    @property
+    def text(self) -> str:
+        text = self._kept.decode("utf-8", "replace")
+        if self._size > self._most:
+            text += f"\n[cut off after {self._most} of {self._size} bytes]"
+        return text
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a program and all that it started, gently first."""
+    _signal_group(process.pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(TERMINATE_S):
+            await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _status(status: int) -> str:
+    if status > 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"

@@ -1,0 +1,44 @@
+"""One run of one task, as the parts of a worker see it; handlers see it as a `Context`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncjobs.protocol.task import Task
+    from asyncjobs.worker.executors import Executors
+    from asyncjobs.worker.lease import Lease
+
+Extend = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Run:
+    """A task that a handler has right now."""
+
+    def __init__(
+        self,
+        task: Task,
+        lease: Lease,
+        extend: Extend,
+        *,
+        executors: Executors,
+        state: Mapping[Any, Any],
+        headers: Mapping[str, str],
+    ) -> None:
+        """Keep the saved task, the time that it has, how to get more, and what its worker has to offer."""
+        self.task = task
+        self.lease = lease
+        self.extend = extend
+        self.executors = executors
+        self.state = state
+        """What the router's lifespans yielded, by type."""
+        self.headers = headers
+        """The headers of the work item's message."""
+        self.loop = asyncio.get_running_loop()
+        self.began = self.loop.time()
+        self.thread: asyncio.Future[Any] | None = None
+        """A plain handler's thread, which cannot be stopped and may outlive the run."""
+        self.error: BaseException | None = None
+        """What the handler raised, for the log."""
