@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+import msgspec
+
 from asyncjobs.client.connect import Connection
 from asyncjobs.client.enqueueing import BulkResult, Enqueuer
 from asyncjobs.client.exposition import serve_metrics
@@ -20,10 +22,13 @@ from asyncjobs.client.storage.events import EventStream, watch
 from asyncjobs.client.storage.info import StoreInfo, store_info
 from asyncjobs.client.storage.queues import QueueInfo
 from asyncjobs.client.storage.storage import Storage
+from asyncjobs.client.tracing import injector
 from asyncjobs.client.waiting import check_complete, wait_for
+from asyncjobs.client.workers import list_workers
 from asyncjobs.protocol.codec import decode_result
 from asyncjobs.protocol.errors import ConfigurationError, CorruptTaskError
 from asyncjobs.protocol.names import check_name
+from asyncjobs.protocol.presence import WorkerPresence
 from asyncjobs.protocol.queue import Queue
 from asyncjobs.protocol.signing import verify_task
 from asyncjobs.protocol.states import TaskState
@@ -59,7 +64,7 @@ class Client:
         self.metrics_port: int | None = None
         """The port that metrics are served on, if they are."""
         self._logger = logging.getLogger("asyncjobs.client")
-        self._enqueuer = Enqueuer(storage, keys, queue.name)
+        self._enqueuer = Enqueuer(storage, keys, queue.name, injector() if options.trace else None)
 
     @classmethod
     def connect(
@@ -101,6 +106,8 @@ class Client:
     ) -> AsyncGenerator[Client]:
         connect_options, options = split_settings(servers, settings)
         keys = keys_of(options)
+        # The signer has the key now; the options, which live as long as the client, need not.
+        options = msgspec.structs.replace(options, signing_key=None)
         async with AsyncExitStack() as stack:
             if nats is None:
                 connection = await stack.enter_async_context(Connection.open(connect_options, logger=logger))
@@ -386,6 +393,10 @@ class Client:
             QueueNotFoundError: There is no such queue.
         """
         return await self.storage.queues.info(self.queue.name if name is None else name)
+
+    async def workers(self) -> list[WorkerPresence]:
+        """Return the workers that live, as they announce themselves, sorted by name. Go's do not."""
+        return await list_workers(self.storage, self.options)
 
     async def queues(self) -> list[QueueInfo]:
         """Return how each queue stands, sorted by name."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import ssl
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,8 @@ from asyncjobs.protocol.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from asyncjobs.client.addresses import ConnectOptions
+
+logger = logging.getLogger("asyncjobs.client")
 
 _MARKERS = (b"BEGIN NATS USER JWT", b"END NATS USER JWT", b"BEGIN USER NKEY SEED", b"END USER NKEY SEED")
 
@@ -59,11 +64,19 @@ def _nkey_file(path: str | None) -> str | None:
     return path
 
 
+def warn_if_exposed(path: str | Path, kind: str) -> None:
+    """Log a warning when others on this host may read a file with a secret."""
+    if os.name == "posix" and Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        logger.warning("others may read the %s %s: chmod 600 it", kind, path)
+
+
 def _read(path: str, kind: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        content = Path(path).read_bytes()
+        warn_if_exposed(path, kind)
     except OSError as e:
         raise ConfigurationError(f"cannot read the {kind} {path}: {e.strerror}") from e
+    return content
 
 
 def _tls_context(options: ConnectOptions) -> ssl.SSLContext | None:

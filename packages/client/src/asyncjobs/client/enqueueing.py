@@ -11,6 +11,7 @@ import msgspec
 from asyncjobs.client.options import Keys
 from asyncjobs.client.storage.storage import Storage
 from asyncjobs.client.storage.tasks import NEVER_STORED, Stored
+from asyncjobs.client.tracing import Inject
 from asyncjobs.protocol.decisions import error_text, retried
 from asyncjobs.protocol.errors import (
     AsyncJobsError,
@@ -50,8 +51,9 @@ class BulkResult(msgspec.Struct, frozen=True):
 class Enqueuer:
     """Signs, stores and enqueues."""
 
-    def __init__(self, storage: Storage, keys: Keys, default_queue: str) -> None:
-        """Use ``default_queue`` for tasks that name none."""
+    def __init__(self, storage: Storage, keys: Keys, default_queue: str, inject: Inject | None = None) -> None:
+        """Use ``default_queue`` for tasks that name none, and have ``inject`` add headers to work items."""
+        self._inject = inject
         self._storage = storage
         self._keys = keys
         self._default_queue = default_queue
@@ -82,7 +84,7 @@ class Enqueuer:
     async def _put(self, stored: Stored, *, again: bool) -> Task:
         task = stored.task
         try:
-            await self._storage.items.put(task.queue, task.id, again=again)
+            await self._storage.items.put(task.queue, task.id, again=again, headers=self._headers())
         except AsyncJobsError as e:
             failed = msgspec.structs.replace(task, state=TaskState.QUEUE_ERROR, last_err=error_text(e))
             try:
@@ -93,6 +95,13 @@ class Enqueuer:
                     return task
             raise
         return task
+
+    def _headers(self) -> dict[str, str] | None:
+        if self._inject is None:
+            return None
+        headers: dict[str, str] = {}
+        self._inject(headers)
+        return headers
 
     async def enqueue_many(self, tasks: Iterable[Task], queue: str | None, window: int) -> BulkResult:
         """Enqueue tasks, up to ``window`` of them at the same time, and say which could not be."""

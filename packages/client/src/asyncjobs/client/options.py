@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from asyncjobs.client.credentials import warn_if_exposed
 from asyncjobs.protocol.durations import format_duration
 from asyncjobs.protocol.errors import ConfigurationError
 from asyncjobs.protocol.queue import MAX_REPLICAS, Queue, default_queue
@@ -48,6 +49,8 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A file with that key as hex."""
     signatures_optional: bool = False
     """Tasks without a signature are fine. Wrong signatures never are."""
+    trace: bool = False
+    """Carry OpenTelemetry's trace context to the handlers of tasks."""
     request_timeout_s: float = 5.0
     """Seconds to wait for the server's answer to one request."""
     patience_s: float = 30.0
@@ -139,6 +142,7 @@ def keys_of(options: ClientOptions) -> Keys:
     seed = options.signing_key
     if options.signing_seed_file is not None:
         seed = parse_key("seed", _read(options.signing_seed_file))
+        warn_if_exposed(options.signing_seed_file, "seed file")
     signer = None if seed is None else Signer(seed)
     public_key = options.verification_key
     if options.verification_key_file is not None:

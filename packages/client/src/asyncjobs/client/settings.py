@@ -55,6 +55,7 @@ class Settings(TypedDict, total=False):
     verification_key: bytes | str | None
     verification_key_file: str | Path | None
     signatures_optional: bool
+    trace: bool
     request_timeout_s: float
     patience_s: float
 

@@ -52,6 +52,27 @@ def linear_policy(*, steps: int, jitter: float, min_ns: int, max_ns: int) -> Ste
     return SteppedRetryPolicy(tuple(low + n * step for n in range(steps)), jitter)
 
 
+def exponential_policy(*, first_ns: int, max_ns: int, factor: float = 2.0, jitter: float = 0.5) -> SteppedRetryPolicy:
+    """Return a policy whose intervals grow by ``factor`` from one to the next, up to ``max_ns``.
+
+    The first try that fails waits for about ``first_ns``: between ``jitter`` and ``1 + jitter`` times that.
+
+    Raises:
+        ConfigurationError: An interval is not positive, the last is shorter than the first, the factor is not more
+            than 1, or the jitter is negative.
+    """
+    if first_ns < 1 or max_ns < first_ns or factor <= 1 or jitter < 0:
+        msg = (
+            "an exponential retry policy needs 1 <= first_ns <= max_ns, factor > 1 and jitter >= 0, "
+            f"got {first_ns}, {max_ns}, {factor} and {jitter}"
+        )
+        raise ConfigurationError(msg)
+    intervals = [first_ns, first_ns]  # the one before the first delivery is never used
+    while intervals[-1] < max_ns:
+        intervals.append(min(max_ns, int(intervals[-1] * factor) + 1))
+    return SteppedRetryPolicy(tuple(intervals), jitter)
+
+
 TEN_MINUTES = linear_policy(steps=50, jitter=0.9, min_ns=MINUTE_NS, max_ns=10 * MINUTE_NS)
 ONE_HOUR = linear_policy(steps=20, jitter=0.9, min_ns=10 * MINUTE_NS, max_ns=HOUR_NS)
 ONE_MINUTE = linear_policy(steps=20, jitter=0.5, min_ns=SECOND_NS, max_ns=MINUTE_NS)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,6 +112,8 @@ class Execution:
         self._policy = retry_policy_of(client.options)
         self._discarded = discard_states_of(client.options)
         self._running: dict[Delivery, Running] = {}
+        self.counters: Counter[str] = Counter()
+        """How many tries ended in which state."""
 
     @property
     def running(self) -> list[Task]:
@@ -292,6 +295,7 @@ class Execution:
             conclusion = self._decide(running, shorter, delivery)
             kept = await self._finish(running.started, conclusion, delivery)
         if kept:
+            self.counters[conclusion.task.state.value] += 1
             log_end(conclusion.task, conclusion.delay_ns, running.seconds, running.run.error)
 
     def _decide(self, running: Running, outcome: Outcome, delivery: Delivery) -> Conclusion:
@@ -330,7 +334,12 @@ class Execution:
             case Disposal.NAK:
                 await self._items.nak(delivery, delay_ns)
             case Disposal.REPLACE:
-                await self._items.put(self._queue.name, task.id, again=True)
+                # What is in the headers for the handler stays: where in which trace it is.
+                await self._items.put(self._queue.name, task.id, again=True, headers=_carried(delivery))
+
+
+def _carried(delivery: Delivery) -> dict[str, str]:
+    return {name: value for name, value in (delivery.headers or {}).items() if not name.startswith("Nats-")}
 
 
 def _random_below(bound: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from asyncjobs.protocol.codec import encode_value
 from asyncjobs.protocol.decisions import Failed, Interrupted, Outcome, Succeeded, Terminated, error_text
@@ -14,8 +16,13 @@ from asyncjobs.worker.outcomes import DECISIONS, DiscardTask, RetryTask, Termina
 from asyncjobs.worker.run import Run
 
 
-async def handle_run(handle: Handle, run: Run) -> Outcome:
-    """Call a handler, bounded by the run's lease, and return what came of it.
+def encode_result(value: Any) -> bytes:
+    """Return a result as JSON."""
+    return encode_value("result", value)
+
+
+async def handle_run(handle: Handle, run: Run, encode: Callable[[Any], bytes] = encode_result) -> Outcome:
+    """Call a handler, bounded by the run's lease, and return what came of it, its result as ``encode`` makes it.
 
     Raises nothing but what ends the process. What the handler raised is kept in ``run.error``, for the log.
     """
@@ -31,7 +38,7 @@ async def handle_run(handle: Handle, run: Run) -> Outcome:
         run.error = None if isinstance(e, DECISIONS) else e
         return _outcome_of(e, run.lease)
     try:
-        return Succeeded(encode_value("result", value))
+        return Succeeded(encode(value))
     except InvalidPayloadError as e:
         run.error = e
         return Terminated(str(e))

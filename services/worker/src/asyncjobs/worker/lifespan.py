@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,13 +15,13 @@ State = dict[Any, Any]
 """What there is, by type."""
 
 
-def provided_by(lifespans: Sequence[Lifespan]) -> set[Any]:
-    """Return the types that handlers may ask for.
+def provided_by(lifespans: Sequence[Lifespan], given: Collection[Any] = (Client,)) -> set[Any]:
+    """Return the types that handlers may ask for: those ``given`` and those that lifespans yield.
 
     Raises:
         ConfigurationError: Two lifespans yield the same type, or one asks for what no earlier one yields.
     """
-    provided: set[Any] = {Client}
+    provided: set[Any] = set(given)
     for lifespan in lifespans:
         for parameter in parameters_of(lifespan.enter):
             if parameter.hint not in provided and not parameter.optional:

@@ -49,6 +49,11 @@ class Routes:
         """
         return cls([_routed(route, provided) for route in router.routes()])
 
+    @property
+    def task_types(self) -> list[str]:
+        """The registered task types and prefixes, sorted."""
+        return sorted(self._exact)
+
     def find(self, task_type: str) -> Routed | None:
         """Return how to handle a task type: by the exact one, else the longest prefix, if there is any."""
         found = self._exact.get(task_type)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -116,6 +117,14 @@ class Worker:
     def running_tasks(self) -> list[Task]:
         """The tasks that handlers have right now."""
         return [task for source in self._feed.sources for task in source.execution.running]
+
+    @property
+    def counters(self) -> Counter[str]:
+        """How many tries ended in which state since the start."""
+        counted: Counter[str] = Counter()
+        for source in self._feed.sources:
+            counted.update(source.execution.counters)
+        return counted
 
     @property
     def stuck(self) -> int:

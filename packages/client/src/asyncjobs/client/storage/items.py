@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from asyncjobs.client import metrics
 from asyncjobs.client.requests import NoRespondersError, Requests
 from asyncjobs.client.storage.api import JetStream, storage_error
 from asyncjobs.client.storage.patience import publish_patiently
-from asyncjobs.protocol import headers
 from asyncjobs.protocol.codec import encode
 from asyncjobs.protocol.errors import (
     AsyncJobsError,
@@ -16,6 +17,7 @@ from asyncjobs.protocol.errors import (
     QueueFullError,
     QueueNotFoundError,
 )
+from asyncjobs.protocol.headers import MESSAGE_ID
 from asyncjobs.protocol.item import WorkItem
 from asyncjobs.protocol.subjects import item_subject, queue_stream
 
@@ -48,6 +50,11 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
         return self._token(5)
 
     @property
+    def timestamp_ns(self) -> int:
+        """When the message was stored, in nanoseconds since 1970."""
+        return self._token(7)
+
+    @property
     def pending(self) -> int:
         """How many messages the consumer had still to deliver after this one."""
         return self._token(8)
@@ -61,7 +68,7 @@ class WorkItems:
         self._jetstream = jetstream
         self._requests: Requests = jetstream.requests
 
-    async def put(self, queue: str, task_id: str, *, again: bool) -> None:
+    async def put(self, queue: str, task_id: str, *, again: bool, headers: Mapping[str, str] | None = None) -> None:
         """Put a work item for a task into a queue, in place of the one that is there.
 
         Args:
@@ -69,6 +76,7 @@ class WorkItems:
             task_id: The task.
             again: Whether the task may have been in this queue a short while ago. Otherwise the server refuses a
                 second item for it.
+            headers: More headers for the item's message.
 
         Raises:
             QueueNotFoundError: There is no such queue.
@@ -78,20 +86,21 @@ class WorkItems:
             StorageError: JetStream refused it for another reason.
         """
         try:
-            await self._put(queue, task_id, again=again)
+            await self._put(queue, task_id, again=again, headers=headers)
         except AsyncJobsError:
             metrics.labelled(metrics.ENQUEUE_ERRORS, queue).inc()
             raise
         metrics.labelled(metrics.ENQUEUED, queue).inc()
 
-    async def _put(self, queue: str, task_id: str, *, again: bool) -> None:
+    async def _put(self, queue: str, task_id: str, *, again: bool, headers: Mapping[str, str] | None) -> None:
+        message_id = {} if again else {MESSAGE_ID: task_id}
         try:
             ack, uncertain = await publish_patiently(
                 self._jetstream,
                 queue_stream(queue),
                 item_subject(queue, task_id),
                 encode(WorkItem(job=task_id)),
-                None if again else {headers.MESSAGE_ID: task_id},
+                {**headers, **message_id} if headers else message_id or None,
             )
         except NoRespondersError as e:
             msg = f"queue {queue} does not exist: create it, or check the name"

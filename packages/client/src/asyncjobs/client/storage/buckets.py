@@ -1,0 +1,154 @@
+"""Key-value buckets: streams whose subjects are keys, with one message for each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from asyncjobs.client.storage.api import (
+    MESSAGE_NOT_FOUND,
+    STREAM_NOT_FOUND,
+    WRONG_LAST_SEQUENCE,
+    JetStream,
+    PublishAck,
+    storage_error,
+)
+from asyncjobs.client.storage.patience import publish_patiently
+from asyncjobs.client.storage.scan import scan
+from asyncjobs.protocol.errors import StorageError
+from asyncjobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE
+
+if TYPE_CHECKING:
+    from asyncjobs.client.connect import Connection
+
+OPERATION = "KV-Operation"
+_DELETED = frozenset({"DEL", "PURGE"})
+
+
+class Entry(NamedTuple):
+    """A key's value, and the revision to change it by."""
+
+    key: str
+    value: bytes
+    revision: int
+
+
+class RevisionError(StorageError):
+    """A key has another revision than was expected: somebody else wrote it."""
+
+    reason = "revision_conflict"
+
+
+class _Message(msgspec.Struct):
+    seq: int
+    data: bytes = b""
+    hdrs: bytes = b""
+
+
+class _Answer(msgspec.Struct):
+    message: _Message
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+class Bucket:
+    """One bucket; it has to exist."""
+
+    def __init__(self, connection: Connection, jetstream: JetStream, name: str) -> None:
+        """Use the bucket by that name."""
+        self._connection = connection
+        self._jetstream = jetstream
+        self.name = name
+        self.stream = f"KV_{name}"
+        self._prefix = f"$KV.{name}."
+
+    async def get(self, key: str) -> Entry | None:
+        """Return what a key has, if anything.
+
+        Raises:
+            StorageError: There is no such bucket.
+        """
+        message = await self._get(key)
+        if message is None or is_deletion(message.hdrs):
+            return None
+        return Entry(key, message.data, message.seq)
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Give a key a value, whatever it had, and return its revision."""
+        return await self._publish(key, value, None)
+
+    async def create(self, key: str, value: bytes) -> int:
+        """Give a key that has no value one, and return its revision.
+
+        Raises:
+            RevisionError: It has one.
+        """
+        try:
+            return await self.update(key, value, 0)
+        except RevisionError:
+            message = await self._get(key)
+            if message is None or not is_deletion(message.hdrs):
+                raise
+            return await self.update(key, value, message.seq)
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        """Give a key that still has a revision another value, and return the new revision.
+
+        Raises:
+            RevisionError: It has another revision.
+        """
+        return await self._publish(key, value, {EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)})
+
+    async def delete(self, key: str, revision: int | None = None) -> None:
+        """Take a key's value away, if it still has that revision when one is given.
+
+        Raises:
+            RevisionError: It has another revision.
+        """
+        headers = {OPERATION: "DEL"}
+        if revision is not None:
+            headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(revision)
+        await self._publish(key, b"", headers)
+
+    async def entries(self, prefix: str = "") -> AsyncGenerator[Entry]:
+        """Yield all keys that have a value, or those below ``prefix``, which ends in a dot."""
+        async with aclosing(
+            scan(self._connection, self._jetstream, self.stream, f"{self._prefix}{prefix}>")
+        ) as messages:
+            async for message in messages:
+                if (message.headers or {}).get(OPERATION) not in _DELETED:
+                    yield Entry(message.subject.removeprefix(self._prefix), message.data, message.sequence)
+
+    async def _get(self, key: str) -> _Message | None:
+        body = {"last_by_subj": self._prefix + key}
+        try:
+            return _decode_answer(await self._jetstream.ask_raw(f"STREAM.MSG.GET.{self.stream}", body)).message
+        except StorageError as e:
+            if e.err_code == MESSAGE_NOT_FOUND:
+                return None
+            raise
+
+    async def _publish(self, key: str, value: bytes, headers: dict[str, str] | None) -> int:
+        ack, _ = await publish_patiently(self._jetstream, self.stream, self._prefix + key, value, headers)
+        return self._sequence(ack, key)
+
+    def _sequence(self, ack: PublishAck, key: str) -> int:
+        if ack.error is None:
+            return ack.seq
+        if ack.error.err_code in WRONG_LAST_SEQUENCE:
+            raise RevisionError(f"key {key} of bucket {self.name} was changed", err_code=ack.error.err_code)
+        raise storage_error(ack.error, f"bucket {self.name}")
+
+
+def is_deletion(headers: bytes) -> bool:
+    """Tell by a message's raw headers whether it takes a key's value away."""
+    return any(f"{OPERATION}: {operation}".encode() in headers for operation in _DELETED)
+
+
+def is_missing(error: StorageError) -> bool:
+    """Tell whether there is no such bucket."""
+    return error.err_code == STREAM_NOT_FOUND
