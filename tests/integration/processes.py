@@ -63,3 +63,18 @@ async def worker_process(*arguments: str, cwd: Path = ROOT, **environment: str) 
         yield worker
     finally:
         await worker.kill()
+
+
+async def wait_gone(pid: int) -> None:
+    """Wait until a process that is not our child has ended; its zombie does not count."""
+    status = Path(f"/proc/{pid}/stat")
+    async with asyncio.timeout(30):
+        while await asyncio.to_thread(_lives, status):
+            await asyncio.sleep(0.01)
+
+
+def _lives(status: Path) -> bool:
+    try:
+        return status.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

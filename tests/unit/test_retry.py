@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asyncjobs.protocol.durations import MILLISECOND_NS, SECOND_NS
 from asyncjobs.protocol.errors import ConfigurationError, UnknownRetryPolicyError
-from asyncjobs.protocol.retry import RETRY_POLICIES, linear_policy, retry_policy
+from asyncjobs.protocol.retry import RETRY_POLICIES, exponential_policy, linear_policy, retry_policy
 
 
 @given(st.sampled_from(sorted(RETRY_POLICIES)), st.integers(1, 10_000), st.floats(0, 0.999_999))
@@ -35,3 +35,18 @@ def test_an_unknown_policy_names_those_that_there_are():
 def test_a_policy_that_cannot_work_is_refused(wrong):
     with pytest.raises(ConfigurationError):
         linear_policy(**({"steps": 1, "jitter": 0.5, "min_ns": 1, "max_ns": 2} | wrong))
+
+
+@pytest.mark.parametrize(("delivery", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (500, 10)])
+def test_an_exponential_policy_grows_up_to_its_longest_interval(delivery, seconds):
+    policy = exponential_policy(first_ns=SECOND_NS, max_ns=10 * SECOND_NS, factor=2, jitter=0.5)
+    for luck in (0, 0.999):
+        assert policy.delay_ns(delivery, lambda bound, luck=luck: int(bound * luck)) == pytest.approx(
+            seconds * SECOND_NS * (0.5 + luck), abs=MILLISECOND_NS
+        )
+
+
+@pytest.mark.parametrize("wrong", [{"first_ns": 0}, {"max_ns": 1}, {"factor": 1}, {"jitter": -1}], ids=str)
+def test_an_exponential_policy_that_cannot_work_is_refused(wrong):
+    with pytest.raises(ConfigurationError):
+        exponential_policy(**({"first_ns": SECOND_NS, "max_ns": 9 * SECOND_NS} | wrong))

@@ -98,7 +98,7 @@ class Worker:
             self._feed, client.storage.items, slots=client.options.concurrency, logger=self._logger
         )
         self._stop = asyncio.Event()
-        self._ready = False
+        self._ready = asyncio.Event()
 
     def _source(self, share: Share) -> Source:
         slots = self.client.options.concurrency
@@ -142,7 +142,7 @@ class Worker:
         pulls = {f"queue {source.name}": source.pull for source in self._feed.sources}
         return {
             "nats": None if connected else "not connected",
-            "started": None if self._ready else "not started yet",
+            "started": None if self._ready.is_set() else "not started yet",
             "draining": "takes no more tasks" if self.is_stopping else None,
         } | {
             name: None if pull is not None and pull.is_healthy else "its consumer does not answer"
@@ -170,7 +170,7 @@ class Worker:
                 await enter_lifespans(self._lifespans, self._state, stack)
                 for source in self._feed.sources:
                     source.pull = await stack.enter_async_context(self._pull(source))
-                self._ready = True
+                self._ready.set()
                 await self._processor.run(self._stop, self._grace_s)
         finally:
             await self._executors.close()
@@ -203,10 +203,14 @@ class Worker:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Worker]:
-        """Run for as long as the block does, for programs that have other things to do."""
+        """Run for as long as the block does, for programs that have other things to do. Raises as `run` does."""
         running = asyncio.create_task(self.run(), name="worker")
+        ready = asyncio.create_task(self._ready.wait(), name="wait for the worker")
         try:
-            yield self
+            await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                yield self
         finally:
+            ready.cancel()
             self.stop()
             await running

@@ -12,7 +12,7 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
 from asyncjobs.protocol.codec import encode
 from asyncjobs.protocol.errors import ConfigurationError
@@ -88,47 +88,75 @@ class Command:
 
     async def _run(self, task_file: str) -> str:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=kept | self._environment | {TASK_VARIABLE: task_file},
-                cwd=self._folder,
-                start_new_session=True,  # a group of its own, to end it with all that it started
-            )
-        except OSError as e:
-            raise CommandFailedError(f"cannot run {self._command[0]}: {e.strerror or e}") from e
-        output = _Output(self._max_output)
-        reading = asyncio.create_task(output.read(process.stdout), name="read a command's output")
-        try:
-            status = await process.wait()
-            # What it left running keeps its output open: the result is what was written until the program ended.
-            _signal_group(process.pid, signal.SIGKILL)
-            await asyncio.wait([reading], timeout=REST_S)
-        finally:
-            if process.returncode is None:
-                await _end(process)
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+        with _Output(self._max_output) as output:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output.pipe,
+                    stderr=output.pipe,
+                    env=kept | self._environment | {TASK_VARIABLE: task_file},
+                    cwd=self._folder,
+                    start_new_session=True,  # a group of its own, to end it with all that it started
+                )
+            except OSError as e:
+                raise CommandFailedError(f"cannot run {self._command[0]}: {e.strerror or e}") from e
+            output.close_pipe()
+            try:
+                status = await process.wait()
+                # What it left running keeps its output open: the result is what was written until the program ended.
+                _signal_group(process.pid, signal.SIGKILL)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(REST_S):
+                        await output.ended.wait()
+            finally:
+                if process.returncode is None:
+                    await _end(process)
         if status:
             raise CommandFailedError(f"{self._command[0]} {_status(status)}: {output.text[-ERROR_OUTPUT:].strip()}")
         return output.text
 
 
 class _Output:
-    """The first bytes that a program writes; the rest is read and counted, for it would block otherwise."""
+    """The first bytes that a program writes; the rest is read and counted, for it would block otherwise.
+
+    It is a pipe of our own, because it may have to be closed while somebody still holds its other end.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept = bytearray()
         self._size = 0
+        self._loop = asyncio.get_running_loop()
+        self.ended = asyncio.Event()
 
-    async def read(self, stream: asyncio.StreamReader | None) -> None:
-        while stream is not None and (chunk := await stream.read(CHUNK)):
-            self._size += len(chunk)
-            self._kept += chunk[: self._most - len(self._kept)]
+    def __enter__(self) -> Self:
+        self._end, self.pipe = os.pipe()
+        os.set_blocking(self._end, False)
+        self._loop.add_reader(self._end, self._read)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.remove_reader(self._end)
+        os.close(self._end)
+        self.close_pipe()
+
+    def close_pipe(self) -> None:
+        """Close the end that the program writes to, which has its own copy by now."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
+
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._end, CHUNK)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._loop.remove_reader(self._end)
+            self.ended.set()
+        self._size += len(chunk)
+        self._kept += chunk[: self._most - len(self._kept)]
 
     @property
     def text(self) -> str:
