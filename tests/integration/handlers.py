@@ -40,3 +40,10 @@ async def stubborn() -> None:
 def thread(payload: float, task: Task, context: Context) -> str:
     time.sleep(payload)
     return f"{task.id} {context.task.tries}"
+
+
+@router.handler("extending")
+async def extending(context: Context) -> None:
+    while True:
+        await context.in_progress()
+        await asyncio.sleep(0.05)

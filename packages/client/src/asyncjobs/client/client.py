@@ -15,7 +15,14 @@ from asyncjobs.client.connect import Connection
 from asyncjobs.client.enqueueing import BulkResult, Enqueuer
 from asyncjobs.client.exposition import serve_metrics
 from asyncjobs.client.making import TaskOptions, make_task, unix_ns
-from asyncjobs.client.options import ClientOptions, Keys, keys_of, queue_of
+from asyncjobs.client.options import (
+    ClientOptions,
+    Keys,
+    discard_states_of,
+    keys_of,
+    queue_of,
+    retry_policy_of,
+)
 from asyncjobs.client.settings import Settings, split_settings
 from asyncjobs.client.storage.browse import browse
 from asyncjobs.client.storage.events import EventStream, watch
@@ -87,6 +94,8 @@ class Client:
 
         Raises:
             ConfigurationError: Settings contradict each other.
+            UnknownRetryPolicyError: There is no retry policy by that name.
+            InvalidStateNameError: A state to discard is none, or cannot be discarded.
             AuthenticationError: The server refused the credentials.
             ConnectionFailedError: No server could be reached.
             JetStreamNotEnabledError: The server or the account has no JetStream.
@@ -106,6 +115,9 @@ class Client:
     ) -> AsyncGenerator[Client]:
         connect_options, options = split_settings(servers, settings)
         keys = keys_of(options)
+        # What is wrong is said before anybody connects.
+        retry_policy_of(options)
+        discard_states_of(options)
         # The signer has the key now; the options, which live as long as the client, need not.
         options = msgspec.structs.replace(options, signing_key=None)
         async with AsyncExitStack() as stack:

@@ -208,7 +208,10 @@ class Connection:
         """
         while True:
             try:
-                await self.nats.flush(timeout=ROUND_TRIP_S)  # pyright: ignore[reportArgumentType] - seconds to wait
+                # The library's ping overtakes what still waits to be written. That is written by the time the answer
+                # is there, so a second ping comes after it.
+                for _ in range(2):
+                    await self.nats.flush(timeout=ROUND_TRIP_S)  # pyright: ignore[reportArgumentType] - seconds
             except nats.errors.ConnectionClosedError as e:
                 msg = "the connection to NATS is closed: connect again"
                 raise ConnectionFailedError(msg) from e
@@ -221,6 +224,10 @@ class Connection:
         """End a subscription once all that the server sent for it until now was received, if it can be asked."""
         with suppress(nats.errors.Error, TimeoutError, OSError):
             async with asyncio.timeout(CLOSE_S):
+                # The library's own drain takes the answer to a ping that overtook its request for the answer to that,
+                # and would throw away what the server sent in between.
+                await self.nats._send_unsubscribe(subscription._id)  # noqa: SLF001 - as its drain does
+                await self.synchronize()
                 await subscription.drain()
 
     async def unsubscribe(self, subscription: Subscription) -> None:

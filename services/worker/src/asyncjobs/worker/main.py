@@ -15,7 +15,7 @@ from asyncjobs.client.exposition import LOOPBACK
 from asyncjobs.client.logs import start_logging
 from asyncjobs.client.settings import Settings
 from asyncjobs.protocol.durations import MILLISECOND_NS, SECOND_NS, parse_duration
-from asyncjobs.protocol.errors import AsyncJobsError, ConfigurationError
+from asyncjobs.protocol.errors import AsyncJobsError, ConfigurationError, DuplicateHandlerError
 from asyncjobs.protocol.subjects import DEFAULT_QUEUE
 from asyncjobs.worker.config import WorkerConfig, load_config, router_of
 from asyncjobs.worker.loading import load_router
@@ -154,7 +154,8 @@ def work(  # noqa: PLR0913 - one argument an option
         return _run(serve(_router(router, config, given), options))
     except AsyncJobsError as e:
         print(f"asyncjobs-worker: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
-        return USAGE_ERROR if e.code == "invalid_argument" else FAILED
+        is_usage = e.code == "invalid_argument" or isinstance(e, DuplicateHandlerError)
+        return USAGE_ERROR if is_usage else FAILED
 
 
 def _supervise(processes: int, grace_s: float, *, watch: bool) -> int:

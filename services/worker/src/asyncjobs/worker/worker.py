@@ -76,8 +76,6 @@ class Worker:
 
         Raises:
             ConfigurationError: The router has no handler, a handler cannot be called, or a queue is named twice.
-            UnknownRetryPolicyError: The client's retry policy does not exist.
-            InvalidStateNameError: One of the client's discard states cannot be discarded.
         """
         if not router.task_types:
             msg = "the router has no handler: register at least one, the type '' takes every task"
