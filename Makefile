@@ -1,10 +1,11 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit bench lint format types layers check constraints clean
+.PHONY: help setup demo dev test test-unit soak bench lint format types layers check constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
 DEMO_PATH ?= .
+MINUTES ?= 3
 BIN := .venv/bin
 MEMBERS := packages/protocol packages/client services/worker services/scheduler services/admin
 STAMP := .venv/.installed
@@ -50,6 +51,9 @@ layers: setup ## Check who imports whom
 	@$(BIN)/lint-imports --no-cache
 
 check: lint types layers test ## All of the above: what CI runs
+
+soak: setup ## Torment workers for minutes: make soak MINUTES=3
+	@$(BIN)/python -m tests.soak $(MINUTES)
 
 bench: setup ## Measure this machine: enqueue and process beside a bare loop
 	@$(BIN)/python -m benchmarks.floor

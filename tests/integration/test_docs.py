@@ -1,0 +1,88 @@
+"""The snippets of the README and of docs/ do what the pages say.
+
+``<!-- file: NAME -->`` before a block: it is written to that file. ``<!-- prints: NAME -->``: that program prints just
+this; ``with ARGUMENTS`` says which worker runs meanwhile, and ``and NAME`` which other program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import ROOT, worker_process
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"<!-- (file|prints|run): (.+?) -->\n```\w+\n(.*?)```", re.DOTALL)
+
+
+def blocks(page: Path) -> list[tuple[str, str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def programs() -> list:
+    found = []
+    for page in PAGES:
+        runs = [text.removeprefix("$ asyncjobs-worker ").strip() for kind, _, text in blocks(page) if kind == "run"]
+        for kind, title, text in blocks(page):
+            if kind != "prints":
+                continue
+            program, _, more = title.partition(" with ")
+            worker, _, other = more.partition(" and ")
+            found.append(pytest.param(page, program, worker or "".join(runs), other, text, id=f"{page.name}-{program}"))
+    return found
+
+
+@asynccontextmanager
+async def program(name: str, folder: Path, url: str):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, name, cwd=folder, env=os.environ | {"NATS_URL": url}, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+@pytest.mark.parametrize(("page", "name", "worker", "other", "expected"), programs())
+async def test_a_program_prints_what_the_page_shows(server, tmp_path, page, name, worker, other, expected):  # noqa: PLR0917
+    for kind, title, text in blocks(page):
+        if kind == "file":
+            (tmp_path / title).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / title).write_text(text)
+            if title.endswith(".sh"):
+                (tmp_path / title).chmod(0o755)
+    async with AsyncExitStack() as stack:
+        if other:
+            await stack.enter_async_context(program(other, tmp_path, server.url))
+        if worker:
+            arguments = shlex.split(worker)
+            if "--queue" not in arguments and "--config" not in arguments:
+                arguments += ["--queue", "DOCS"]
+            more = {"AJ_RETRY_POLICY": "1m", "NATS_URL": server.url}
+            running = await stack.enter_async_context(worker_process(*arguments, cwd=tmp_path, **more))
+            await running.wait_log("worker ready")
+        run = await stack.enter_async_context(program(name, tmp_path, server.url))
+        output, _ = await run.communicate()
+        assert run.returncode == 0
+        assert output.decode() == expected
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_to_a_file_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_each_page_is_in_the_list_of_pages():
+    listed = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert page.name == "README.md" or f"({page.name})" in listed

@@ -1,0 +1,250 @@
+"""A long run of handlers of every temper on workers that are killed at random: ``make soak``.
+
+It ends with 0 when every task is in the state that it should be in, no work item is left, and the one worker that was
+never killed holds no more asyncio tasks, threads, files and child processes than before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from asyncjobs.admin.dev.nats_server import NatsServer
+from asyncjobs.client import Client, Queue, TaskState
+from asyncjobs.client.janitor import Janitor
+from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.errors import AsyncJobsError
+from asyncjobs.protocol.retry import linear_policy
+from asyncjobs.protocol.states import FINAL_STATES
+from asyncjobs.protocol.task import Task
+from tests.soak.handlers import Inside
+
+MINUTES = 3.0
+VICTIMS = 2
+KILL_EVERY_S = (3.0, 8.0)
+RATE = 40
+"""Tasks a second."""
+END_S = 240.0
+"""Seconds that the last tasks may take to come to an end."""
+MAX_RUN_TIME_NS = 3 * SECOND_NS
+
+QUICK = linear_policy(steps=2, jitter=0.5, min_ns=SECOND_NS // 10, max_ns=SECOND_NS)
+
+COMPLETE = ("ok", "ok", "ok", "ok", "slow", "thread", "process", "command", "failing", "child")
+EXPECTED: dict[str, TaskState] = dict.fromkeys(COMPLETE, TaskState.COMPLETE) | {
+    "dying": TaskState.COMPLETE,
+    "terminating": TaskState.TERMINATED,
+    "raising": TaskState.EXPIRED,
+    "hanging": TaskState.EXPIRED,
+    "process-hanging": TaskState.EXPIRED,
+    "process-dying": TaskState.EXPIRED,
+}
+RARE = ("terminating", "raising", "hanging", "process-hanging", "process-dying", "dying")
+"""One task of forty is one of these."""
+MAX_TRIES = {"raising": 3, "hanging": 2, "process-hanging": 2, "process-dying": 2}
+
+console = Console()
+
+
+class Workers:
+    """One worker that is never killed, on a queue of its own besides, and some that are."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
+        self._log = (folder / "workers.log").open("wb")
+        self._killed = 0
+        self._processes: list[asyncio.subprocess.Process] = []
+
+    async def start(self, *queues: str) -> asyncio.subprocess.Process:
+        arguments = ["tests.soak.handlers:router", "--concurrency", "20", "--retry-policy", "1m", "--server", self._url]
+        for queue in queues:
+            arguments += ["--queue", queue]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "asyncjobs.worker.main", *arguments, stdout=self._log, stderr=self._log
+        )
+        self._processes.append(process)
+        return process
+
+    async def torment(self) -> None:
+        """Kill one victim after the other, and start those again that killed themselves."""
+        victims = [await self.start("MIXED", "DEADLY") for _ in range(VICTIMS)]
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(random.uniform(*KILL_EVERY_S)):
+                    await asyncio.wait(
+                        [asyncio.create_task(each.wait()) for each in victims], return_when="FIRST_COMPLETED"
+                    )
+            number = random.randrange(VICTIMS)
+            if victims[number].returncode is None:
+                victims[number].send_signal(random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+                self._killed += 1
+            for index, victim in enumerate(victims):
+                if victim.returncode is not None or index == number:
+                    await victim.wait()
+                    self._processes.remove(victim)
+                    victims[index] = await self.start("MIXED", "DEADLY")
+
+    @property
+    def killed(self) -> int:
+        return self._killed
+
+    async def stop(self) -> None:
+        for process in self._processes:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            await process.wait()
+        self._log.close()
+
+
+async def produce(client: Client, seconds: float) -> list[Task]:
+    """Enqueue a mix of tasks at a steady rate."""
+    made: list[Task] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        number = len(made)
+        task_type = RARE[number // 40 % len(RARE)] if number % 40 == 0 else COMPLETE[number % len(COMPLETE)]
+        parents = [made[-1], made[-2]] if task_type == "child" else []
+        if any(EXPECTED[parent.type] is not TaskState.COMPLETE for parent in parents):
+            parents = []
+        task = client.new_task(
+            task_type,
+            number,
+            queue="DEADLY" if task_type == "dying" else "MIXED",
+            max_tries=MAX_TRIES.get(task_type, 50),
+            depends_on=parents,
+            load_dependencies=True,
+        )
+        made.append(await client.enqueue(task))
+        if number % (RATE * 10) == 0:
+            console.print(f"{number:6} tasks enqueued", style="dim")
+        await asyncio.sleep(1 / RATE)
+    return made
+
+
+async def inspect(client: Client, pid: int) -> Inside:
+    """Ask the worker that is never killed what it holds."""
+    task = await client.enqueue("inspect", queue="SURVIVOR")
+    found = await client.result(task.id, Inside, timeout=60)
+    assert found.pid == pid
+    return found
+
+
+async def finished(client: Client) -> list[Task]:
+    """Wait until all tasks are in a final state, or for as long as that may take."""
+    end = time.monotonic() + END_S
+    while True:
+        tasks = {task.id: task async for task in client.tasks()}
+        left = Counter(task.state.value for task in tasks.values() if task.state not in FINAL_STATES)
+        if not left or time.monotonic() > end:
+            return list(tasks.values())
+        console.print(f"waiting for {dict(left)}", style="dim")
+        await asyncio.sleep(5)
+
+
+def judge(tasks: list[Task], before: Inside, after: Inside, items: int) -> list[str]:
+    """Return what is not as it should be."""
+    wrong: list[str] = []
+    table = Table("type", "state", "tasks", "expected", "most tries")
+    for task_type, expected in sorted(EXPECTED.items()):
+        mine = [task for task in tasks if task.type == task_type]
+        for state, count in Counter(task.state for task in mine).items():
+            most = max((task.tries for task in mine if task.state is state), default=0)
+            table.add_row(task_type, state.value, str(count), expected.value, str(most))
+        wrong += [
+            f"{task.id} {task.type} is {task.state}: {task.last_err}" for task in mine if task.state is not expected
+        ]
+        if expected is TaskState.COMPLETE and task_type != "command":
+            wrong += [
+                f"{task.id} {task.type} has the wrong result"
+                for task in mine
+                if task.result is None
+                or task.payload is None
+                or msgspec.json.decode(task.result.payload) != 2 * int(task.payload)
+            ]
+    console.print(table)
+    for field, slack in (("tasks", 3), ("threads", 25), ("files", 10), ("children", 0)):
+        held, holds = getattr(before, field), getattr(after, field)
+        console.print(f"the surviving worker held {held} {field}, and holds {holds}")
+        if holds > held + slack:
+            wrong.append(f"the surviving worker leaks {field}: {held}, then {holds}")
+    if items:
+        wrong.append(f"{items} work items are left")
+    return wrong
+
+
+@contextlib.asynccontextmanager
+async def background(work: Awaitable[None]) -> AsyncGenerator[None]:
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+        if task.done():
+            await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def soak(minutes: float, folder: Path) -> int:
+    queues = {name: Queue(name=name, max_run_time_ns=MAX_RUN_TIME_NS) for name in ("MIXED", "SURVIVOR", "DEADLY")}
+    async with (
+        NatsServer.run() as server,
+        Client.connect(server.url, queue=queues["MIXED"], retry_policy=QUICK, request_timeout_s=2) as client,
+    ):
+        for name in ("SURVIVOR", "DEADLY"):
+            await client.ensure_queue(queues[name])
+        workers = Workers(server.url, folder)
+        try:
+            survivor = await workers.start("SURVIVOR", "MIXED")
+            for task_type in COMPLETE:  # what is made once, such as processes, is no leak
+                await client.enqueue(task_type, 1, queue="SURVIVOR")
+            await asyncio.sleep(5)
+            before = await inspect(client, survivor.pid)
+            janitor = Janitor(client, grace_ns=30 * SECOND_NS)
+            async with background(janitor.run(interval_s=20)):
+                async with background(workers.torment()):
+                    first = await produce(client, minutes * 30)
+                    console.print("restarting the server")
+                    server.kill()
+                    await server.start()
+                    second = await produce(client, minutes * 30)
+                console.print(f"{len(first) + len(second)} tasks enqueued, {workers.killed} workers killed")
+                await workers.start("MIXED", "DEADLY")
+                tasks = await finished(client)
+                await asyncio.sleep(5)
+            after = await inspect(client, survivor.pid)
+            items = sum(info.items for info in await client.queues())
+            wrong = judge(tasks, before, after, items)
+        finally:
+            await workers.stop()
+    for line in wrong[:20]:
+        console.print(line, style="red")
+    console.print("[red]not as it should be[/]" if wrong else "[green]everything is as it should be[/]")
+    return 1 if wrong else 0
+
+
+def main() -> None:
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
+    folder = Path(tempfile.mkdtemp(prefix="asyncjobs-soak-"))
+    console.print(f"{minutes:g} minutes; the workers log to {folder}/workers.log")
+    try:
+        sys.exit(asyncio.run(soak(minutes, folder)))
+    except AsyncJobsError as e:
+        console.print(f"[red]{e}[/]")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
