@@ -23,6 +23,7 @@ from asyncjobs.client.options import (
     queue_of,
     retry_policy_of,
 )
+from asyncjobs.client.schedules import Schedules
 from asyncjobs.client.settings import Settings, split_settings
 from asyncjobs.client.storage.browse import browse
 from asyncjobs.client.storage.events import EventStream, watch
@@ -68,6 +69,8 @@ class Client:
         """What tasks are signed and verified with."""
         self.options = options
         """What `connect` was told."""
+        self.schedules = Schedules(self)
+        """Tasks that are made again and again."""
         self.metrics_port: int | None = None
         """The port that metrics are served on, if they are."""
         self._logger = logging.getLogger("asyncjobs.client")

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -82,13 +82,14 @@ class Janitor:
         self._announced: set[tuple[str, int]] = set()
         self._repaired: Counter[str] = Counter()
 
-    async def run(self, interval_s: float = INTERVAL_S) -> None:
-        """Sweep now and again every ``interval_s`` seconds, until cancelled."""
+    async def run(self, interval_s: float = INTERVAL_S, *, allowed: Callable[[], bool] = lambda: True) -> None:
+        """Sweep every ``interval_s`` seconds while it is ``allowed``, until cancelled."""
         subscription = await self._storage.connection.subscribe(_ADVISORIES, self._receive)
         try:
             while True:
                 try:
-                    await self.sweep()
+                    if allowed():
+                        await self.sweep()
                 except UnavailableError as e:
                     self._logger.warning("the janitor looks again later: %s", e)
                 await asyncio.sleep(interval_s)

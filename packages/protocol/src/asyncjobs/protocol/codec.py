@@ -16,7 +16,7 @@ from asyncjobs.protocol.errors import (
 from asyncjobs.protocol.events import LEADER_EVENT, TASK_STATE_EVENT, Event, LeaderEvent, TaskStateEvent
 from asyncjobs.protocol.item import TASK_ITEM, WorkItem
 from asyncjobs.protocol.names import is_valid_name
-from asyncjobs.protocol.schedule import Schedule
+from asyncjobs.protocol.schedule import Schedule, ScheduleOptions
 from asyncjobs.protocol.task import JSON_NULL, Result, Task
 from asyncjobs.protocol.timestamps import parse_timestamp
 
@@ -36,6 +36,7 @@ class _EventType(msgspec.Struct, frozen=True):
 _task_decoder = msgspec.json.Decoder(Task)
 _item_decoder = msgspec.json.Decoder(WorkItem)
 _schedule_decoder = msgspec.json.Decoder(Schedule)
+_options_decoder = msgspec.json.Decoder(ScheduleOptions)
 _event_type_decoder = msgspec.json.Decoder(_EventType)
 _event_decoders: dict[str, msgspec.json.Decoder[TaskStateEvent] | msgspec.json.Decoder[LeaderEvent]] = {
     TASK_STATE_EVENT: msgspec.json.Decoder(TaskStateEvent),
@@ -86,6 +87,19 @@ def decode_schedule(data: bytes) -> Schedule:
         msg = f"corrupt schedule: {e}"
         raise DecodeError(msg) from e
     return schedule
+
+
+def decode_schedule_options(data: bytes) -> ScheduleOptions:
+    """Decode what a schedule has beyond the original.
+
+    Raises:
+        DecodeError: The bytes are no such document.
+    """
+    try:
+        return _options_decoder.decode(data)
+    except (*_UNREADABLE, AsyncJobsError) as e:
+        msg = f"corrupt schedule options: {e}"
+        raise DecodeError(msg) from e
 
 
 def decode_event(data: bytes) -> Event:

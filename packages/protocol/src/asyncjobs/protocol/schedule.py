@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from hashlib import sha256
+
 import msgspec
 
 from asyncjobs.protocol.durations import SECOND_NS, format_duration
 from asyncjobs.protocol.errors import InvalidScheduleError
+from asyncjobs.protocol.ids import PAYLOAD_BYTES, format_ksuid
 from asyncjobs.protocol.names import check_name
-from asyncjobs.protocol.timestamps import Timestamp
+from asyncjobs.protocol.timestamps import Timestamp, parse_timestamp
 
 SHORTEST_DEADLINE_NS = 30 * SECOND_NS
 
@@ -24,6 +28,59 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nanoseconds after a run's tick that its task may still be started; 0: no limit."""
     max_tries: int = msgspec.field(default_factory=int)
     created_at: Timestamp
+
+    @property
+    def created_ns(self) -> int:
+        """When it was made, in nanoseconds since 1970."""
+        return parse_timestamp(self.created_at)
+
+
+class CatchUp(StrEnum):
+    """What to do about runs that were missed while no scheduler led."""
+
+    NONE = "none"
+    """Nothing."""
+    LAST = "last"
+    """Make up for the last of them."""
+    ALL = "all"
+    """Make up for all of them, the last ``catch_up_limit`` at the most."""
+
+
+class ScheduleOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a schedule has beyond the original, kept beside it under a key of its own."""
+
+    paused: bool = False
+    catch_up: CatchUp = CatchUp.LAST
+    catch_up_limit: int = 100
+    jitter: int = 0
+    """Nanoseconds by which a run may be late, so that not all begin at once; the same for each run of a tick."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range.
+
+        Raises:
+            InvalidScheduleError: They are.
+        """
+        if self.catch_up_limit < 1:
+            raise InvalidScheduleError(f"catch_up_limit is {self.catch_up_limit}: use 1 or more")
+        if self.jitter < 0:
+            raise InvalidScheduleError(f"jitter is {self.jitter}: use 0 or more nanoseconds")
+
+
+def tick_id(name: str, tick_ns: int) -> str:
+    """Return the id of the one task that a schedule makes for a tick: a KSUID of the tick's second and a hash."""
+    return format_ksuid(tick_ns // SECOND_NS, _hash(name, tick_ns)[:PAYLOAD_BYTES])
+
+
+def due_ns(name: str, tick_ns: int, jitter_ns: int) -> int:
+    """Return when the task for a tick is made: at the tick, or up to ``jitter_ns`` later, the same for everybody."""
+    if not jitter_ns:
+        return tick_ns
+    return tick_ns + int.from_bytes(_hash(name, tick_ns)[PAYLOAD_BYTES:]) % (jitter_ns + 1)
+
+
+def _hash(name: str, tick_ns: int) -> bytes:
+    return sha256(f"{name}:{tick_ns}".encode()).digest()
 
 
 def check_schedule(schedule: Schedule) -> Schedule:

@@ -13,6 +13,9 @@ QUEUE_CONSUMER = "WORKERS"
 
 CONFIGURATION_BUCKET = "CHORIA_AJ_CONFIGURATION"
 SCHEDULE_KEY_PREFIX = "scheduled_tasks."
+SCHEDULE_OPTIONS_PREFIX = "asyncjobs.schedule_options."
+SCHEDULER_PROGRESS_KEY = "asyncjobs.scheduler_progress"
+"""Of our own, in the same bucket, where the original does not look."""
 ELECTIONS_BUCKET = "CHORIA_AJ_ELECTIONS"
 WORKERS_BUCKET = "CHORIA_AJ_WORKERS"
 """Of our own: what workers tell about themselves."""
@@ -68,3 +71,8 @@ def remote_handler_subject(task_type: str) -> str:
 def schedule_key(name: str) -> str:
     """Return the key of a schedule in the configuration bucket."""
     return SCHEDULE_KEY_PREFIX + name
+
+
+def schedule_options_key(name: str) -> str:
+    """Return the key of what a schedule has beyond the original."""
+    return SCHEDULE_OPTIONS_PREFIX + name

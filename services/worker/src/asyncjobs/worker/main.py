@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +12,7 @@ from cyclopts import App, Parameter
 
 from asyncjobs.client.exposition import LOOPBACK
 from asyncjobs.client.logs import start_logging
+from asyncjobs.client.program import run_program
 from asyncjobs.client.settings import Settings
 from asyncjobs.protocol.durations import MILLISECOND_NS, SECOND_NS, parse_duration
 from asyncjobs.protocol.errors import AsyncJobsError, ConfigurationError, DuplicateHandlerError
@@ -151,7 +151,7 @@ def work(  # noqa: PLR0913 - one argument an option
             monitor=None if monitor is None else monitor + (number or 0),
             monitor_host=monitor_host,
         )
-        return _run(serve(_router(router, config, given), options))
+        return run_program(serve(_router(router, config, given), options))
     except AsyncJobsError as e:
         print(f"asyncjobs-worker: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
         is_usage = e.code == "invalid_argument" or isinstance(e, DuplicateHandlerError)
@@ -244,17 +244,6 @@ def _new_queue(max_run_time: str | None, max_concurrent: int | None) -> dict[str
     if max_concurrent is not None:
         settings["max_concurrent"] = max_concurrent
     return settings
-
-
-def _run(main: Coroutine[Any, Any, int]) -> int:
-    run: Callable[[Coroutine[Any, Any, int]], int]
-    try:
-        import uvloop  # it is not there on Windows
-    except ImportError:
-        run = asyncio.run
-    else:
-        run = uvloop.run
-    return run(main)
 
 
 def main() -> None:

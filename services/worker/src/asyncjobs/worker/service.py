@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-import signal
-from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import TimeoutError as ThreadTimeoutError
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from asyncjobs.client.client import Client
-from asyncjobs.client.exposition import Checks, Health, serve_metrics
+from asyncjobs.client.program import monitored, stopped_by_signals
 from asyncjobs.client.settings import Settings
 from asyncjobs.protocol.queue import Queue, default_queue
 from asyncjobs.protocol.subjects import DEFAULT_QUEUE
@@ -22,11 +17,6 @@ from asyncjobs.worker.presence import Presence
 from asyncjobs.worker.router import Router
 from asyncjobs.worker.supervisor import on_orphaned
 from asyncjobs.worker.worker import Share, Worker
-
-ANSWER_S = 3.0
-"""Seconds that the event loop has to answer whether it lives."""
-
-T = TypeVar("T")
 
 logger = logging.getLogger("asyncjobs.worker")
 
@@ -65,7 +55,11 @@ async def serve(router: Router, options: ServiceOptions) -> int:
             queue = await (client.join_queue(share.name) if options.bind else client.ensure_queue(wanted))
             shares.append(Share(queue, share.concurrency, share.weight))
         worker = Worker(client, router, queues=shares, grace_s=options.grace_s, logger=logger)
-        with _stopped_by_signals(worker), _monitored(worker, options):
+        on_orphaned(worker.stop)
+        with (
+            stopped_by_signals(worker.stop, logger),
+            monitored(options.monitor, options.monitor_host, worker.problems, logger),
+        ):
             async with Presence(worker, options.name, logger).announced():
                 logger.info(
                     "worker ready: %s, %d slots, task types %s",
@@ -88,45 +82,3 @@ def _queue(name: str, options: ServiceOptions) -> Queue:
     if name == DEFAULT_QUEUE:
         return msgspec.structs.replace(default_queue(), **options.new_queue)
     return Queue(name=name, **options.new_queue)
-
-
-@contextmanager
-def _stopped_by_signals(worker: Worker) -> Generator[None]:
-    loop = asyncio.get_running_loop()
-
-    def stop(reason: str) -> None:
-        logger.info("stopping on %s", reason)
-        worker.stop()
-
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stop, number.name)
-    on_orphaned(lambda: stop("the end of the supervisor"))
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-@contextmanager
-def _monitored(worker: Worker, options: ServiceOptions) -> Generator[None]:
-    if options.monitor is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    async def ask(question: Callable[[], T]) -> T:
-        return question()
-
-    def answer(question: Callable[[], Checks]) -> Checks:
-        asked: Coroutine[Any, Any, Checks] = ask(question)
-        try:
-            return asyncio.run_coroutine_threadsafe(asked, loop).result(ANSWER_S)
-        except ThreadTimeoutError:
-            return {"event loop": f"did not answer within {ANSWER_S:g} s"}
-
-    health = Health(alive=lambda: answer(lambda: {"event loop": None}), ready=lambda: answer(worker.problems))
-    with serve_metrics(options.monitor, options.monitor_host, health=health) as port:
-        logger.info("metrics and health on port %d of %s", port, options.monitor_host)
-        yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +10,6 @@ import msgspec
 
 from asyncjobs.client.storage.api import (
     MESSAGE_NOT_FOUND,
-    STREAM_NOT_FOUND,
     WRONG_LAST_SEQUENCE,
     JetStream,
     PublishAck,
@@ -20,6 +19,7 @@ from asyncjobs.client.storage.patience import publish_patiently
 from asyncjobs.client.storage.scan import scan
 from asyncjobs.protocol.errors import StorageError
 from asyncjobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE
+from asyncjobs.protocol.timestamps import ZERO_TIME, parse_timestamp
 
 if TYPE_CHECKING:
     from asyncjobs.client.connect import Connection
@@ -29,11 +29,13 @@ _DELETED = frozenset({"DEL", "PURGE"})
 
 
 class Entry(NamedTuple):
-    """A key's value, and the revision to change it by."""
+    """A key's value, the revision to change it by, when it was stored, in nanoseconds since 1970, and its headers."""
 
     key: str
     value: bytes
     revision: int
+    stored_ns: int
+    headers: Mapping[str, str]
 
 
 class RevisionError(StorageError):
@@ -46,6 +48,7 @@ class _Message(msgspec.Struct):
     seq: int
     data: bytes = b""
     hdrs: bytes = b""
+    time: str = ZERO_TIME
 
 
 class _Answer(msgspec.Struct):
@@ -73,46 +76,69 @@ class Bucket:
             StorageError: There is no such bucket.
         """
         message = await self._get(key)
-        if message is None or is_deletion(message.hdrs):
+        if message is None or is_deletion(parse_headers(message.hdrs)):
             return None
-        return Entry(key, message.data, message.seq)
+        return Entry(key, message.data, message.seq, parse_timestamp(message.time), parse_headers(message.hdrs))
 
     async def put(self, key: str, value: bytes) -> int:
         """Give a key a value, whatever it had, and return its revision."""
         return await self._publish(key, value, None)
 
-    async def create(self, key: str, value: bytes) -> int:
+    async def create(self, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> int:
         """Give a key that has no value one, and return its revision.
 
         Raises:
             RevisionError: It has one.
         """
         try:
-            return await self.update(key, value, 0)
+            return await self.update(key, value, 0, headers)
         except RevisionError:
             message = await self._get(key)
-            if message is None or not is_deletion(message.hdrs):
+            if message is None or not is_deletion(parse_headers(message.hdrs)):
                 raise
-            return await self.update(key, value, message.seq)
+            return await self.update(key, value, message.seq, headers)
 
-    async def update(self, key: str, value: bytes, revision: int) -> int:
+    async def update(
+        self, key: str, value: bytes, revision: int, headers: Mapping[str, str] | None = None, *, patient: bool = True
+    ) -> int:
         """Give a key that still has a revision another value, and return the new revision.
+
+        Args:
+            key: The key.
+            value: Its new value.
+            revision: The revision that it has to have.
+            headers: Headers to store with the value.
+            patient: Whether to try again when there is no answer, although the first attempt may have been stored.
 
         Raises:
             RevisionError: It has another revision.
+            RequestTimeoutError: There was no answer.
         """
-        return await self._publish(key, value, {EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)})
+        all_headers = {**(headers or {}), EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
+        if patient:
+            return await self._publish(key, value, all_headers)
+        ack = await self._jetstream.publish(self._prefix + key, value, all_headers)
+        return self._sequence(ack, key)
 
-    async def delete(self, key: str, revision: int | None = None) -> None:
+    async def delete(self, key: str, revision: int | None = None, headers: Mapping[str, str] | None = None) -> None:
         """Take a key's value away, if it still has that revision when one is given.
 
         Raises:
             RevisionError: It has another revision.
         """
-        headers = {OPERATION: "DEL"}
+        all_headers = {**(headers or {}), OPERATION: "DEL"}
         if revision is not None:
-            headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(revision)
-        await self._publish(key, b"", headers)
+            all_headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(revision)
+        await self._publish(key, b"", all_headers)
+
+    @property
+    def subjects(self) -> str:
+        """Return the wildcard for what is written to the bucket, to be told of changes while connected."""
+        return f"{self._prefix}>"
+
+    def key_of(self, subject: str) -> str:
+        """Return the key that a message to the bucket is about."""
+        return subject.removeprefix(self._prefix)
 
     async def entries(self, prefix: str = "") -> AsyncGenerator[Entry]:
         """Yield all keys that have a value, or those below ``prefix``, which ends in a dot."""
@@ -120,8 +146,9 @@ class Bucket:
             scan(self._connection, self._jetstream, self.stream, f"{self._prefix}{prefix}>")
         ) as messages:
             async for message in messages:
-                if (message.headers or {}).get(OPERATION) not in _DELETED:
-                    yield Entry(message.subject.removeprefix(self._prefix), message.data, message.sequence)
+                if not is_deletion(message.headers or {}):
+                    key = message.subject.removeprefix(self._prefix)
+                    yield Entry(key, message.data, message.sequence, message.timestamp_ns, message.headers or {})
 
     async def _get(self, key: str) -> _Message | None:
         body = {"last_by_subj": self._prefix + key}
@@ -144,11 +171,14 @@ class Bucket:
         raise storage_error(ack.error, f"bucket {self.name}")
 
 
-def is_deletion(headers: bytes) -> bool:
-    """Tell by a message's raw headers whether it takes a key's value away."""
-    return any(f"{OPERATION}: {operation}".encode() in headers for operation in _DELETED)
+def parse_headers(raw: bytes) -> dict[str, str]:
+    """Return a stored message's headers."""
+    lines = raw.decode("utf-8", "replace").split("\r\n")[1:]
+    return {
+        name.strip(): value.strip() for name, separator, value in (line.partition(":") for line in lines) if separator
+    }
 
 
-def is_missing(error: StorageError) -> bool:
-    """Tell whether there is no such bucket."""
-    return error.err_code == STREAM_NOT_FOUND
+def is_deletion(headers: Mapping[str, str]) -> bool:
+    """Tell by a message's headers whether it takes a key's value away."""
+    return headers.get(OPERATION) in _DELETED

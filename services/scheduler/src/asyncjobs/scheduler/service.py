@@ -1,0 +1,323 @@
+"""The scheduler: whoever leads makes a task for each run of each schedule.
+
+How far the leader came is one time in the configuration bucket: all runs that were due up to then are dealt with. It is
+written after the runs, by a compare-and-set, so that a leader that was deposed without knowing it cannot set it back. A
+new leader goes on from there: it makes up for what was missed as each schedule wants it, and then for what is due.
+
+A run that is made twice, because a leader died between making it and writing so, is made by the same id: see
+`asyncjobs.scheduler.runs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from asyncjobs.client.identifiers import new_id
+from asyncjobs.client.janitor import Janitor
+from asyncjobs.client.schedules import ScheduleInfo
+from asyncjobs.client.storage.buckets import Entry, RevisionError
+from asyncjobs.protocol.codec import encode
+from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.errors import AsyncJobsError, ConnectionFailedError, UnavailableError
+from asyncjobs.protocol.events import leader_event
+from asyncjobs.protocol.subjects import SCHEDULER_ELECTION, SCHEDULER_PROGRESS_KEY, leader_subject
+from asyncjobs.protocol.timestamps import format_timestamp, parse_timestamp
+from asyncjobs.scheduler import metrics
+from asyncjobs.scheduler.election import Election
+from asyncjobs.scheduler.runs import make_task_of
+from asyncjobs.scheduler.timetable import Run, Timetable
+
+if TYPE_CHECKING:
+    from asyncjobs.client.client import Client
+
+AT_ONCE = 128
+"""Tasks that are being made at once."""
+LOOK_S = 1.0
+"""Seconds after which the clock is looked at again, should it have been set."""
+RESCAN_S = 60.0
+"""Seconds after which all schedules are read anew, should a change not have been told."""
+RETRY_S = 0.2
+"""Seconds until the next attempt when the server does not answer."""
+LATE_S = 10.0
+"""Seconds of standing still after which runs count as missed, not as late."""
+PROGRESS_S = 30.0
+"""Seconds after which progress is written although there was nothing to do."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far the leader came, as it is stored."""
+
+    done_until: str
+    """All runs that were due until then are dealt with; RFC 3339."""
+    leader: str
+
+
+class Scheduler:
+    """Makes tasks from schedules while it leads."""
+
+    def __init__(
+        self, client: Client, name: str, *, janitor: bool = True, logger: logging.Logger | None = None
+    ) -> None:
+        """Campaign as ``name``, which has to be unique among the schedulers; `run` starts it.
+
+        Args:
+            client: Connected, with a signing key if workers verify tasks.
+            name: What other schedulers and events call it.
+            janitor: Whether to clean up behind tasks while it leads.
+            logger: Where to log, instead of ``asyncjobs.scheduler``.
+        """
+        self._client = client
+        self._logger = logger or logging.getLogger("asyncjobs.scheduler")
+        self.election = Election(client, SCHEDULER_ELECTION, name, self._logger)
+        self.timetable = Timetable()
+        self._janitor = Janitor(client) if janitor else None
+        self._changed: set[str] = set()
+        self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._rescan = True
+        self._next_rescan: asyncio.TimerHandle | None = None
+        self._loaded = False
+        self._leads = False
+        self._revision = 0
+        self._done_ns = 0
+        self._written_ns = 0
+
+    def stop(self) -> None:
+        """Finish what is being made, give leadership up, and let `run` return."""
+        self._stop.set()
+        self._wake.set()
+
+    def problems(self) -> dict[str, str | None]:
+        """Return what keeps it from its work, by what was looked at; ``None`` where all is well. Standing by is."""
+        connected = self._client.storage.connection.is_connected
+        return {
+            "nats": None if connected else "not connected",
+            "schedules": None if self._loaded else "not loaded yet",
+            "draining": "is stopping" if self._stop.is_set() else None,
+        }
+
+    async def run(self) -> None:
+        """Campaign, and make tasks while leading, until `stop` is called.
+
+        Raises:
+            ConnectionFailedError: The connection was closed for good.
+        """
+        metrics.PAUSED.set(1)
+        connection = self._client.storage.connection
+        forget = connection.on_reconnect(self._reconnected)
+        beside = [asyncio.create_task(self._watch_connection(), name="watch the connection")]
+        if self._janitor is not None:
+            cleaning = self._janitor.run(allowed=lambda: self.election.is_leading)
+            beside.append(asyncio.create_task(cleaning, name="janitor"))
+        try:
+            async with self._client.schedules.changes(self._note_change), self.election.campaigning():
+                while not self._stop.is_set():
+                    try:
+                        await self._step()
+                    except UnavailableError as e:
+                        self._logger.warning("going on in a moment: %s", e)
+                        await self._sleep(RETRY_S)
+        finally:
+            forget()
+            if self._next_rescan is not None:
+                self._next_rescan.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            metrics.PAUSED.set(1)
+        if connection.nats.is_closed:
+            raise ConnectionFailedError("the connection to NATS was closed for good: see the log")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[Scheduler]:
+        """Run for as long as the block does."""
+        running = asyncio.create_task(self.run(), name="scheduler")
+        try:
+            yield self
+        finally:
+            self.stop()
+            await running
+
+    def _note_change(self, name: str) -> None:
+        self._changed.add(name)
+        self._wake.set()
+
+    def _reconnected(self) -> None:
+        # What changed meanwhile was told to nobody.
+        self._rescan = True
+        self._wake.set()
+
+    async def _watch_connection(self) -> None:
+        await self._client.storage.connection.wait_closed()
+        self.stop()
+
+    # ---- one round
+
+    async def _step(self) -> None:
+        await self._read_changes()
+        if self.election.is_leading:
+            if not self._leads:
+                await self._take_over()
+            await self._make_due()
+        elif self._leads:
+            self._step_down()
+        else:
+            self.timetable.skip_to(time.time_ns())
+        await self._sleep(self._pause_s())
+
+    def _pause_s(self) -> float:
+        due_ns = self.timetable.next_due_ns
+        until_due_s = LOOK_S if due_ns is None else (due_ns - time.time_ns()) / SECOND_NS
+        return min(max(0.0, until_due_s), LOOK_S)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait until something is due, changed, or decided."""
+        changed = asyncio.create_task(self.election.changed.wait())
+        woken = asyncio.create_task(self._wake.wait())
+        try:
+            await asyncio.wait({changed, woken}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            woken.cancel()
+            await asyncio.gather(changed, woken, return_exceptions=True)
+        self.election.changed.clear()
+        self._wake.clear()
+
+    # ---- schedules
+
+    async def _read_changes(self) -> None:
+        if self._rescan:
+            await self._read_all()
+        changed, self._changed = self._changed, set()
+        try:
+            for name in sorted(changed):
+                info = await self._client.schedules.read(name)
+                if info is None:
+                    self.timetable.remove(name)
+                    self._logger.info("schedule is gone", extra={"schedule": name})
+                else:
+                    self._put(info.name, info)
+        except UnavailableError:
+            self._changed |= changed
+            raise
+        if changed:
+            self._count()
+
+    async def _read_all(self) -> None:
+        infos = {info.name: info for info in await self._client.schedules.list()}
+        self._rescan = False
+        for name in self.timetable.schedules.keys() - infos.keys():
+            self.timetable.remove(name)
+        for name, info in infos.items():
+            if self.timetable.schedules.get(name) != info:
+                self._put(name, info)
+        self._loaded = True
+        self._count()
+        if self._next_rescan is not None:
+            self._next_rescan.cancel()
+        self._next_rescan = asyncio.get_running_loop().call_later(RESCAN_S, self._reconnected)
+
+    def _put(self, name: str, info: ScheduleInfo) -> None:
+        if info.problem is not None:
+            self._logger.error("schedule cannot be run: %s", info.problem, extra={"schedule": name})
+        # What was due before is dealt with, or made up for on take-over.
+        self.timetable.put(info, self._done_ns if self._leads else time.time_ns())
+
+    def _count(self) -> None:
+        infos = self.timetable.schedules.values()
+        metrics.SCHEDULES.set(len(infos))
+        metrics.BROKEN.set(sum(info.problem is not None for info in infos))
+
+    # ---- leading
+
+    async def _take_over(self) -> None:
+        """Go on from where the last leader stopped."""
+        entry = await self._client.schedules.bucket.get(SCHEDULER_PROGRESS_KEY)
+        now_ns = time.time_ns()
+        self._revision = 0 if entry is None else entry.revision
+        self._done_ns = now_ns if entry is None else _done_until(entry, now_ns)
+        wanted, dropped = self.timetable.missed(self._done_ns, now_ns)
+        for run in dropped:
+            metrics.MISSED.labels(run.info.schedule.task_type, run.info.schedule.queue).inc()
+        self._logger.info(
+            "leading: %d schedules, %d missed runs to make up for, %d to let go",
+            len(self.timetable.schedules), len(wanted), len(dropped),
+        )  # fmt: skip
+        await self._make(wanted)
+        self.timetable.skip_to(now_ns)
+        await self._write_progress(now_ns)
+        self._leads = True
+        metrics.PAUSED.set(0)
+        await self._announce()
+
+    async def _announce(self) -> None:
+        event = leader_event(self.election.name, SCHEDULER_ELECTION, event_id=new_id())
+        await self._client.storage.requests.publish(leader_subject(SCHEDULER_ELECTION), encode(event))
+
+    def _step_down(self) -> None:
+        self._leads = False
+        metrics.PAUSED.set(1)
+        self._logger.info("not leading any more")
+
+    async def _make_due(self) -> None:
+        now_ns = time.time_ns()
+        if now_ns - self._done_ns > LATE_S * SECOND_NS:
+            # The clock was set, or this process stood still: what was due meanwhile was missed.
+            self._leads = False
+            return
+        due = self.timetable.pop_due(now_ns)
+        try:
+            await self._make(due)
+        except UnavailableError:
+            # The timetable has moved on: go on from what is written, which has none of these.
+            self._step_down()
+            raise
+        self.timetable.advance(due)
+        next_due_ns = self.timetable.next_due_ns
+        self._done_ns = now_ns if next_due_ns is None else min(now_ns, next_due_ns - 1)
+        if due or now_ns - self._written_ns > PROGRESS_S * SECOND_NS:
+            await self._write_progress(self._done_ns)
+
+    async def _make(self, runs: Sequence[Run]) -> None:
+        """Make the tasks of runs, several at once, for as long as this leads."""
+        waiting = iter(runs)
+
+        async def work() -> None:
+            for run in waiting:
+                if not self.election.is_leading:
+                    raise UnavailableError("leadership ended before all tasks were made: the next leader goes on")
+                await make_task_of(self._client, run, self._logger)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(AT_ONCE, len(runs))):
+                    group.create_task(work())
+        except* UnavailableError as e:
+            raise e.exceptions[0] from None
+
+    async def _write_progress(self, done_ns: int) -> None:
+        bucket = self._client.schedules.bucket
+        value = encode(Progress(format_timestamp(done_ns), self.election.name))
+        try:
+            if self._revision:
+                self._revision = await bucket.update(SCHEDULER_PROGRESS_KEY, value, self._revision)
+            else:
+                self._revision = await bucket.create(SCHEDULER_PROGRESS_KEY, value)
+        except RevisionError:
+            self._logger.warning("another leader has been at work: taking over again from what it wrote")
+            self._leads = False
+            return
+        self._written_ns = done_ns
+
+
+def _done_until(entry: Entry, now_ns: int) -> int:
+    with suppress(msgspec.MsgspecError, AsyncJobsError, ValueError):
+        return min(now_ns, parse_timestamp(msgspec.json.decode(entry.value, type=Progress).done_until))
+    return entry.stored_ns  # somebody wrote something else over it
