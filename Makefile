@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit soak bench lint format types layers check constraints clean
+.PHONY: help setup demo dev test test-unit soak soak-scheduler bench lint format types layers check constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -54,6 +54,9 @@ check: lint types layers test ## All of the above: what CI runs
 
 soak: setup ## Torment workers for minutes: make soak MINUTES=3
 	@$(BIN)/python -m tests.soak $(MINUTES)
+
+soak-scheduler: setup ## Torment schedulers for minutes: make soak-scheduler MINUTES=4
+	@$(BIN)/python -m tests.soak.schedules $(MINUTES)
 
 bench: setup ## Measure this machine: enqueue and process beside a bare loop
 	@$(BIN)/python -m benchmarks.floor

@@ -6,14 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """The command ``asyncjobs-worker``, with what it logged so far."""
+    """A command of the project, with what it logged so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -52,10 +52,14 @@ class WorkerProcess:
         await self.ended()
 
 
+def worker_process(*arguments: str, cwd: Path = ROOT, **environment: str) -> AbstractAsyncContextManager[WorkerProcess]:
+    return program("asyncjobs.worker.main", *arguments, cwd=cwd, **environment)
+
+
 @asynccontextmanager
-async def worker_process(*arguments: str, cwd: Path = ROOT, **environment: str) -> AsyncGenerator[WorkerProcess]:
+async def program(module: str, *arguments: str, cwd: Path = ROOT, **environment: str) -> AsyncGenerator[WorkerProcess]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "asyncjobs.worker.main", *arguments, cwd=cwd,
+        sys.executable, "-m", module, *arguments, cwd=cwd,
         env=os.environ | environment, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     worker = WorkerProcess(process)

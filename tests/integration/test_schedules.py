@@ -1,0 +1,153 @@
+"""Schedules in the client: create, change, list, watch; and what Go left in the bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+
+from asyncjobs.client import Client
+from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.errors import (
+    ConfigurationError,
+    DecodeError,
+    InvalidNameError,
+    InvalidPayloadError,
+    InvalidScheduleError,
+    ScheduleAlreadyExistsError,
+    ScheduleNotFoundError,
+)
+from asyncjobs.protocol.schedule import CatchUp
+from asyncjobs.protocol.subjects import schedule_key
+
+
+async def test_a_schedule_is_stored_as_the_original_reads_it(client):
+    await client.schedules.create(
+        "daily", "0 2 * * *", "report", queue="Q", payload={"a": 1}, deadline=timedelta(minutes=1), max_tries=3,
+        catch_up="all", catch_up_limit=5, jitter=timedelta(seconds=2),
+    )  # fmt: skip
+    entry = await client.schedules.bucket.get("scheduled_tasks.daily")
+    document = json.loads(entry.value)
+    assert document.pop("created_at").endswith("Z")
+    assert document == {
+        "name": "daily", "schedule": "0 2 * * *", "queue": "Q", "task_type": "report", "payload": "eyJhIjoxfQ==",
+        "deadline": 60 * SECOND_NS, "max_tries": 3,
+    }  # fmt: skip
+    found = await client.schedules.load("daily")
+    assert (found.options.catch_up, found.options.catch_up_limit, found.options.jitter) == (
+        CatchUp.ALL, 5, 2 * SECOND_NS,
+    )  # fmt: skip
+    assert len(found.next_runs(3)) == 3
+
+
+async def test_an_existing_name_is_refused_and_nothing_is_changed(client):
+    await client.schedules.create("s", "@daily", "t", catch_up="none")
+    with pytest.raises(ScheduleAlreadyExistsError, match="update it"):
+        await client.schedules.create("s", "@hourly", "t", catch_up="all")
+    found = await client.schedules.load("s")
+    assert (found.schedule.schedule, found.options.catch_up) == ("@daily", CatchUp.NONE)
+    await client.schedules.delete("s")
+    assert (await client.schedules.create("s", "@hourly", "t")).options.catch_up is CatchUp.LAST
+
+
+async def test_changing_pausing_and_resuming_keep_the_rest(client):
+    before = await client.schedules.create("s", "@every 1m", "t", payload=b"x", catch_up="none")
+    await client.schedules.update("s", queue="OTHER", deadline=timedelta(seconds=30))
+    assert (await client.schedules.pause("s")).next_runs() == []
+    after = await client.schedules.resume("s")
+    assert after.schedule.created_at == before.schedule.created_at
+    assert (after.schedule.queue, after.schedule.payload, after.options.catch_up) == ("OTHER", b"x", CatchUp.NONE)
+    assert after.since_ns > before.since_ns
+    assert after.next_runs()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "error"),
+    [
+        (("a b", "@daily", "t"), {}, InvalidNameError),
+        (("s", "@daily", "t!"), {}, InvalidNameError),
+        (("s", "@daily", "t"), {"queue": "a.b"}, InvalidNameError),
+        (("s", "* * *", "t"), {}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"deadline": timedelta(seconds=29)}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"max_tries": -1}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"catch_up": "some"}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"catch_up_limit": 0}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"jitter": timedelta(seconds=-1)}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"payload": object()}, InvalidPayloadError),
+        (("s", "@daily", "t"), {"timezone": "UTC"}, ConfigurationError),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_a_schedule_is_refused_and_not_stored(client, arguments, settings, error):
+    with pytest.raises(error):
+        await client.schedules.create(*arguments, **settings)
+    assert await client.schedules.list() == []
+
+
+async def test_a_schedule_that_is_not_there_is_an_error(client):
+    for ask in (client.schedules.load, client.schedules.delete, client.schedules.pause, client.schedules.run_now):
+        with pytest.raises(ScheduleNotFoundError, match="no schedule missing"):
+            await ask("missing")
+
+
+async def test_a_change_that_somebody_else_was_faster_with_is_refused(client, server):
+    await client.schedules.create("s", "@daily", "t")
+    entry = client.schedules._entry
+
+    async def entry_and_then_another(name):
+        found = await entry(name)
+        await client.schedules.bucket.put(found.key, found.value)
+        return found
+
+    client.schedules._entry = entry_and_then_another
+    with pytest.raises(ConfigurationError, match="same moment"):
+        await client.schedules.update("s", schedule="@hourly")
+
+
+@pytest.mark.parametrize(
+    ("stored", "problem"),
+    [
+        (b"{", "corrupt schedule"),
+        (b'{"name":"s","schedule":"* * *","queue":"Q","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "has 3 fields"),  # noqa: E501
+        (b'{"name":"x","schedule":"@daily","queue":"Q","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "says that it is x"),  # noqa: E501
+        (b'{"name":"s","schedule":"@daily","queue":"a.b","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "a.b"),  # noqa: E501
+    ],
+)  # fmt: skip
+async def test_what_is_broken_in_the_bucket_is_listed_as_broken_beside_the_others(client, stored, problem):
+    await client.schedules.create("fine", "@daily", "t")
+    await client.schedules.bucket.put(schedule_key("s"), stored)
+    fine, broken = await client.schedules.list()
+    assert (fine.name, fine.problem) == ("fine", None)
+    assert broken.name == "s"
+    assert problem in broken.problem
+    assert broken.next_runs() == []
+    if stored == b"{":
+        with pytest.raises(DecodeError):
+            await client.schedules.load("s")
+    await client.schedules.delete("s")
+    assert len(await client.schedules.list()) == 1
+
+
+async def test_watching_tells_of_every_change(client, server):
+    async with Client.connect(server.url) as other, client.schedules.watch() as changes:
+        await other.schedules.create("s", "@daily", "t")
+        async with asyncio.timeout(30):
+            name, info = await anext(changes)
+            assert (name, info.schedule.schedule if info else None) in {("s", "@daily"), ("s", None)}
+            await other.schedules.update("s", schedule="@hourly")
+            while info is None or info.schedule.schedule != "@hourly":
+                name, info = await anext(changes)
+            await other.schedules.delete("s")
+            while info is not None:
+                name, info = await anext(changes)
+
+
+async def test_a_schedule_can_be_run_now(client):
+    await client.schedules.create("s", "@daily", "t", queue="Q", payload={"a": 1}, deadline=timedelta(hours=1))
+    first, second = await client.schedules.run_now("s"), await client.schedules.run_now("s")
+    assert first.id != second.id
+    found = await client.load(first.id)
+    assert (found.type, found.queue, found.payload, found.max_tries) == ("t", "Q", b'{"a":1}', 10)
+    assert found.deadline is not None

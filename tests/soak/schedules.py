@@ -1,0 +1,143 @@
+"""Three schedulers over a schedule of every second, tormented for minutes: ``make soak-scheduler``.
+
+The leader is killed, stopped past its lease and continued, and asked to stop; its key is deleted and overwritten; the
+server is restarted. It ends with 0 when every tick has exactly one task. Shown is how late the tasks were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from asyncjobs.admin.dev.nats_server import NatsServer
+from asyncjobs.client import Client, Queue
+from asyncjobs.client.storage.buckets import Bucket
+from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.schedule import tick_id
+from asyncjobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
+
+MINUTES = 4.0
+NAMES = ("one", "two", "three")
+CALM_S = 25.0
+"""Seconds between two harms: an election takes up to 17.5."""
+END_S = 40.0
+LATE_S = (0.01, 0.05, 0.25, 1, 5, 10, 15, 20, 30)
+
+console = Console()
+
+
+class Schedulers:
+    """The processes."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
+        self._log = (folder / "schedulers.log").open("wb")
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+
+    async def start(self, name: str) -> None:
+        self._processes[name] = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "asyncjobs.scheduler.main", "--name", name, "--server", self._url,
+            stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+
+    async def end(self, name: str, number: signal.Signals) -> None:
+        self._processes[name].send_signal(number)
+        await self._processes[name].wait()
+        await self.start(name)
+
+    async def pause(self, name: str, seconds: float) -> None:
+        self._processes[name].send_signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        self._processes[name].send_signal(signal.SIGCONT)
+
+    async def stop(self) -> None:
+        for process in self._processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self._processes.values():
+            await process.wait()
+        self._log.close()
+
+
+async def harm(kind: str, schedulers: Schedulers, bucket: Bucket, server: NatsServer) -> None:
+    entry = await bucket.get(SCHEDULER_ELECTION)
+    leader = entry.value.decode() if entry is not None and entry.value.decode() in NAMES else random.choice(NAMES)
+    console.print(f"{kind}: {leader} leads", style="dim")
+    match kind:
+        case "killed":
+            await schedulers.end(leader, signal.SIGKILL)
+        case "asked to stop":
+            await schedulers.end(leader, signal.SIGTERM)
+        case "paused past its lease":
+            await schedulers.pause(leader, 15)
+        case "key deleted":
+            await bucket.delete(SCHEDULER_ELECTION)
+        case "key overwritten":
+            await bucket.put(SCHEDULER_ELECTION, b"nonsense")
+        case _:
+            server.kill()
+            await server.start()
+
+
+HARMS = ("killed", "asked to stop", "paused past its lease", "key deleted", "key overwritten", "server restarted")
+
+
+async def soak(minutes: float, folder: Path) -> int:
+    async with NatsServer.run() as server, Client.connect(server.url, queue=Queue(name="Q")) as client:
+        info = await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="all", catch_up_limit=10_000)
+        bucket = Bucket(client.storage.connection, client.storage.jetstream, ELECTIONS_BUCKET)
+        schedulers = Schedulers(server.url, folder)
+        harmed: Counter[str] = Counter()
+        try:
+            for name in NAMES:
+                await schedulers.start(name)
+            await asyncio.sleep(CALM_S)
+            end, number = time.monotonic() + minutes * 60, 0
+            while time.monotonic() < end:
+                kind = HARMS[number % len(HARMS)]
+                await harm(kind, schedulers, bucket, server)
+                harmed[kind] += 1
+                number += 1
+                await asyncio.sleep(CALM_S)
+            await asyncio.sleep(END_S)
+        finally:
+            await schedulers.stop()
+        start = info.schedule.created_ns
+        numbers = {tick_id("s", start + n * SECOND_NS): n for n in range(1, 100_000)}
+        late: dict[int, float] = {}
+        async for task in client.tasks():
+            tick = numbers[task.id]
+            late[tick] = (task.created_ns - start) / SECOND_NS - tick
+        items = (await client.queue_info()).items
+    return judge(late, items, harmed)
+
+
+def judge(late: dict[int, float], items: int, harmed: Counter[str]) -> int:
+    missing = sorted(set(range(1, max(late) + 1)) - late.keys())
+    table = Table("late by up to", "tasks")
+    for low, high in zip((0, *LATE_S), LATE_S, strict=False):
+        table.add_row(f"{high:g} s", str(sum(low <= each < high for each in late.values())))
+    table.add_row("more", str(sum(each >= LATE_S[-1] for each in late.values())))
+    console.print(table)
+    console.print(", ".join(f"{count} times {kind}" for kind, count in harmed.items()))
+    console.print(f"{len(late)} ticks, {len(missing)} without a task, {items - len(late)} items too many")
+    console.print(f"median lateness {statistics.median(late.values()) * 1000:.1f} ms")
+    fine = not missing and items == len(late)
+    console.print("[green]every tick has exactly one task[/]" if fine else f"[red]missing: {missing[:20]}[/]")
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    log_folder = Path(tempfile.mkdtemp(prefix="asyncjobs-soak-"))
+    given = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
+    console.print(f"{given:g} minutes; the schedulers log to {log_folder}/schedulers.log")
+    sys.exit(asyncio.run(soak(given, log_folder)))
