@@ -131,3 +131,16 @@ def test_a_port_that_is_taken_is_named(url):
         port = client._client.metrics_port
         with pytest.raises(ConfigurationError, match=str(port)):
             BlockingClient(url, prometheus_port=port)
+
+
+def test_schedules_and_workers_work_without_a_loop_too(url):
+    with BlockingClient(url, queue="Q") as client:
+        made = client.schedules.create("s", "@daily", "t", queue="Q", payload={"a": 1})
+        assert client.schedules.load("s") == made
+        assert client.schedules.pause("s").options.paused
+        assert not client.schedules.resume("s").options.paused
+        assert client.schedules.update("s", schedule="@hourly").schedule.schedule == "@hourly"
+        assert client.schedules.run_now("s").payload == b'{"a":1}'
+        client.schedules.delete("s")
+        assert client.schedules.all() == []
+        assert client.workers() == []

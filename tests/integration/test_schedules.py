@@ -83,7 +83,7 @@ async def test_changing_pausing_and_resuming_keep_the_rest(client):
 async def test_what_cannot_be_a_schedule_is_refused_and_not_stored(client, arguments, settings, error):
     with pytest.raises(error):
         await client.schedules.create(*arguments, **settings)
-    assert await client.schedules.list() == []
+    assert await client.schedules.all() == []
 
 
 async def test_a_schedule_that_is_not_there_is_an_error(client):
@@ -118,7 +118,7 @@ async def test_a_change_that_somebody_else_was_faster_with_is_refused(client, se
 async def test_what_is_broken_in_the_bucket_is_listed_as_broken_beside_the_others(client, stored, problem):
     await client.schedules.create("fine", "@daily", "t")
     await client.schedules.bucket.put(schedule_key("s"), stored)
-    fine, broken = await client.schedules.list()
+    fine, broken = await client.schedules.all()
     assert (fine.name, fine.problem) == ("fine", None)
     assert broken.name == "s"
     assert problem in broken.problem
@@ -127,7 +127,7 @@ async def test_what_is_broken_in_the_bucket_is_listed_as_broken_beside_the_other
         with pytest.raises(DecodeError):
             await client.schedules.load("s")
     await client.schedules.delete("s")
-    assert len(await client.schedules.list()) == 1
+    assert len(await client.schedules.all()) == 1
 
 
 async def test_watching_tells_of_every_change(client, server):

@@ -93,14 +93,16 @@ HARMS = ("killed", "asked to stop", "paused past its lease", "key deleted", "key
 
 async def soak(minutes: float, folder: Path) -> int:
     async with NatsServer.run() as server, Client.connect(server.url, queue=Queue(name="Q")) as client:
-        info = await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="all", catch_up_limit=10_000)
         bucket = Bucket(client.storage.connection, client.storage.jetstream, ELECTIONS_BUCKET)
         schedulers = Schedulers(server.url, folder)
         harmed: Counter[str] = Counter()
         try:
             for name in NAMES:
                 await schedulers.start(name)
-            await asyncio.sleep(CALM_S)
+            await asyncio.sleep(CALM_S)  # the first leader finds no progress, and begins where it is
+            info = await client.schedules.create(
+                "s", "@every 1s", "t", queue="Q", catch_up="all", catch_up_limit=10_000
+            )
             end, number = time.monotonic() + minutes * 60, 0
             while time.monotonic() < end:
                 kind = HARMS[number % len(HARMS)]

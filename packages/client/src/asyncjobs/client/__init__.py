@@ -6,6 +6,7 @@ from asyncjobs.client.client import Client
 from asyncjobs.client.enqueueing import BulkFailure, BulkResult
 from asyncjobs.client.making import TaskOptions
 from asyncjobs.client.options import ClientOptions
+from asyncjobs.client.schedules import ScheduleInfo
 from asyncjobs.client.storage.info import StoreInfo
 from asyncjobs.client.storage.queues import QueueInfo
 from asyncjobs.protocol.queue import Queue
@@ -21,6 +22,7 @@ __all__ = [
     "ConnectOptions",
     "Queue",
     "QueueInfo",
+    "ScheduleInfo",
     "StoreInfo",
     "Task",
     "TaskOptions",

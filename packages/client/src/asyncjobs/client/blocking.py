@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from types import TracebackType
@@ -18,10 +18,12 @@ from typing import Any, Self, TypeVar, Unpack
 from asyncjobs.client.client import ENQUEUE_WINDOW, Client
 from asyncjobs.client.enqueueing import BulkResult
 from asyncjobs.client.making import TaskOptions, make_task
+from asyncjobs.client.schedules import ScheduleChanges, ScheduleInfo, Schedules, ScheduleSettings
 from asyncjobs.client.settings import Settings
 from asyncjobs.client.storage.info import StoreInfo
 from asyncjobs.client.storage.queues import QueueInfo
 from asyncjobs.protocol.errors import ConnectionFailedError
+from asyncjobs.protocol.presence import WorkerPresence
 from asyncjobs.protocol.queue import Queue
 from asyncjobs.protocol.states import TaskState
 from asyncjobs.protocol.task import Task
@@ -59,6 +61,8 @@ class BlockingClient:
         self._opened: AbstractAsyncContextManager[Client] = Client.connect(servers, **settings)
         self._client = self._run(self._opened.__aenter__())
         self._is_open = True
+        self.schedules = BlockingSchedules(self._client.schedules, self._run)
+        """Tasks that are made again and again."""
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -170,6 +174,51 @@ class BlockingClient:
     def queues(self) -> list[QueueInfo]:
         """See `Client.queues`."""
         return self._run(self._client.queues())
+
+    def workers(self) -> list[WorkerPresence]:
+        """See `Client.workers`."""
+        return self._run(self._client.workers())
+
+
+class BlockingSchedules:
+    """`Schedules`, with methods that block."""
+
+    def __init__(self, schedules: Schedules, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        """Run the methods of ``schedules``."""
+        self._schedules = schedules
+        self._run = run
+
+    def create(self, name: str, schedule: str, task_type: str, **settings: Unpack[ScheduleSettings]) -> ScheduleInfo:
+        """See `Schedules.create`."""
+        return self._run(self._schedules.create(name, schedule, task_type, **settings))
+
+    def update(self, name: str, **settings: Unpack[ScheduleChanges]) -> ScheduleInfo:
+        """See `Schedules.update`."""
+        return self._run(self._schedules.update(name, **settings))
+
+    def pause(self, name: str) -> ScheduleInfo:
+        """See `Schedules.pause`."""
+        return self._run(self._schedules.pause(name))
+
+    def resume(self, name: str) -> ScheduleInfo:
+        """See `Schedules.resume`."""
+        return self._run(self._schedules.resume(name))
+
+    def delete(self, name: str) -> None:
+        """See `Schedules.delete`."""
+        self._run(self._schedules.delete(name))
+
+    def load(self, name: str) -> ScheduleInfo:
+        """See `Schedules.load`."""
+        return self._run(self._schedules.load(name))
+
+    def all(self) -> list[ScheduleInfo]:
+        """See `Schedules.all`."""
+        return self._run(self._schedules.all())
+
+    def run_now(self, name: str) -> Task:
+        """See `Schedules.run_now`."""
+        return self._run(self._schedules.run_now(name))
 
 
 async def _next(tasks: AsyncGenerator[Task]) -> Task | None:

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 GRACE_NS = 10 * MINUTE_NS
 INTERVAL_S = 300.0
+LOOK_S = 1.0
+"""Seconds after which one that was not allowed to sweep asks again."""
 MOST_ITEMS = 2_000
 """Work items of a queue, the oldest, that are looked at in one sweep. What is stuck is among them."""
 AT_ONCE = 64
@@ -87,9 +89,11 @@ class Janitor:
         subscription = await self._storage.connection.subscribe(_ADVISORIES, self._receive)
         try:
             while True:
+                if not allowed():
+                    await asyncio.sleep(LOOK_S)
+                    continue
                 try:
-                    if allowed():
-                        await self.sweep()
+                    await self.sweep()
                 except UnavailableError as e:
                     self._logger.warning("the janitor looks again later: %s", e)
                 await asyncio.sleep(interval_s)

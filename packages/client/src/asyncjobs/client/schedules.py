@@ -178,7 +178,7 @@ class Schedules:
         options = await self.bucket.get(schedule_options_key(name))
         return _info(_decoded(entry), entry, options)
 
-    async def list(self) -> list[ScheduleInfo]:
+    async def all(self) -> list[ScheduleInfo]:
         """Return all schedules, sorted by name; what is stored and is none comes as a broken one."""
         entries: dict[str, Entry] = {}
         async with aclosing(self.bucket.entries()) as found:

@@ -165,15 +165,30 @@ class Election:
         return "candidate" if self._standing is Standing.STANDBY else "leader"
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, or until the key is given up; and never past the end of the lease."""
+        """Wait; shorter when the key is given up, or is somebody else's; and never past the end of the lease."""
+        end = time.monotonic() + seconds
         if self._standing is Standing.LEADING:
-            seconds = min(seconds, max(0.0, self._lease_ends - time.monotonic()))
-        self._wake.clear()
-        if self._vacated:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
+            end = min(end, self._lease_ends)
+        while not self._vacated:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+            if self._standing is Standing.STANDBY or not await self._holds():
+                return
+
+    async def _holds(self) -> bool:
+        """Tell whether the key is still ours after something was sent to it. Attempts that are refused are seen too."""
+        try:
+            if await self._is_ours():
+                return True
+        except UnavailableError:
+            return True  # the lease says how long that may go on
+        self._logger.warning("leadership is lost: somebody else wrote the key")
+        self._stand(Standing.STANDBY)
+        return False
 
     async def _try_to_win(self) -> float:
         """Try to get the key; return the seconds until the next attempt."""

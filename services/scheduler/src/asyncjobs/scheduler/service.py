@@ -211,7 +211,7 @@ class Scheduler:
             self._count()
 
     async def _read_all(self) -> None:
-        infos = {info.name: info for info in await self._client.schedules.list()}
+        infos = {info.name: info for info in await self._client.schedules.all()}
         self._rescan = False
         for name in self.timetable.schedules.keys() - infos.keys():
             self.timetable.remove(name)
@@ -252,8 +252,11 @@ class Scheduler:
         )  # fmt: skip
         await self._make(wanted)
         self.timetable.skip_to(now_ns)
-        await self._write_progress(now_ns)
+        self._done_ns = now_ns
         self._leads = True
+        await self._write_progress(now_ns)
+        if not self._leads:
+            return
         metrics.PAUSED.set(0)
         await self._announce()
 
