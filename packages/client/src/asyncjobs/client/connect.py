@@ -23,6 +23,7 @@ from nats.aio.subscription import Subscription
 
 from asyncjobs.client.addresses import ConnectOptions, without_credentials
 from asyncjobs.client.credentials import credentials
+from asyncjobs.client.lane import Lane, Receive
 from asyncjobs.protocol.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -49,6 +50,8 @@ class Connection:
     def __init__(self, client: NatsClient, api_prefix: str, logger: logging.Logger) -> None:
         """Use a NATS client. See `open` and `adopt`."""
         self.nats = client
+        self.lane = Lane.of(client)
+        """The short way for messages of our own."""
         self.api_prefix = api_prefix
         self._logger = logger
         self._on_disconnect: list[Callback] = []
@@ -200,6 +203,12 @@ class Connection:
         """Have every message on ``subject`` given to ``receive``, one after the other."""
         return await self.nats.subscribe(subject, cb=receive)  # pyright: ignore[reportUnknownMemberType] - a bare Future
 
+    async def subscribe_directly(self, subject: str, receive: Receive) -> Subscription:
+        """Have every message on ``subject`` given to ``receive`` as soon as it was read, as bytes."""
+        subscription = await self.nats.subscribe(subject, cb=_never)  # pyright: ignore[reportUnknownMemberType]
+        self.lane.register(subscription._id, receive)  # noqa: SLF001 - the number that messages come with
+        return subscription
+
     async def synchronize(self) -> None:
         """Wait until the server has read all that was sent so far, and through reconnects if it takes them.
 
@@ -229,11 +238,13 @@ class Connection:
                 await self.nats._send_unsubscribe(subscription._id)  # noqa: SLF001 - as its drain does
                 await self.synchronize()
                 await subscription.drain()
+        self.lane.forget(subscription._id)  # noqa: SLF001 - likewise
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription, unless it ended with its connection."""
         if not self.nats.is_closed:
             await subscription.unsubscribe()
+        self.lane.forget(subscription._id)  # noqa: SLF001 - likewise
 
     def on_disconnect(self, callback: Callback) -> Callback:
         """Have ``callback`` called when the connection breaks; call what is returned to end that."""
@@ -290,6 +301,10 @@ class Connection:
                 callback()
             except Exception:
                 self._logger.exception("a callback of the connection failed")
+
+
+async def _never(_: Msg) -> None:
+    """Take what arrives for a subscription before its receiver is registered, or after: nothing does."""
 
 
 def _register(callbacks: list[Callback], callback: Callback) -> Callback:

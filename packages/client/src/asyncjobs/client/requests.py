@@ -8,35 +8,28 @@ for a publish to JetStream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from nats.errors import ConnectionClosedError, MaxPayloadError, OutboundBufferLimitError
+from nats.errors import ConnectionClosedError, ConnectionDrainingError, OutboundBufferLimitError
 
-from asyncjobs.protocol import headers as names
 from asyncjobs.protocol.errors import (
     ConnectionFailedError,
     PayloadTooLargeError,
     RequestTimeoutError,
     UnavailableError,
 )
+from asyncjobs.protocol.headers import parse_headers, status_of
 
 if TYPE_CHECKING:
-    from nats.aio.msg import Msg
-
     from asyncjobs.client.connect import Connection
 
 SWEEP_S = 0.25
 """Seconds between two looks for requests that waited too long, and so how late a time-out may be."""
 
-MOST_HEADERS = 1_024
-"""Bytes that headers of ours take at the most: their exact size matters for large messages only."""
-
 NO_RESPONDERS = "503"
-_HEADER_FRAME = len("NATS/1.0\r\n\r\n")
-_HEADER_LINE = len(": \r\n")
 
 
 class NotConnectedError(ConnectionFailedError):
@@ -52,10 +45,15 @@ class NoRespondersError(UnavailableError):
 
 
 class Reply(NamedTuple):
-    """An answer: its headers, if any, and its bytes."""
+    """An answer: its headers as they were sent, empty when there are none, and its bytes."""
 
-    headers: Mapping[str, str] | None
+    raw_headers: bytes
     data: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its headers by name."""
+        return parse_headers(self.raw_headers)
 
 
 class _Waiting(NamedTuple):
@@ -72,6 +70,7 @@ class Requests:
         self._nats = connection.nats
         self._connection = connection
         self._loop = asyncio.get_running_loop()
+        self._lane = connection.lane
         self._inbox = self._nats.new_inbox()
         self._timeout_s = timeout_s
         self._tokens = count()
@@ -83,7 +82,7 @@ class Requests:
     async def open(cls, connection: Connection, timeout_s: float) -> AsyncGenerator[Requests]:
         """Subscribe to a new reply inbox for as long as the block runs."""
         requests = cls(connection, timeout_s)
-        subscription = await connection.subscribe(f"{requests._inbox}.*", requests._receive)
+        subscription = await connection.subscribe_directly(f"{requests._inbox}.*", requests._receive)
         forget = connection.on_disconnect(requests._connection_lost)
         try:
             yield requests
@@ -98,7 +97,7 @@ class Requests:
         self,
         subject: str,
         data: bytes = b"",
-        headers: dict[str, str] | None = None,
+        headers: bytes = b"",
         timeout_s: float | None = None,
     ) -> Reply:
         """Send a request and wait for its answer.
@@ -121,41 +120,47 @@ class Requests:
             reply = await future
         finally:
             self._waiting.pop(reply_to, None)
-        if not reply.data and reply.headers is not None and reply.headers.get(names.STATUS) == NO_RESPONDERS:
+        if not reply.data and status_of(reply.raw_headers) == NO_RESPONDERS:
             msg = f"nobody listens on {subject}"
             raise NoRespondersError(msg)
         return reply
 
-    async def publish(
-        self, subject: str, data: bytes, headers: dict[str, str] | None = None, reply_to: str = ""
-    ) -> None:
+    async def publish(self, subject: str, data: bytes, headers: bytes = b"", reply_to: str = "") -> None:
         """Send a message that is not waited for, unless ``reply_to`` says where.
+
+        Args:
+            subject: Where to.
+            data: Its bytes.
+            headers: Its headers as `header_block` makes them.
+            reply_to: The subject for answers.
 
         Raises:
             PayloadTooLargeError: It is more than the server takes; nothing was sent.
             NotConnectedError: There is no connection, and the buffer is full; nothing was sent.
             ConnectionFailedError: The connection is closed for good; nothing was sent.
         """
-        if len(data) > self._nats.max_payload - MOST_HEADERS:
-            # The library looks at the data alone; a message that is too large with its headers costs the connection.
-            size = len(data) + _header_size(headers or {})
-            if size > self._nats.max_payload:
-                raise too_large(subject, size, self._nats.max_payload)
+        if not self.send(subject, data, headers, reply_to):
+            await self._lane.flush()
+
+    def send(self, subject: str, data: bytes, headers: bytes = b"", reply_to: str = "") -> bool:
+        """Do the same without waiting for the buffer to be written; tell whether there is room for more."""
+        size = len(headers) + len(data)
+        if size > self._nats.max_payload:
+            # One that is sent all the same costs the connection.
+            raise too_large(subject, size, self._nats.max_payload)
         try:
-            await self._nats.publish(subject, data, reply_to, headers)
-        except MaxPayloadError as e:
-            raise too_large(subject, len(data), self._nats.max_payload) from e
-        except ConnectionClosedError as e:
+            return self._lane.send(subject, data, reply_to, headers)
+        except (ConnectionClosedError, ConnectionDrainingError) as e:
             msg = "the connection to NATS is closed: connect again"
             raise ConnectionFailedError(msg) from e
         except OutboundBufferLimitError as e:
             msg = "not connected to NATS, and the buffer for unsent messages is full: try again once connected"
             raise NotConnectedError(msg) from e
 
-    async def _receive(self, message: Msg) -> None:
-        waiting = self._waiting.get(message.subject)
+    def _receive(self, subject: bytes, _reply_to: bytes, headers: bytes, data: bytes) -> None:
+        waiting = self._waiting.get(subject.decode())
         if waiting is not None and not waiting.future.done():
-            waiting.future.set_result(Reply(message.headers, message.data))
+            waiting.future.set_result(Reply(headers, data))
 
     def _sweep(self) -> None:
         now = self._loop.time()
@@ -179,7 +184,3 @@ def too_large(subject: str, size: int, limit: int) -> PayloadTooLargeError:
     """Return the error for a message that the server would refuse."""
     msg = f"{size} bytes for {subject} are more than the {limit} that the server takes: store large data elsewhere"
     return PayloadTooLargeError(msg)
-
-
-def _header_size(headers: Mapping[str, str]) -> int:
-    return _HEADER_FRAME + sum(len(key) + len(value) + _HEADER_LINE for key, value in headers.items())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncjobs.protocol.codec import decode_result
 from asyncjobs.protocol.errors import ConfigurationError, NotFoundError
+from asyncjobs.protocol.headers import parse_headers
 from asyncjobs.protocol.task import Task
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Context:
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the work item's message."""
-        return self.run.headers
+        return parse_headers(self.run.raw_headers)
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:

@@ -279,7 +279,7 @@ class Execution:
             extend,
             executors=self._executors,
             state=self._state,
-            headers=delivery.headers or {},
+            raw_headers=delivery.raw_headers,
         )
 
     async def _conclude(self, running: Running, outcome: Outcome, delivery: Delivery) -> None:
@@ -339,7 +339,7 @@ class Execution:
 
 
 def _carried(delivery: Delivery) -> dict[str, str]:
-    return {name: value for name, value in (delivery.headers or {}).items() if not name.startswith("Nats-")}
+    return {name: value for name, value in delivery.headers.items() if not name.startswith("Nats-")}
 
 
 def _random_below(bound: int) -> int:

@@ -84,11 +84,11 @@ class Feed:
         source = self._choose()
         if source is not None:
             taken = self._take(source, source.buffer.popleft())
-            await self._top_up()
+            self._top_up()
             return taken
         future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        await self._top_up()
+        self._top_up()
         try:
             return await future
         except asyncio.CancelledError:
@@ -142,7 +142,7 @@ class Feed:
                 return
             self._waiting.popleft().set_result(self._take(source, source.buffer.popleft()))
 
-    async def _top_up(self) -> None:
+    def _top_up(self) -> None:
         for source in self.sources:
             if source.pull is not None:
-                await source.pull.top_up()
+                source.pull.top_up()

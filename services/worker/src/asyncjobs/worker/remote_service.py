@@ -20,6 +20,7 @@ from typing import Any, Unpack
 from nats.aio.msg import Msg
 
 from asyncjobs.client.connect import Connection
+from asyncjobs.client.lane import header_block
 from asyncjobs.client.options import keys_of
 from asyncjobs.client.settings import Settings, split_settings
 from asyncjobs.protocol import headers
@@ -176,7 +177,7 @@ class _Service:
             _no_extension,
             executors=self._executors,
             state=self._state,
-            headers=message.headers or {},
+            raw_headers=header_block(message.headers),
         )
         outcome = await handle_run(routed.handle, run, encode=_encode)
         if run.error is not None:

@@ -25,7 +25,7 @@ class Run:
         *,
         executors: Executors,
         state: Mapping[Any, Any],
-        headers: Mapping[str, str],
+        raw_headers: bytes,
     ) -> None:
         """Keep the saved task, the time that it has, how to get more, and what its worker has to offer."""
         self.task = task
@@ -34,8 +34,8 @@ class Run:
         self.executors = executors
         self.state = state
         """What the router's lifespans yielded, by type."""
-        self.headers = headers
-        """The headers of the work item's message."""
+        self.raw_headers = raw_headers
+        """The headers of the work item's message, as they were sent."""
         self.loop = asyncio.get_running_loop()
         self.began = self.loop.time()
         self.thread: asyncio.Future[Any] | None = None

@@ -122,7 +122,7 @@ class JetStream:
             raise storage_error(error, call)
         return reply.data
 
-    async def publish(self, subject: str, data: bytes, headers: dict[str, str] | None) -> PublishAck:
+    async def publish(self, subject: str, data: bytes, headers: bytes = b"") -> PublishAck:
         """Publish into a stream and return the answer, which may be an error. Raises as `Requests.request` does."""
         return _decode_ack((await self.requests.request(subject, data, headers)).data)
 

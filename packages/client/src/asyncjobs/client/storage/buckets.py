@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from asyncjobs.client.lane import header_block
 from asyncjobs.client.storage.api import (
     MESSAGE_NOT_FOUND,
     WRONG_LAST_SEQUENCE,
@@ -18,7 +19,7 @@ from asyncjobs.client.storage.api import (
 from asyncjobs.client.storage.patience import publish_patiently
 from asyncjobs.client.storage.scan import scan
 from asyncjobs.protocol.errors import StorageError
-from asyncjobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE
+from asyncjobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, parse_headers
 from asyncjobs.protocol.timestamps import ZERO_TIME, parse_timestamp
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Bucket:
         all_headers = {**(headers or {}), EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
         if patient:
             return await self._publish(key, value, all_headers)
-        ack = await self._jetstream.publish(self._prefix + key, value, all_headers)
+        ack = await self._jetstream.publish(self._prefix + key, value, header_block(all_headers))
         return self._sequence(ack, key)
 
     async def delete(self, key: str, revision: int | None = None, headers: Mapping[str, str] | None = None) -> None:
@@ -146,9 +147,10 @@ class Bucket:
             scan(self._connection, self._jetstream, self.stream, f"{self._prefix}{prefix}>")
         ) as messages:
             async for message in messages:
-                if not is_deletion(message.headers or {}):
+                headers = message.headers
+                if not is_deletion(headers):
                     key = message.subject.removeprefix(self._prefix)
-                    yield Entry(key, message.data, message.sequence, message.timestamp_ns, message.headers or {})
+                    yield Entry(key, message.data, message.sequence, message.timestamp_ns, headers)
 
     async def _get(self, key: str) -> _Message | None:
         body = {"last_by_subj": self._prefix + key}
@@ -160,7 +162,7 @@ class Bucket:
             raise
 
     async def _publish(self, key: str, value: bytes, headers: dict[str, str] | None) -> int:
-        ack, _ = await publish_patiently(self._jetstream, self.stream, self._prefix + key, value, headers)
+        ack, _ = await publish_patiently(self._jetstream, self.stream, self._prefix + key, value, header_block(headers))
         return self._sequence(ack, key)
 
     def _sequence(self, ack: PublishAck, key: str) -> int:
@@ -169,14 +171,6 @@ class Bucket:
         if ack.error.err_code in WRONG_LAST_SEQUENCE:
             raise RevisionError(f"key {key} of bucket {self.name} was changed", err_code=ack.error.err_code)
         raise storage_error(ack.error, f"bucket {self.name}")
-
-
-def parse_headers(raw: bytes) -> dict[str, str]:
-    """Return a stored message's headers."""
-    lines = raw.decode("utf-8", "replace").split("\r\n")[1:]
-    return {
-        name.strip(): value.strip() for name, separator, value in (line.partition(":") for line in lines) if separator
-    }
 
 
 def is_deletion(headers: Mapping[str, str]) -> bool:

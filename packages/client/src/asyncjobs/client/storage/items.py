@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from asyncjobs.client import metrics
+from asyncjobs.client.lane import header_block
 from asyncjobs.client.requests import NoRespondersError, Requests
 from asyncjobs.client.storage.api import JetStream, storage_error
 from asyncjobs.client.storage.patience import publish_patiently
@@ -17,7 +18,7 @@ from asyncjobs.protocol.errors import (
     QueueFullError,
     QueueNotFoundError,
 )
-from asyncjobs.protocol.headers import MESSAGE_ID
+from asyncjobs.protocol.headers import MESSAGE_ID, parse_headers
 from asyncjobs.protocol.item import WorkItem
 from asyncjobs.protocol.subjects import item_subject, queue_stream
 
@@ -30,10 +31,15 @@ class Delivery(msgspec.Struct, frozen=True, eq=False):
 
     subject: str
     data: bytes
-    headers: dict[str, str] | None
+    raw_headers: bytes
     ack_subject: str
     received: float
     """The event loop's time, in seconds, at which it arrived here."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The message's headers by name."""
+        return parse_headers(self.raw_headers)
 
     def _token(self, index: int) -> int:
         tokens = self.ack_subject.split(".")
@@ -100,7 +106,7 @@ class WorkItems:
                 queue_stream(queue),
                 item_subject(queue, task_id),
                 encode(WorkItem(job=task_id)),
-                {**headers, **message_id} if headers else message_id or None,
+                header_block({**headers, **message_id} if headers else message_id),
             )
         except NoRespondersError as e:
             msg = f"queue {queue} does not exist: create it, or check the name"

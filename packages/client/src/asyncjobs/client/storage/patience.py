@@ -23,7 +23,7 @@ async def publish_patiently(
     stream: str,
     subject: str,
     data: bytes,
-    headers: dict[str, str] | None,
+    headers: bytes = b"",
 ) -> Published:
     """Publish until the server answers.
 
@@ -34,7 +34,7 @@ async def publish_patiently(
         stream: The stream that takes ``subject``.
         subject: The message's subject.
         data: Its bytes.
-        headers: Its headers.
+        headers: Its headers, as `header_block` makes them.
 
     Returns:
         The answer, with the error in it when JetStream refused the message.

@@ -26,10 +26,9 @@ from typing import TYPE_CHECKING, Self
 from asyncjobs.client.storage.items import Delivery
 from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import ConnectionFailedError
-from asyncjobs.protocol.headers import PENDING_MESSAGES, STATUS
+from asyncjobs.protocol.headers import PENDING_MESSAGES, parse_headers, status_of
 
 if TYPE_CHECKING:
-    from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
     from asyncjobs.client.connect import Connection
@@ -111,7 +110,7 @@ class PullSubscription:
             on_failure: Is told when requests have to be made anew because the server refused them or fell silent.
         """
         self = cls(connection, requests, subject, wanted, deliver, on_pull, on_failure)
-        self._subscription = await connection.subscribe(f"{self._inbox}.*", self._receive)
+        self._subscription = await connection.subscribe_directly(f"{self._inbox}.*", self._receive)
         forget = connection.on_reconnect(self._wake.set)
         supervisor = asyncio.create_task(self._supervise(), name=f"supervise pulls of {subject}")
         try:
@@ -146,28 +145,28 @@ class PullSubscription:
         if self._subscription is not None:
             await self._connection.unsubscribe(self._subscription)
 
-    async def _receive(self, message: Msg) -> None:
+    def _receive(self, subject: bytes, reply_to: bytes, headers: bytes, data: bytes) -> None:
         self._last_seen = self._loop.time()
-        found = message.headers
-        if found is not None and not message.reply and STATUS in found:
-            self._receive_status(message.subject, found)
+        status = "" if reply_to else status_of(headers)
+        if status:
+            self._receive_status(subject.decode(), status, headers)
         else:
             self._credit = max(0, self._credit - 1)
             self._backoff_s = FIRST_BACKOFF_S
-            self._deliver(Delivery(message.subject, message.data, found, message.reply, self._last_seen))
-        await self.top_up()
+            self._deliver(Delivery(subject.decode(), data, headers, reply_to.decode(), self._last_seen))
+        self.top_up()
 
-    def _receive_status(self, subject: str, found: dict[str, str]) -> None:
-        status = found[STATUS]
+    def _receive_status(self, subject: str, status: str, headers: bytes) -> None:
         if status == _ALIVE or not subject.endswith(f".{self._generation}"):
             return
         if status == _RAN_OUT:
-            self._credit = max(0, self._credit - int(found.get(PENDING_MESSAGES, self._credit)))
+            pending = parse_headers(headers).get(PENDING_MESSAGES, self._credit)
+            self._credit = max(0, self._credit - int(pending))
             return
-        logger.debug("pull refused: %s %s", status, found.get("Description", ""))
+        logger.debug("pull refused: %s", headers)
         self._refuse()
 
-    async def top_up(self) -> None:
+    def top_up(self) -> None:
         """Ask for more once half of what is wanted is on its way."""
         wanted = self._wanted()
         if self._stopped or self._refused or wanted <= 0 or 2 * self._credit > wanted:
@@ -181,7 +180,7 @@ class PullSubscription:
             HEARTBEAT_S * SECOND_NS,
         )
         try:
-            await self._requests.publish(self._subject, body, None, f"{self._inbox}.{self._generation}")
+            self._requests.send(self._subject, body, reply_to=f"{self._inbox}.{self._generation}")
         except ConnectionFailedError:
             self._refuse()
 
@@ -189,13 +188,13 @@ class PullSubscription:
         self._refused = True
         self._wake.set()
 
-    async def _restart(self) -> None:
+    def _restart(self) -> None:
         """Forget all requests and make new ones."""
         self._generation += 1
         self._credit = 0
         self._refused = False
         self._last_seen = self._loop.time()
-        await self.top_up()
+        self.top_up()
 
     async def _supervise(self) -> None:
         while True:
@@ -205,14 +204,14 @@ class PullSubscription:
             except TimeoutError:
                 if self._connection.is_connected and not self._refused and not self.is_healthy:
                     self._note_failure("no heartbeat for %.0f s", self._silent_s)
-                    await self._restart()
+                    self._restart()
                 continue
             self._wake.clear()
             if self._refused:
                 self._note_failure("the server refused a request for messages, next one in %.1f s", self._backoff_s)
                 await asyncio.sleep(self._backoff_s)
                 self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
-            await self._restart()
+            self._restart()
 
     def _note_failure(self, text: str, *values: object) -> None:
         self._on_failure()

@@ -52,7 +52,7 @@ async def scan(
                 deliver=here.put_nowait,
             ) as pull:
                 while pending:
-                    await pull.top_up()
+                    pull.top_up()
                     try:
                         async with asyncio.timeout(SILENCE_S):
                             delivery = await here.get()

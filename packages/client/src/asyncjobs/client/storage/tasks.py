@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from asyncjobs.client import metrics
+from asyncjobs.client.lane import header_block
 from asyncjobs.client.requests import NoRespondersError
 from asyncjobs.client.storage.api import (
     MESSAGE_NOT_FOUND,
@@ -29,6 +30,7 @@ from asyncjobs.protocol.errors import (
     TaskChangedError,
     TaskNotFoundError,
 )
+from asyncjobs.protocol.headers import status_of
 from asyncjobs.protocol.subjects import TASKS_STREAM, task_subject
 from asyncjobs.protocol.task import Task
 
@@ -51,6 +53,9 @@ class _Message(msgspec.Struct):
 class _MessageAnswer(msgspec.Struct):
     message: _Message
 
+
+_EXPECTED = header_block({headers.EXPECTED_LAST_SUBJECT_SEQUENCE: "%d"})
+_SEQUENCE = f"{headers.SEQUENCE}: ".encode()
 
 _decode_message = msgspec.json.Decoder(_MessageAnswer).decode
 
@@ -103,7 +108,7 @@ class TaskStore:
                 TASKS_STREAM,
                 task_subject(task.id),
                 data,
-                {headers.EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)},
+                _EXPECTED % revision,
             )
         except NoRespondersError as e:
             raise _no_store() from e
@@ -168,10 +173,11 @@ class TaskStore:
             reply = await self._jetstream.patiently(lambda: self._jetstream.requests.request(subject))
         except NoRespondersError:
             return None
-        found = reply.headers or {}
-        if headers.STATUS in found:
+        raw = reply.raw_headers
+        if status_of(raw):
             return None
-        return Stored(_decode(task_id, reply.data), int(found[headers.SEQUENCE]))
+        begin = raw.index(_SEQUENCE) + len(_SEQUENCE)
+        return Stored(_decode(task_id, reply.data), int(raw[begin : raw.index(b"\r\n", begin)]))
 
     async def _get(self, task_id: str) -> _Message:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from asyncjobs.client.client import Client
+from asyncjobs.client.lane import header_block
 from asyncjobs.client.requests import NoRespondersError
 from asyncjobs.protocol import headers
 from asyncjobs.protocol.codec import encode
@@ -64,7 +65,9 @@ class Remote:
             headers.HANDLER_DEADLINE: deadline.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         try:
-            reply = await client.storage.requests.request(self._subject, encode(context.task), asked, remaining_s)
+            reply = await client.storage.requests.request(
+                self._subject, encode(context.task), header_block(asked), remaining_s
+            )
         except NoRespondersError as e:
             raise RemoteFailedError(f"nobody listens on {self._subject}: start a service for it") from e
         except RequestTimeoutError as e:
@@ -73,7 +76,7 @@ class Remote:
             raise TerminateTask(str(e)) from e
         except UnavailableError as e:
             raise RemoteFailedError(str(e)) from e
-        said = reply.headers or {}
+        said = reply.headers
         if terminate := said.get(headers.TERMINATE):
             raise TerminateTask(terminate)
         if error := said.get(headers.ERROR):
