@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit soak soak-scheduler bench lint format types layers check constraints clean
+.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -60,6 +60,9 @@ soak-scheduler: setup ## Torment schedulers for minutes: make soak-scheduler MIN
 
 bench: setup ## Measure this machine: enqueue and process beside a bare loop
 	@$(BIN)/python -m benchmarks.floor
+
+bench-peers: setup ## Measure beside other job queues, each in an environment of its own
+	@$(BIN)/python -m benchmarks.peers
 
 constraints: setup ## Renew constraints.txt: the newest versions that fit, with hashes
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
