@@ -11,7 +11,7 @@ from ksuid import Ksuid as OtherKsuid
 
 from asyncjobs.protocol.durations import MAX_DURATION_NS, format_duration, parse_duration
 from asyncjobs.protocol.errors import InvalidDurationError, InvalidNameError, InvalidTimestampError
-from asyncjobs.protocol.ids import EPOCH_S, MAX_UNIX_S, format_ksuid, parse_ksuid
+from asyncjobs.protocol.ids import EPOCH_S, MAX_UNIX_S, format_ksuid, ksuid_head, ksuid_tail, parse_ksuid
 from asyncjobs.protocol.timestamps import ZERO_TIME, format_timestamp, parse_timestamp
 from tests.unit.strategies import FIRST_NS, LAST_NS, offset_times
 
@@ -30,6 +30,19 @@ def test_a_ksuid_is_what_another_implementation_makes(unix_s, payload):
 def test_ksuids_sort_by_time(one_s, one, other_s, other):
     if one_s != other_s:
         assert (format_ksuid(one_s, one) < format_ksuid(other_s, other)) == (one_s < other_s)
+
+
+@given(seconds, payloads, st.integers(0, 2**64))
+def test_a_head_with_any_tail_is_an_id_of_its_second(unix_s, payload, number):
+    text = ksuid_head(unix_s, payload) + ksuid_tail(number)
+    assert parse_ksuid(text).unix_s == unix_s
+    assert ksuid_tail(number) != ksuid_tail(number + 1)
+
+
+@pytest.mark.parametrize("edge", [bytes(16), b"\xff" * 16])
+def test_a_head_never_reaches_into_another_second(edge):
+    head = ksuid_head(EPOCH_S + 12345, edge)
+    assert {parse_ksuid(head + digit * 9).unix_s for digit in "0z"} == {EPOCH_S + 12345}
 
 
 @pytest.mark.parametrize("text", ["", "0" * 26, "z" * 27, "0" * 26 + "-", "0" * 26 + "é"])
