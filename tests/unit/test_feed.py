@@ -98,3 +98,19 @@ async def test_as_many_are_wanted_as_slots_wait_and_as_short_handlers_will_start
         slot.cancel()
     await asyncio.gather(*slots, return_exceptions=True)
     assert made.wanted(source) == MOST_AHEAD
+
+
+async def test_once_closed_nothing_is_handed_out_and_all_that_arrives_is_unclaimed():
+    made = feed(a=1)
+    put(made, "a", "running")
+    running = await made.next()
+    waiting = asyncio.create_task(made.next())
+    await asyncio.sleep(0)
+    made.close()
+    put(made, "a", "late")
+    made.done(running, 0.1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert [each.delivery for each in made.unclaimed()] == ["late"]

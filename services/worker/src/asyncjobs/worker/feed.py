@@ -69,6 +69,7 @@ class Feed:
         self.sources = sources
         self._waiting: deque[asyncio.Future[Taken]] = deque()
         self._clock = 0.0
+        self._closed = False
         if len(sources) > 1:
             # Weights can only choose between items that are here.
             for source in sources:
@@ -113,6 +114,10 @@ class Feed:
         taken.source.took(seconds)
         self._hand_out()
 
+    def close(self) -> None:
+        """Hand out nothing more: what arrives from now on is `unclaimed`."""
+        self._closed = True
+
     def unclaimed(self) -> list[Taken]:
         """Take all items that arrived and were not handed out."""
         found = [Taken(source, delivery) for source in self.sources for delivery in source.buffer]
@@ -121,6 +126,8 @@ class Feed:
         return found
 
     def _choose(self) -> Source | None:
+        if self._closed:
+            return None
         if len(self.sources) == 1:
             return self.sources[0] if self.sources[0].is_ready else None
         ready = [source for source in self.sources if source.is_ready]

@@ -151,6 +151,7 @@ class Worker:
         """Take no more tasks, and let `run` return once the running ones are done; a second call cancels those."""
         if self._stop.is_set():
             self._processor.hurry()
+        self._feed.close()
         self._stop.set()
 
     async def run(self) -> None:
@@ -197,6 +198,7 @@ class Worker:
 
     async def _watch_connection(self) -> None:
         await self.client.storage.connection.wait_closed()
+        self._feed.close()
         self._stop.set()
 
     @asynccontextmanager
