@@ -382,7 +382,7 @@ async def test_waiting_for_a_task_that_is_discarded_says_so(client, monkeypatch)
     waiting = asyncio.create_task(client.wait(task.id, timeout=30))
     await loaded.wait()
     await client.delete(task.id)
-    await client.storage.events.announce(msgspec.structs.replace(task, state=TaskState.COMPLETE))
+    client.storage.events.announce(msgspec.structs.replace(task, state=TaskState.COMPLETE))
     with pytest.raises(TaskDiscardedError, match="complete"):
         await waiting
 

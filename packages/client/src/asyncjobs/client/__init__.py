@@ -2,8 +2,8 @@
 
 from asyncjobs.client.addresses import ConnectOptions
 from asyncjobs.client.blocking import BlockingClient
+from asyncjobs.client.bulk import BulkFailure, BulkResult
 from asyncjobs.client.client import Client
-from asyncjobs.client.enqueueing import BulkFailure, BulkResult
 from asyncjobs.client.making import TaskOptions
 from asyncjobs.client.options import ClientOptions
 from asyncjobs.client.schedules import ScheduleInfo

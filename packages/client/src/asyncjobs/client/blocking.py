@@ -15,8 +15,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from asyncjobs.client.bulk import BulkResult
 from asyncjobs.client.client import ENQUEUE_WINDOW, Client
-from asyncjobs.client.enqueueing import BulkResult
 from asyncjobs.client.making import TaskOptions, make_task
 from asyncjobs.client.schedules import ScheduleChanges, ScheduleInfo, Schedules, ScheduleSettings
 from asyncjobs.client.settings import Settings

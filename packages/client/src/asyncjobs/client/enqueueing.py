@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Iterable
 
 import msgspec
 
 from asyncjobs.client.options import Keys
+from asyncjobs.client.storage.patience import Posted
 from asyncjobs.client.storage.storage import Storage
 from asyncjobs.client.storage.tasks import NEVER_STORED, Stored
 from asyncjobs.client.tracing import Inject
@@ -33,33 +32,22 @@ ROOM_BYTES = 1_024
 """What a stored task grows by while it is processed, not counting its result: a new one has to leave that much room."""
 
 
-class BulkFailure(msgspec.Struct, frozen=True):
-    """A task that could not be enqueued: its place in the input, the task and why."""
-
-    index: int
-    task: Task
-    error: AsyncJobsError
-
-
-class BulkResult(msgspec.Struct, frozen=True):
-    """What became of many tasks, each list in the order of the input."""
-
-    enqueued: list[Task]
-    failed: list[BulkFailure]
-
-
 class Enqueuer:
     """Signs, stores and enqueues."""
 
     def __init__(self, storage: Storage, keys: Keys, default_queue: str, inject: Inject | None = None) -> None:
         """Use ``default_queue`` for tasks that name none, and have ``inject`` add headers to work items."""
         self._inject = inject
-        self._storage = storage
+        self.storage = storage
         self._keys = keys
         self._default_queue = default_queue
 
     async def enqueue(self, task: Task, queue: str | None) -> Task:
         """Store a new task and put a work item for it into its queue."""
+        return await self.put(await self.storage.tasks.save(self.prepare(task, queue), NEVER_STORED), again=False)
+
+    def prepare(self, task: Task, queue: str | None) -> Task:
+        """Return a new task as it is to be stored: with its queue, and signed."""
         if task.state not in ENQUEUEABLE_STATES:
             msg = f"task {task.id} is {task.state or 'in an unknown state'}: only new, retry and blocked tasks enqueue"
             raise TaskCannotEnqueueError(msg)
@@ -68,10 +56,10 @@ class Enqueuer:
         if self._keys.signer is not None:
             task = sign_task(task, self._keys.signer)
         self._check_room(task)
-        return await self._put(await self._storage.tasks.save(task, NEVER_STORED), again=False)
+        return task
 
     def _check_room(self, task: Task) -> None:
-        limit = self._storage.connection.nats.max_payload - ROOM_BYTES
+        limit = self.storage.connection.nats.max_payload - ROOM_BYTES
         # Base64 adds a third; the other fields of a new task fit into the room many times over.
         size = len(task.payload or b"") * 4 // 3
         if size > limit:
@@ -81,14 +69,19 @@ class Enqueuer:
             )
             raise PayloadTooLargeError(msg)
 
-    async def _put(self, stored: Stored, *, again: bool) -> Task:
+    def post(self, task: Task) -> Posted:
+        """Begin to put the first work item of a stored task, which `put` ends."""
+        return self.storage.items.post(task.queue, task.id, self._headers())
+
+    async def put(self, stored: Stored, *, again: bool, posted: Posted | None = None) -> Task:
+        """Put a work item for a stored task into its queue; the task is stored as ``queue_error`` when that fails."""
         task = stored.task
         try:
-            await self._storage.items.put(task.queue, task.id, again=again, headers=self._headers())
+            await self.storage.items.put(task.queue, task.id, again=again, headers=self._headers(), posted=posted)
         except AsyncJobsError as e:
             failed = msgspec.structs.replace(task, state=TaskState.QUEUE_ERROR, last_err=error_text(e))
             try:
-                await self._storage.tasks.save(failed, stored.revision)
+                await self.storage.tasks.save(failed, stored.revision)
             except TaskChangedError:
                 if isinstance(e, RequestTimeoutError):
                     # Nobody answered, but a worker took the task since: its item is there.
@@ -103,40 +96,9 @@ class Enqueuer:
         self._inject(headers)
         return headers
 
-    async def enqueue_many(self, tasks: Iterable[Task], queue: str | None, window: int) -> BulkResult:
-        """Enqueue tasks, up to ``window`` of them at the same time, and say which could not be."""
-        numbered = enumerate(tasks)
-        enqueued: dict[int, Task] = {}
-        failed: dict[int, BulkFailure] = {}
-
-        broken: list[Exception] = []
-
-        async def work() -> None:
-            while not broken:
-                try:
-                    index, task = next(numbered)
-                except StopIteration:
-                    return
-                except Exception as e:
-                    broken.append(e)
-                    return
-                try:
-                    enqueued[index] = await self.enqueue(task, queue)
-                except AsyncJobsError as e:
-                    failed[index] = BulkFailure(index, task, e)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(max(1, window)):
-                group.create_task(work())
-        if broken:
-            # What was on its way is finished first: a task without its item would never run.
-            broken[0].add_note(f"{len(enqueued)} tasks from the iterator were enqueued before it raised this")
-            raise broken[0]
-        return BulkResult([enqueued[i] for i in sorted(enqueued)], [failed[i] for i in sorted(failed)])
-
     async def retry(self, task_id: str, queue: str | None, *, force: bool) -> Task:
         """Enqueue a stored task again, with all its tries before it."""
-        stored = await self._storage.tasks.load(task_id)
+        stored = await self.storage.tasks.load(task_id)
         task, before = retried(stored.task), stored.task
         if before.state is TaskState.ACTIVE and not force:
             msg = (
@@ -151,10 +113,10 @@ class Enqueuer:
         queue = check_name("queue name", queue or before.queue or self._default_queue)
         if queue != before.queue:
             task = self._moved(task, queue)
-        saved = await self._storage.tasks.save(task, stored.revision)
+        saved = await self.storage.tasks.save(task, stored.revision)
         if before.queue and queue != before.queue:
             await self._remove_item(before.queue, task_id)
-        return await self._put(saved, again=True)
+        return await self.put(saved, again=True)
 
     def _moved(self, task: Task, queue: str) -> Task:
         """Return the task for another queue, which is part of what was signed."""
@@ -172,7 +134,7 @@ class Enqueuer:
     async def _remove_item(self, queue: str, task_id: str) -> None:
         """Take the old item away, so that the task is not run from both queues."""
         try:
-            await self._storage.jetstream.call(
+            await self.storage.jetstream.call(
                 f"STREAM.PURGE.{queue_stream(queue)}", {"filter": item_subject(queue, task_id)}
             )
         except AsyncJobsError:

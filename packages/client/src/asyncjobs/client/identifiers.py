@@ -6,19 +6,15 @@ import os
 import random
 import time
 
-from asyncjobs.protocol.ids import PAYLOAD_BYTES, TAILS, format_ksuid, ksuid_head, ksuid_tail
+from asyncjobs.protocol.ids import PAYLOAD_BYTES, TAILS, ksuid_head, ksuid_tail
 
 
-def new_id() -> str:
-    """Return a new KSUID, for a task."""
-    return format_ksuid(int(time.time()), os.urandom(PAYLOAD_BYTES))
+class _Ids:
+    """Ids with a head that is random and new each second, and a tail that counts on from a random number.
 
-
-class _EventIds:
-    """Ids of events: a head that is random and new each second, and a number that counts on from a random one.
-
-    There are two events for each task that a worker runs, so this takes a quarter of the time of a wholly random id.
-    Nobody has to be unable to guess one.
+    They take a fifth of the time of wholly random ones, of which a task that is enqueued and run needs four, and those
+    of one process sort in the order in which they were made. One who knows an id can guess the next: an id is a name,
+    not a secret.
     """
 
     def __init__(self) -> None:
@@ -28,18 +24,25 @@ class _EventIds:
         """Begin with other randomness: a forked process must not make the ids of its parent."""
         self._unix_s = 0
         self._head = ""
-        self._number = random.SystemRandom().randrange(TAILS)
+        self._number = 0
 
     def next(self) -> tuple[str, int]:
         unix_s = int(time.time())
         if unix_s != self._unix_s:
             self._unix_s, self._head = unix_s, ksuid_head(unix_s, os.urandom(PAYLOAD_BYTES))
+            # In the lower half, so that the tails of a second do not begin anew.
+            self._number = random.SystemRandom().randrange(TAILS // 2)
         self._number += 1
         return self._head + ksuid_tail(self._number), unix_s
 
 
-_events = _EventIds()
-os.register_at_fork(after_in_child=_events.renew)
+_ids = _Ids()
+os.register_at_fork(after_in_child=_ids.renew)
 
-new_event_id = _events.next
-"""Return a new KSUID for an event, and the second that it was made in, as Unix time."""
+new_id_and_second = _ids.next
+"""Return a new KSUID, and the second that it was made in, as Unix time."""
+
+
+def new_id() -> str:
+    """Return a new KSUID."""
+    return _ids.next()[0]

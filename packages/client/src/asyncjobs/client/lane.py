@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -124,8 +124,8 @@ class Lane:
 
     # ---- sending
 
-    def send(self, subject: str, data: bytes, reply_to: str = "", headers: bytes = b"") -> bool:
-        """Send a message, and tell whether there is room for more before `flush`.
+    def send(self, subject: str, data: bytes, reply_to: str = "", headers: bytes = b"") -> None:
+        """Send a message. Wait for `flush` before the next one when it `is_full` then.
 
         Raises:
             ConnectionClosedError: The connection is closed for good.
@@ -134,20 +134,24 @@ class Lane:
         nats = self._nats
         if not nats.is_connected:
             _check_buffer(nats, len(headers) + len(data))
-        to = f"{subject} {reply_to}" if reply_to else subject
+        size = len(data)
         if headers:
-            size = len(headers)
-            command = b"HPUB %b %d %d\r\n%b%b\r\n" % (to.encode(), size, size + len(data), headers, data)
+            line = f"HPUB {subject} {reply_to} {len(headers)} {len(headers) + size}\r\n"
         else:
-            command = b"PUB %b %d\r\n%b\r\n" % (to.encode(), len(data), data)
+            line = f"PUB {subject} {reply_to} {size}\r\n"
+        command = b"".join((line.encode(), headers, data, CRLF))
         nats.stats["out_msgs"] += 1
-        nats.stats["out_bytes"] += len(data)
+        nats.stats["out_bytes"] += size
         nats._pending.append(command)
         nats._pending_data_size += len(command)
         queue = nats._flush_queue
         if nats.is_connected and queue.empty():
             queue.put_nowait(self._loop.create_future())
-        return nats._pending_data_size <= nats._max_pending_size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits to be written than the library's bound for that."""
+        return self._nats._pending_data_size > self._nats._max_pending_size
 
     async def flush(self) -> None:
         """Wait until what was sent has been written, or for as long as the library waits for that."""
@@ -176,7 +180,7 @@ def _unread(parser: Any) -> bytes:
     return b" ".join([*words, sizes.encode()]) + CRLF + rest
 
 
-def header_block(headers: dict[str, str] | None) -> bytes:
+def header_block(headers: Mapping[str, str] | None) -> bytes:
     """Return headers as they are sent; line breaks in a value become spaces."""
     if not headers:
         return b""

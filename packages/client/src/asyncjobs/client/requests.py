@@ -74,7 +74,7 @@ class Requests:
         self._inbox = self._nats.new_inbox()
         self._timeout_s = timeout_s
         self._tokens = count()
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[bytes, _Waiting] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -109,21 +109,33 @@ class Requests:
             NotConnectedError: There is no connection, and the buffer is full; nothing was sent.
             ConnectionFailedError: The connection is closed for good; nothing was sent.
         """
+        answer = self.post(subject, data, headers, timeout_s)
+        if self.is_full:
+            await self.flush()
+        return await answer
+
+    def post(
+        self,
+        subject: str,
+        data: bytes = b"",
+        headers: bytes = b"",
+        timeout_s: float | None = None,
+    ) -> asyncio.Future[Reply]:
+        """Send a request and return its answer to come, for one who has more to send before waiting.
+
+        Raises:
+            PayloadTooLargeError: As `request` does, and nothing was sent.
+            NotConnectedError: Likewise.
+            ConnectionFailedError: Likewise. All other errors are the answer's.
+        """
         reply_to = f"{self._inbox}.{next(self._tokens)}"
+        self.send(subject, data, headers, reply_to)
         future: asyncio.Future[Reply] = self._loop.create_future()
         expires = self._loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
-        self._waiting[reply_to] = _Waiting(future, subject, expires)
+        self._waiting[reply_to.encode()] = _Waiting(future, subject, expires)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
-        try:
-            await self.publish(subject, data, headers, reply_to)
-            reply = await future
-        finally:
-            self._waiting.pop(reply_to, None)
-        if not reply.data and status_of(reply.raw_headers) == NO_RESPONDERS:
-            msg = f"nobody listens on {subject}"
-            raise NoRespondersError(msg)
-        return reply
+        return future
 
     async def publish(self, subject: str, data: bytes, headers: bytes = b"", reply_to: str = "") -> None:
         """Send a message that is not waited for, unless ``reply_to`` says where.
@@ -139,17 +151,18 @@ class Requests:
             NotConnectedError: There is no connection, and the buffer is full; nothing was sent.
             ConnectionFailedError: The connection is closed for good; nothing was sent.
         """
-        if not self.send(subject, data, headers, reply_to):
-            await self._lane.flush()
+        self.send(subject, data, headers, reply_to)
+        if self.is_full:
+            await self.flush()
 
-    def send(self, subject: str, data: bytes, headers: bytes = b"", reply_to: str = "") -> bool:
-        """Do the same without waiting for the buffer to be written; tell whether there is room for more."""
+    def send(self, subject: str, data: bytes, headers: bytes = b"", reply_to: str = "") -> None:
+        """Do the same without waiting when the buffer `is_full`."""
         size = len(headers) + len(data)
         if size > self._nats.max_payload:
             # One that is sent all the same costs the connection.
             raise too_large(subject, size, self._nats.max_payload)
         try:
-            return self._lane.send(subject, data, reply_to, headers)
+            self._lane.send(subject, data, reply_to, headers)
         except (ConnectionClosedError, ConnectionDrainingError) as e:
             msg = "the connection to NATS is closed: connect again"
             raise ConnectionFailedError(msg) from e
@@ -157,17 +170,33 @@ class Requests:
             msg = "not connected to NATS, and the buffer for unsent messages is full: try again once connected"
             raise NotConnectedError(msg) from e
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be written that one should wait for `flush` before sending more."""
+        return self._lane.is_full
+
+    async def flush(self) -> None:
+        """Wait until what was sent has been written, or for as long as the library waits for that."""
+        await self._lane.flush()
+
     def _receive(self, subject: bytes, _reply_to: bytes, headers: bytes, data: bytes) -> None:
-        waiting = self._waiting.get(subject.decode())
-        if waiting is not None and not waiting.future.done():
+        waiting = self._waiting.pop(subject, None)
+        if waiting is None or waiting.future.done():
+            return
+        if not data and status_of(headers) == NO_RESPONDERS:
+            waiting.future.set_exception(NoRespondersError(f"nobody listens on {waiting.subject}"))
+        else:
             waiting.future.set_result(Reply(headers, data))
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        for waiting in list(self._waiting.values()):
-            if waiting.expires <= now and not waiting.future.done():
-                error = RequestTimeoutError(f"no answer on {waiting.subject} in time")
-                waiting.future.set_exception(error)
+        for reply_to, waiting in list(self._waiting.items()):
+            if waiting.future.done():
+                # Whoever waited for it was cancelled.
+                del self._waiting[reply_to]
+            elif waiting.expires <= now:
+                del self._waiting[reply_to]
+                waiting.future.set_exception(RequestTimeoutError(f"no answer on {waiting.subject} in time"))
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep) if self._waiting else None
 
     def _connection_lost(self) -> None:
@@ -175,7 +204,8 @@ class Requests:
         self._fail_all(RequestTimeoutError, "the connection to NATS broke before the server answered")
 
     def _fail_all(self, error: type[UnavailableError], text: str) -> None:
-        for waiting in self._waiting.values():
+        lost, self._waiting = self._waiting, {}
+        for waiting in lost.values():
             if not waiting.future.done():
                 waiting.future.set_exception(error(text))
 

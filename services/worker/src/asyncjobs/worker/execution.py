@@ -315,7 +315,7 @@ class Execution:
         task = conclusion.task
         try:
             if conclusion.discard or task.state in self._discarded:
-                await self._client.storage.events.announce(task)
+                self._client.storage.events.announce(task)
                 await self._tasks.delete(task.id, stored.revision)
             else:
                 await self._tasks.save(task, stored.revision)

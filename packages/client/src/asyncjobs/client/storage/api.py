@@ -26,6 +26,7 @@ CONSUMER_NAME_IN_USE = 10013
 CONSUMER_EXISTS = 10148
 WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 STREAM_FULL = 10077
+STREAM_TOO_BUSY = 10167
 NOT_ENABLED = frozenset({10039, 10076})
 
 PAUSE_S = 0.1
@@ -55,7 +56,7 @@ class _Answer(msgspec.Struct):
     error: ApiError | None = None
 
 
-_decode_ack = msgspec.json.Decoder(PublishAck).decode
+decode_ack = msgspec.json.Decoder(PublishAck).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_json = msgspec.json.Decoder(Json).decode
 
@@ -121,10 +122,6 @@ class JetStream:
         if error is not None:
             raise storage_error(error, call)
         return reply.data
-
-    async def publish(self, subject: str, data: bytes, headers: bytes = b"") -> PublishAck:
-        """Publish into a stream and return the answer, which may be an error. Raises as `Requests.request` does."""
-        return _decode_ack((await self.requests.request(subject, data, headers)).data)
 
 
 def storage_error(error: ApiError, what: str) -> UnavailableError:

@@ -14,9 +14,10 @@ from asyncjobs.client.storage.api import (
     WRONG_LAST_SEQUENCE,
     JetStream,
     PublishAck,
+    decode_ack,
     storage_error,
 )
-from asyncjobs.client.storage.patience import publish_patiently
+from asyncjobs.client.storage.patience import Message, publish_patiently
 from asyncjobs.client.storage.scan import scan
 from asyncjobs.protocol.errors import StorageError
 from asyncjobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, parse_headers
@@ -118,8 +119,8 @@ class Bucket:
         all_headers = {**(headers or {}), EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
         if patient:
             return await self._publish(key, value, all_headers)
-        ack = await self._jetstream.publish(self._prefix + key, value, header_block(all_headers))
-        return self._sequence(ack, key)
+        reply = await self._jetstream.requests.request(self._prefix + key, value, header_block(all_headers))
+        return self._sequence(decode_ack(reply.data), key)
 
     async def delete(self, key: str, revision: int | None = None, headers: Mapping[str, str] | None = None) -> None:
         """Take a key's value away, if it still has that revision when one is given.
@@ -162,7 +163,9 @@ class Bucket:
             raise
 
     async def _publish(self, key: str, value: bytes, headers: dict[str, str] | None) -> int:
-        ack, _ = await publish_patiently(self._jetstream, self.stream, self._prefix + key, value, header_block(headers))
+        ack, _ = await publish_patiently(
+            self._jetstream, Message(self.stream, self._prefix + key, value, header_block(headers))
+        )
         return self._sequence(ack, key)
 
     def _sequence(self, ack: PublishAck, key: str) -> int:

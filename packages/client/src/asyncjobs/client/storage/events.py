@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from asyncjobs.client.identifiers import new_event_id
+from asyncjobs.client.identifiers import new_id_and_second
 from asyncjobs.protocol.codec import decode_event, encode
 from asyncjobs.protocol.errors import ConnectionFailedError, DecodeError
 from asyncjobs.protocol.events import Event, task_state_event
@@ -27,17 +27,17 @@ class EventPublisher:
 
     def __init__(self, requests: Requests) -> None:
         """Publish over the connection that ``requests`` uses."""
-        self._publish = requests.publish
+        self._send = requests.send
 
-    async def announce(self, task: Task) -> None:
+    def announce(self, task: Task) -> None:
         """Publish the state of a task that was just saved.
 
         The save stands whatever happens here, so a lost event is no error: nobody may rely on one.
         """
-        event_id, unix_s = new_event_id()
+        event_id, unix_s = new_id_and_second()
         event = task_state_event(task, event_id=event_id, unix_s=unix_s, now_ns=time.time_ns())
         try:
-            await self._publish(task_state_subject(task.id), encode(event))
+            self._send(task_state_subject(task.id), encode(event))
         except ConnectionFailedError:
             return
 

@@ -10,7 +10,7 @@ from asyncjobs.client import metrics
 from asyncjobs.client.lane import header_block
 from asyncjobs.client.requests import NoRespondersError, Requests
 from asyncjobs.client.storage.api import JetStream, storage_error
-from asyncjobs.client.storage.patience import publish_patiently
+from asyncjobs.client.storage.patience import Message, Posted, Published, publish_patiently
 from asyncjobs.protocol.codec import encode
 from asyncjobs.protocol.errors import (
     AsyncJobsError,
@@ -24,6 +24,8 @@ from asyncjobs.protocol.subjects import item_subject, queue_stream
 
 _ACK_TOKENS = 9
 """How many parts an acknowledgement subject has that names no JetStream domain; with one it has two more in front."""
+
+_MESSAGE_ID = header_block({MESSAGE_ID: "%b"})
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
@@ -74,7 +76,19 @@ class WorkItems:
         self._jetstream = jetstream
         self._requests: Requests = jetstream.requests
 
-    async def put(self, queue: str, task_id: str, *, again: bool, headers: Mapping[str, str] | None = None) -> None:
+    def post(self, queue: str, task_id: str, headers: Mapping[str, str] | None = None) -> Posted:
+        """Begin to `put` the first item for a task without waiting for the end."""
+        return _message(queue, task_id, headers, again=False).post(self._requests)
+
+    async def put(
+        self,
+        queue: str,
+        task_id: str,
+        *,
+        again: bool,
+        headers: Mapping[str, str] | None = None,
+        posted: Posted | None = None,
+    ) -> None:
         """Put a work item for a task into a queue, in place of the one that is there.
 
         Args:
@@ -83,6 +97,7 @@ class WorkItems:
             again: Whether the task may have been in this queue a short while ago. Otherwise the server refuses a
                 second item for it.
             headers: More headers for the item's message.
+            posted: What `post` returned for the same item.
 
         Raises:
             QueueNotFoundError: There is no such queue.
@@ -92,35 +107,20 @@ class WorkItems:
             StorageError: JetStream refused it for another reason.
         """
         try:
-            await self._put(queue, task_id, again=again, headers=headers)
-        except AsyncJobsError:
+            message = _message(queue, task_id, headers, again=again) if posted is None else posted.message
+            published = await publish_patiently(self._jetstream, message, posted)
+            _check_put(published, queue, task_id)
+        except AsyncJobsError as e:
             metrics.labelled(metrics.ENQUEUE_ERRORS, queue).inc()
+            if isinstance(e, NoRespondersError):
+                msg = f"queue {queue} does not exist: create it, or check the name"
+                raise QueueNotFoundError(msg) from e
             raise
-        metrics.labelled(metrics.ENQUEUED, queue).inc()
+        self.note_put(queue)
 
-    async def _put(self, queue: str, task_id: str, *, again: bool, headers: Mapping[str, str] | None) -> None:
-        message_id = {} if again else {MESSAGE_ID: task_id}
-        try:
-            ack, uncertain = await publish_patiently(
-                self._jetstream,
-                queue_stream(queue),
-                item_subject(queue, task_id),
-                encode(WorkItem(job=task_id)),
-                header_block({**headers, **message_id} if headers else message_id),
-            )
-        except NoRespondersError as e:
-            msg = f"queue {queue} does not exist: create it, or check the name"
-            raise QueueNotFoundError(msg) from e
-        if ack.error is not None:
-            error = storage_error(ack.error, f"queue {queue}")
-            if isinstance(error, QueueFullError):
-                msg = f"queue {queue} is full: let workers catch up, or raise its max_entries"
-                raise QueueFullError(msg) from error
-            raise error
-        # After an attempt without an answer, a duplicate is that very attempt.
-        if ack.duplicate and not uncertain:
-            msg = f"queue {queue} had a work item for task {task_id} a short while ago"
-            raise DuplicateItemError(msg)
+    def note_put(self, queue: str) -> None:
+        """Count an item that was accepted."""
+        metrics.labelled(metrics.ENQUEUED, queue).inc()
 
     async def ack(self, delivery: Delivery) -> None:
         """Tell the queue that the item is done with. A lost acknowledgement has it delivered again."""
@@ -145,3 +145,25 @@ class WorkItems:
             RequestTimeoutError: The server did not confirm it.
         """
         await self._requests.request(delivery.ack_subject, b"+WPI")
+
+
+def _message(queue: str, task_id: str, more: Mapping[str, str] | None, *, again: bool) -> Message:
+    if again:
+        headers = header_block(more)
+    else:
+        headers = header_block({**more, MESSAGE_ID: task_id}) if more else _MESSAGE_ID % task_id.encode()
+    return Message(queue_stream(queue), item_subject(queue, task_id), encode(WorkItem(job=task_id)), headers)
+
+
+def _check_put(published: Published, queue: str, task_id: str) -> None:
+    ack, uncertain = published
+    if ack.error is not None:
+        error = storage_error(ack.error, f"queue {queue}")
+        if isinstance(error, QueueFullError):
+            msg = f"queue {queue} is full: let workers catch up, or raise its max_entries"
+            raise QueueFullError(msg) from error
+        raise error
+    # After an attempt without an answer, a duplicate is that very attempt.
+    if ack.duplicate and not uncertain:
+        msg = f"queue {queue} had a work item for task {task_id} a short while ago"
+        raise DuplicateItemError(msg)

@@ -6,9 +6,51 @@ import asyncio
 import time
 from typing import NamedTuple
 
-from asyncjobs.client.requests import NoRespondersError, NotConnectedError
-from asyncjobs.client.storage.api import PAUSE_S, STREAM_NOT_FOUND, JetStream, PublishAck
+from asyncjobs.client.requests import NoRespondersError, NotConnectedError, Reply, Requests
+from asyncjobs.client.storage.api import (
+    PAUSE_S,
+    STREAM_NOT_FOUND,
+    STREAM_TOO_BUSY,
+    JetStream,
+    PublishAck,
+    decode_ack,
+    storage_error,
+)
 from asyncjobs.protocol.errors import RequestTimeoutError, StorageError, UnavailableError
+
+
+class Message(NamedTuple):
+    """What is published into a stream: the stream, the subject, the bytes and the headers as `header_block` makes them.
+
+    It may be stored more than once: its headers, or its meaning, have to make that harmless.
+    """
+
+    stream: str
+    subject: str
+    data: bytes
+    headers: bytes = b""
+
+    def post(self, requests: Requests) -> Posted:
+        """Send it without waiting, for one who has more to send before; `publish_patiently` does the rest."""
+        try:
+            return Posted(self, requests.post(self.subject, self.data, self.headers))
+        except UnavailableError:
+            return Posted(self, None)
+
+
+class Posted(NamedTuple):
+    """A message and the answer to come of its first attempt; none when it could not be sent."""
+
+    message: Message
+    answer: asyncio.Future[Reply] | None
+
+    async def accepted(self) -> PublishAck | None:
+        """Wait for the answer and return it if it is that the message is stored now, as nearly always."""
+        try:
+            ack = None if self.answer is None else decode_ack((await self.answer).data)
+        except UnavailableError:
+            return None
+        return ack if ack is not None and ack.error is None and not ack.duplicate else None
 
 
 class Published(NamedTuple):
@@ -18,23 +60,13 @@ class Published(NamedTuple):
     uncertain: bool
 
 
-async def publish_patiently(
-    jetstream: JetStream,
-    stream: str,
-    subject: str,
-    data: bytes,
-    headers: bytes = b"",
-) -> Published:
+async def publish_patiently(jetstream: JetStream, message: Message, posted: Posted | None = None) -> Published:
     """Publish until the server answers.
-
-    The message may be stored more than once: its headers, or its meaning, have to make that harmless.
 
     Args:
         jetstream: Where to.
-        stream: The stream that takes ``subject``.
-        subject: The message's subject.
-        data: Its bytes.
-        headers: Its headers, as `header_block` makes them.
+        message: What to publish.
+        posted: The first attempt, when it was made already.
 
     Returns:
         The answer, with the error in it when JetStream refused the message.
@@ -45,22 +77,30 @@ async def publish_patiently(
         PayloadTooLargeError: The message is larger than the server takes.
         ConnectionFailedError: The connection is closed for good, or was not there for too long.
     """
+    requests = jetstream.requests
     give_up = time.monotonic() + jetstream.patience_s
     uncertain = False
+    answer = None if posted is None else posted.answer
     while True:
         try:
-            return Published(await jetstream.publish(subject, data, headers), uncertain)
-        except RequestTimeoutError:
+            reply = await (answer or requests.request(message.subject, message.data, message.headers))
+            ack = decode_ack(reply.data)
+            if ack.error is None or ack.error.err_code != STREAM_TOO_BUSY:
+                return Published(ack, uncertain)
+            error: UnavailableError = storage_error(ack.error, message.stream)
+        except RequestTimeoutError as e:
             uncertain = True
-            if time.monotonic() >= give_up:
-                raise
-        except NotConnectedError:
-            if time.monotonic() >= give_up:
-                raise
-        except NoRespondersError:
+            error = e
+        except NotConnectedError as e:
+            error = e
+        except NoRespondersError as e:
             # A stream that has no leader right now looks just like one that is not there.
-            if time.monotonic() >= give_up or not await stream_exists(jetstream, stream):
+            if not await stream_exists(jetstream, message.stream):
                 raise
+            error = e
+        if time.monotonic() >= give_up:
+            raise error
+        answer = None
         await asyncio.sleep(PAUSE_S)
 
 

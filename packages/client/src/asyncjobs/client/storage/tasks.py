@@ -19,7 +19,7 @@ from asyncjobs.client.storage.api import (
     storage_error,
 )
 from asyncjobs.client.storage.events import EventPublisher
-from asyncjobs.client.storage.patience import publish_patiently
+from asyncjobs.client.storage.patience import Message, Posted, publish_patiently
 from asyncjobs.protocol import headers
 from asyncjobs.protocol.codec import decode_task, encode
 from asyncjobs.protocol.errors import (
@@ -72,7 +72,11 @@ class TaskStore:
         self.direct_is_exact = False
         """Whether a direct get cannot be stale, because there is one replica only."""
 
-    async def save(self, task: Task, revision: int, *, announce: bool = True) -> Stored:
+    def post(self, task: Task, revision: int) -> Posted:
+        """Begin a `save` without waiting for its end."""
+        return _message(task, revision).post(self._jetstream.requests)
+
+    async def save(self, task: Task, revision: int, *, announce: bool = True, posted: Posted | None = None) -> Stored:
         """Store a task in place of the revision that it was made from, and announce its state.
 
         While the server cannot be reached the save is tried again: compare-and-set makes that safe, and tells apart
@@ -82,6 +86,7 @@ class TaskStore:
             task: The task.
             revision: What it was loaded or saved as; `NEVER_STORED` for a new one.
             announce: Whether to publish the state event.
+            posted: What `post` returned for the same task and revision.
 
         Raises:
             TaskAlreadyExistsError: A new task's id is taken.
@@ -90,26 +95,24 @@ class TaskStore:
             StorageNotReadyError: There is no task store.
             RequestTimeoutError: The server could not be reached for so long that it is not known whether it is saved.
         """
-        data = encode(task)
         try:
-            sequence = await self._compare_and_set(task, data, revision)
+            sequence = await self._compare_and_set(task, revision, posted)
         except Exception:
             metrics.TASK_UPDATE_ERRORS.inc()
             raise
-        metrics.labelled(metrics.TASK_UPDATES, task.state).inc()
-        if announce:
-            await self._events.announce(task)
+        self.note_saved(task, announce=announce)
         return Stored(task, sequence)
 
-    async def _compare_and_set(self, task: Task, data: bytes, revision: int) -> int:
+    def note_saved(self, task: Task, *, announce: bool = True) -> None:
+        """Count a save that was accepted, and announce the task's state."""
+        metrics.labelled(metrics.TASK_UPDATES, task.state).inc()
+        if announce:
+            self._events.announce(task)
+
+    async def _compare_and_set(self, task: Task, revision: int, posted: Posted | None) -> int:
+        message = _message(task, revision) if posted is None else posted.message
         try:
-            ack, uncertain = await publish_patiently(
-                self._jetstream,
-                TASKS_STREAM,
-                task_subject(task.id),
-                data,
-                _EXPECTED % revision,
-            )
+            ack, uncertain = await publish_patiently(self._jetstream, message, posted)
         except NoRespondersError as e:
             raise _no_store() from e
         if ack.error is None:
@@ -117,7 +120,7 @@ class TaskStore:
         if ack.error.err_code not in WRONG_LAST_SEQUENCE:
             raise storage_error(ack.error, f"task {task.id}")
         # After an attempt without an answer, the revision in the way may be that very attempt.
-        sequence = await self._sequence_of(task.id, data) if uncertain else None
+        sequence = await self._sequence_of(task.id, message.data) if uncertain else None
         if sequence is None:
             raise _lost(task, revision)
         return sequence
@@ -206,6 +209,10 @@ class TaskStore:
         except StorageError as e:
             msg = f"task {task_id} was changed or deleted by somebody else: load it again"
             raise TaskChangedError(msg) from e
+
+
+def _message(task: Task, revision: int) -> Message:
+    return Message(TASKS_STREAM, task_subject(task.id), encode(task), _EXPECTED % revision)
 
 
 def _decode(task_id: str, data: bytes) -> Task:
