@@ -80,6 +80,11 @@ def say(text: str) -> None:
     print(text)  # noqa: T201 - this is what prints
 
 
+def complain(text: str) -> None:
+    """Print a line on the error output."""
+    print(f"ajc: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201 - likewise
+
+
 def show_json(value: Any) -> None:
     """Print a value as JSON that is easy on the eye."""
     say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
