@@ -34,11 +34,14 @@ MOST_COMPLAINTS = 20
 """How many failures are told one by one."""
 
 
+File = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A task on a line of a file."""
 
     type: str
-    payload: msgspec.Raw | None = None
+    payload: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     queue: str | None = None
     id: str | None = None
     deadline: str | None = None
@@ -63,9 +66,9 @@ async def add(  # noqa: PLR0913 - what a task can be given
     depends: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
     load: bool = False,
     id_: Annotated[str | None, Parameter(name="--id")] = None,
-    file: str | None = None,
+    file: File = None,
     raw: bool = False,
-    many: str | None = None,
+    many: File = None,
     json: Json = False,
 ) -> int:
     """Add a task and print its id, or add many.
@@ -109,7 +112,7 @@ async def add(  # noqa: PLR0913 - what a task can be given
         with ExitStack() as stack:
             lines = _open(many, stack)
             async with connect(make=True, **settings) as client:
-                return await _add_many(client, lines, _Maker(type_, options), _size(many), as_json=json)
+                return await _Many(client, _Maker(type_, options), as_json=json).run(lines, _size(many))
     if type_ is None:
         raise ConfigurationError("give the type of the task, or --many FILE")
     options["task_id"] = id_
@@ -147,7 +150,7 @@ class _Maker:
         if found.dependencies:
             options["depends_on"] = found.dependencies
         options["load_dependencies"] = found.load_dependencies or self._options.get("load_dependencies", False)
-        return make_task(found.type, None if found.payload is None else bytes(found.payload), **options)
+        return make_task(found.type, bytes(found.payload) or None, **options)
 
 
 def _open(file: str, stack: ExitStack) -> IO[bytes]:
@@ -167,39 +170,53 @@ def _numbered(lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     return ((number, line.strip()) for number, line in enumerate(lines, 1) if line.strip())
 
 
-async def _add_many(client: Client, lines: IO[bytes], maker: _Maker, size: int | None, *, as_json: bool) -> int:
-    ids: list[str] = []
-    failed: list[dict[str, Any]] = []
-    count = 0
+class _Many:
+    """Adds the tasks of a file, and keeps what became of them."""
 
-    def refuse(number: int, error: AsyncJobsError) -> None:
-        failed.append({"line": number, "error": str(error), "reason": error.reason})
-        if len(failed) <= MOST_COMPLAINTS and not as_json:
+    def __init__(self, client: Client, maker: _Maker, *, as_json: bool) -> None:
+        self._client = client
+        self._maker = maker
+        self._as_json = as_json
+        self._ids: list[str] = []
+        self._failed: list[dict[str, Any]] = []
+        self._count = 0
+
+    async def run(self, lines: IO[bytes], size: int | None) -> int:
+        """Add them and return the exit status."""
+        numbered = _numbered(lines)
+        with progress("adding", size, unit="bytes") as advance:
+            while batch := await asyncio.to_thread(lambda: list(islice(numbered, BATCH))):
+                await self._add(batch)
+                advance(sum(len(line) + 1 for _, line in batch))
+        self._report()
+        return 1 if self._failed else 0
+
+    async def _add(self, batch: list[tuple[int, bytes]]) -> None:
+        tasks: list[Task] = []
+        places: list[int] = []
+        for number, line in batch:
+            try:
+                tasks.append(self._maker.make(line))
+            except AsyncJobsError as e:
+                self._refuse(number, e)
+            else:
+                places.append(number)
+        result = await self._client.enqueue_many(tasks)
+        for failure in result.failed:
+            self._refuse(places[failure.index], failure.error)
+        self._count += len(result.enqueued)
+        if self._as_json:
+            self._ids += [task.id for task in result.enqueued]
+
+    def _refuse(self, number: int, error: AsyncJobsError) -> None:
+        self._failed.append({"line": number, "error": str(error), "reason": error.reason})
+        if len(self._failed) <= MOST_COMPLAINTS and not self._as_json:
             complain(f"line {number}: {error}")
 
-    numbered = _numbered(lines)
-    with progress("adding", size, unit="bytes") as advance:
-        while batch := await asyncio.to_thread(lambda: list(islice(numbered, BATCH))):
-            tasks: list[Task] = []
-            places: list[int] = []
-            for number, line in batch:
-                try:
-                    tasks.append(maker.make(line))
-                except AsyncJobsError as e:
-                    refuse(number, e)
-                else:
-                    places.append(number)
-            result = await client.enqueue_many(tasks)
-            for failure in result.failed:
-                refuse(places[failure.index], failure.error)
-            count += len(result.enqueued)
-            if as_json:
-                ids += [task.id for task in result.enqueued]
-            advance(sum(len(line) + 1 for _, line in batch))
-    if as_json:
-        show_json({"enqueued": ids, "failed": failed})
-    else:
-        if len(failed) > MOST_COMPLAINTS:
-            complain(f"and {plural(len(failed) - MOST_COMPLAINTS, 'more line')} that failed")
-        say(f"{plural(count, 'task')} added, {len(failed):,} failed")
-    return 1 if failed else 0
+    def _report(self) -> None:
+        if self._as_json:
+            show_json({"enqueued": self._ids, "failed": self._failed})
+            return
+        if len(self._failed) > MOST_COMPLAINTS:
+            complain(f"and {plural(len(self._failed) - MOST_COMPLAINTS, 'more line')} that failed")
+        say(f"{plural(self._count, 'task')} added, {len(self._failed):,} failed")

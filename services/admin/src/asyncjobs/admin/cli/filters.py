@@ -54,7 +54,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def wanted_of(  # noqa: PLR0913 - what there is to choose by
+def wanted_of(
     *,
     state: tuple[str, ...] = (),
     queue: str | None = None,

@@ -40,12 +40,12 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as version_of
 from inspect import iscoroutine
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from asyncjobs.admin.cli import session
-from asyncjobs.admin.cli.arguments import DEFAULTS
+from asyncjobs.admin.cli.arguments import DEFAULTS, Command
 from asyncjobs.admin.cli.pages import HelpPages
 from asyncjobs.protocol.errors import AsyncJobsError
 
@@ -54,15 +54,6 @@ FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-
-
-class Command(NamedTuple):
-    """A line of the table of commands."""
-
-    name: str
-    aliases: tuple[str, ...]
-    place: str
-    help: str
 
 
 COMMANDS = (
@@ -82,7 +73,7 @@ app = App(
     help_formatter=HelpPages(),
 )
 for command in COMMANDS:
-    app.command(f"asyncjobs.admin.cli.{command.place}", name=command.name, alias=command.aliases, help=command.help)
+    command.mount(app)
 
 _GLOBAL = Parameter(group=Group("Global options", sort_key=100))
 
@@ -167,7 +158,7 @@ def _print_traceback() -> None:
 def _usage_text(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"there is no use for {' '.join(map(repr, error.unused_tokens or ()))}"
-    return _one_line(error).rstrip(".")
+    return _one_line(error).partition(" Available commands:")[0].rstrip(".")
 
 
 def _one_line(error: Exception) -> str:
