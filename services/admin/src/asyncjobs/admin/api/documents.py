@@ -40,7 +40,7 @@ Cron = Annotated[
     str,
     Meta(
         max_length=200,
-        description="Five cron fields, @daily and the like, or @every 10m, with CRON_TZ=Europe/Berlin in front if need be.",
+        description="Five cron fields, @daily and the like, or @every 10m; CRON_TZ=... in front names a zone.",
         extra_json_schema={"examples": ["0 2 * * *"]},
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version as version_of
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 import msgspec
 
@@ -12,7 +12,6 @@ from asyncjobs.admin.api.answers import JSON
 from asyncjobs.admin.api.documents import Name
 from asyncjobs.admin.api.envelope import STATUSES, Envelope
 from asyncjobs.admin.api.operations import Operation, Success
-from asyncjobs.admin.api.queries import Query
 
 Json = dict[str, Any]
 
@@ -29,15 +28,16 @@ TAGS = {
 }
 
 TEXT = """\
-Durable tasks on NATS: enqueue them, see what becomes of them, and manage queues and schedules.
+Durable tasks on NATS: enqueue them, see what becomes of them, manage queues and schedules.
 
-**Who may.** A server that is run with tokens takes `Authorization: Bearer TOKEN`. A token has the scope `read`, `write` \
-(tasks) or `admin` (queues, schedules, the store), and each includes those before it. With a certificate authority for \
-clients, TLS asks for a certificate. Otherwise everybody who reaches the server may do everything. `/v1/info` says which.
+**Who may.** A server that is run with tokens takes `Authorization: Bearer TOKEN`. A token has the scope `read`, \
+`write` (tasks) or `admin` (queues, schedules, the store), and each includes those before it. With a certificate \
+authority for clients, TLS asks for a certificate. Otherwise everybody who reaches the server may do everything. \
+`/v1/info` says which.
 
 **Times** are RFC 3339. **Durations** in requests are text such as `30s` or `1h30m`, in answers nanoseconds.
 
-**Payloads** are given as any JSON in `payload`, or as bytes in `payload_base64`; answers have them in base64.
+**Payloads** are given as any JSON in `payload`, or as bytes in `payload_base64`; answers have base64.
 
 **Errors** have one form. `code` and `details.reason` are for programs and do not change; `message` is for people.
 """
@@ -180,9 +180,10 @@ def _error(text: str) -> Json:
 def _renamed(value: Any) -> Any:
     """Return the document with the names that users know: without the suffix of the structures' own."""
     if isinstance(value, dict):
-        return {_short(key): _renamed(item) for key, item in value.items()}
+        fields = cast("Json", value)
+        return {_short(key): _renamed(item) for key, item in fields.items()}
     if isinstance(value, list):
-        return [_renamed(item) for item in value]
+        return [_renamed(item) for item in cast("list[Any]", value)]
     if isinstance(value, str) and value.startswith("#/components/schemas/"):
         return _short(value)
     return value

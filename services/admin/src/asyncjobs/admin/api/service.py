@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from asyncjobs.admin.api.idempotency import Idempotency
 from asyncjobs.admin.api.hub import EventHub
+from asyncjobs.admin.api.idempotency import Idempotency
 from asyncjobs.admin.api.options import ServerOptions
 from asyncjobs.client.client import Client
 from asyncjobs.client.options import ClientOptions

@@ -40,12 +40,12 @@ def page() -> bytes:
 
 async def openapi(_: Call) -> Answer:
     """Return the OpenAPI document."""
-    return Answer(200, document())
+    return Answer(200, await asyncio.to_thread(document))
 
 
 async def docs(_: Call) -> Answer:
     """Return the page for people."""
-    return Answer(200, page(), PAGE_HEADERS, HTML)
+    return Answer(200, await asyncio.to_thread(page), PAGE_HEADERS, HTML)
 
 
 _OWN = (

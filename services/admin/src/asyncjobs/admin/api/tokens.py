@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import os
 import secrets
 import time
 from collections import OrderedDict
@@ -148,7 +147,7 @@ class TokenFile:
 
     def _stat(self) -> tuple[int, int, int]:
         try:
-            found = os.stat(self._path)
+            found = self._path.stat()
         except OSError as e:
             raise ConfigurationError(f"cannot read the token file {self._path}: {e.strerror}") from e
         return found.st_mtime_ns, found.st_size, found.st_ino

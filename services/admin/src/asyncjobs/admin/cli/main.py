@@ -60,6 +60,7 @@ COMMANDS = (
     Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
     Command("queues", ("queue", "q"), "queues:app", "Make, look at, change, pause, empty and delete queues."),
     Command("schedules", ("schedule",), "schedules:app", "Manage schedules: tasks that are made again and again."),
+    Command("server", (), "server:app", "Run the HTTP API, and make tokens for it."),
     Command("tasks", ("task", "t"), "tasks:app", "Add, look at, wait for, retry, delete and run tasks."),
     Command("workers", ("worker",), "workers:app", "Look at workers."),
 )

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from asyncjobs.protocol.durations import parse_duration
+from asyncjobs.admin.cli.arguments import Duration, group
+from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.subjects import DEFAULT_QUEUE
 
-app = App(name="server", help="Run the HTTP API.", default_parameter=Parameter(negative=(), negative_iterable=()))
+app = group("server", "Run the HTTP API, and make tokens for it.")
 
 
 def _env(*names: str) -> Parameter:
@@ -29,8 +30,8 @@ async def run(  # noqa: PLR0913 - one argument an option
     token_file: Annotated[Path | None, _env("AJC_TOKEN_FILE")] = None,
     queue: Annotated[str, _env("AJC_QUEUE")] = DEFAULT_QUEUE,
     allow_create_default: Annotated[bool, _env("AJC_ALLOW_CREATE_DEFAULT")] = False,
-    read_timeout: Annotated[str, _env("AJC_READ_TIMEOUT")] = "30s",
-    write_timeout: Annotated[str, _env("AJC_WRITE_TIMEOUT")] = "30s",
+    read_timeout: Annotated[Duration, _env("AJC_READ_TIMEOUT")] = 30 * SECOND_NS,
+    write_timeout: Annotated[Duration, _env("AJC_WRITE_TIMEOUT")] = 30 * SECOND_NS,
     max_body: Annotated[int, _env("AJC_MAX_BODY")] = 524_288,
     unsafe_bind: Annotated[bool, _env("AJC_UNSAFE_BIND")] = False,
     no_storage_init: Annotated[bool, _env("AJC_NO_STORAGE_INIT")] = False,
@@ -94,8 +95,8 @@ async def run(  # noqa: PLR0913 - one argument an option
         token_file=token_file,
         queue=queue,
         allow_create_default=allow_create_default,
-        read_timeout_ns=parse_duration(read_timeout),
-        write_timeout_ns=parse_duration(write_timeout),
+        read_timeout_ns=read_timeout,
+        write_timeout_ns=write_timeout,
         max_body=max_body,
         unsafe_bind=unsafe_bind,
     )

@@ -116,8 +116,8 @@ OPERATIONS = (
         name="createQueue",
         tag="Queues",
         summary="Create a queue.",
-        text="Durations come in as text, such as `1h30m`, and go out as nanoseconds. `DEFAULT` is only made by a server "
-        "that is run with `--allow-create-default`.",
+        text="Durations come in as text, such as `1h30m`, and go out as nanoseconds. `DEFAULT` is only made by a "
+        "server that is run with `--allow-create-default`.",
         handler=create,
         scope=Scope.ADMIN,
         body=QueueCreateRequest,

@@ -113,8 +113,11 @@ async def next_runs(call: Call) -> Answer:
 
 
 SCHEDULE = Success("The schedule.", ScheduleDocument)
-_REASONS = dict.fromkeys(("name", "schedule", "queue", "task_type", "catch_up", "catch_up_limit"), "schedule_invalid")
-_REASONS |= {"deadline_offset": "invalid_duration", "jitter": "invalid_duration"}
+_REASONS = {
+    **dict.fromkeys(("name", "schedule", "queue", "task_type", "catch_up", "catch_up_limit"), "schedule_invalid"),
+    "deadline_offset": "invalid_duration",
+    "jitter": "invalid_duration",
+}
 
 OPERATIONS = (
     Operation(

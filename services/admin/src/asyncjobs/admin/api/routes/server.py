@@ -11,8 +11,8 @@ from msgspec import UNSET
 
 from asyncjobs.admin.api.answers import Answer
 from asyncjobs.admin.api.documents import (
-    CheckStatus,
     Checks,
+    CheckStatus,
     HealthResponse,
     Info,
     Leaders,

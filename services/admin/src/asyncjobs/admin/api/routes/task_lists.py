@@ -85,8 +85,8 @@ OPERATIONS = (
         name="listTasks",
         tag="Tasks",
         summary="List tasks.",
-        text="Least recently changed first; filters come before the limit. `next_cursor` of an answer is `cursor` of the "
-        "next page. A task that changes between two pages moves to the end, so it may come again. With "
+        text="Least recently changed first; filters come before the limit. `next_cursor` of an answer is `cursor` of "
+        "the next page. A task that changes between two pages moves to the end, so it may come again. With "
         "`stream=ndjson` each task is a line, sent as it is found; a stream that breaks off has no last chunk.",
         handler=list_tasks,
         scope=Scope.READ,
