@@ -52,7 +52,7 @@ OPERATIONS = (
         summary="State changes of tasks as they happen, as server-sent events.",
         text="Events are `task_state` and, without filters, `leader`; the data is the event's JSON. Nobody stores "
         f"them. A client that is more than {BUFFER} events behind loses the oldest and gets an event `lost` with their "
-        "count; after the server was disconnected from NATS comes an event `gap`. A comment comes after 15 s of silence.",
+        "count; after the server was disconnected from NATS comes an event `gap`. A comment comes after silence.",
         handler=events,
         scope=Scope.READ,
         query=EventQuery,
