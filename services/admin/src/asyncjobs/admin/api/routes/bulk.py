@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from asyncjobs.admin.api.answers import Answer
 from asyncjobs.admin.api.documents import (
+    MAX_IDS,
     BulkCreateRequest,
     BulkCreateResponse,
     BulkCreateResult,
@@ -27,6 +28,7 @@ from asyncjobs.admin.api.documents import (
 from asyncjobs.admin.api.envelope import ApiError, refusal
 from asyncjobs.admin.api.making import created_from
 from asyncjobs.admin.api.operations import Call, Operation, Success
+from asyncjobs.admin.api.routes.tasks import TASK_REASONS
 from asyncjobs.admin.api.service import Service
 from asyncjobs.admin.api.times import moment
 from asyncjobs.admin.api.tokens import Scope
@@ -89,6 +91,8 @@ def _failure(error: AsyncJobsError) -> Failure:
 async def retry(call: Call) -> Answer:
     """Retry tasks that are named."""
     request: BulkRetryRequest = call.body
+    if len(request.ids) > MAX_IDS:
+        raise ApiError(f"there are {len(request.ids)} ids: use {MAX_IDS} at most", reason="ids_too_many", field="ids")
 
     async def one(task_id: str) -> BulkRetryResult:
         try:
@@ -176,7 +180,7 @@ OPERATIONS = (
         handler=retry,
         scope=Scope.WRITE,
         body=BulkRetryRequest,
-        reasons={"ids": "ids_required", "ids.[...]": "task_id_invalid"},
+        reasons={"ids": "ids_required", "ids[]": "task_id_invalid"},
         answers={200: Success("What became of each.", BulkRetryResponse)},
     ),
     Operation(
@@ -190,6 +194,7 @@ OPERATIONS = (
         handler=create,
         scope=Scope.WRITE,
         body=BulkCreateRequest,
+        reasons={f"tasks[].{field}": reason for field, reason in TASK_REASONS.items()},
         answers={200: Success("What became of each.", BulkCreateResponse)},
     ),
     Operation(
