@@ -217,13 +217,17 @@ async def test_many_tasks_are_retried_and_each_says_how_it_went(api):
 
 
 async def test_many_tasks_are_created_and_each_says_how_it_went(api, client):
-    tasks = [TASK, TASK | {"queue": "NONE"}, TASK | {"id": "mine"}, TASK | {"payload": 1, "payload_base64": "AA=="}]
+    past = "2020-01-01T00:00:00Z"
+    tasks = [TASK, TASK | {"queue": "NONE"}, TASK | {"id": "mine"}, TASK | {"deadline": past}]
     body = (await api.post("/v1/tasks/bulk", {"tasks": tasks})).json()
     assert (body["enqueued"], body["failed"]) == (2, 2)
     assert [result["status"] for result in body["results"]] == ["ok", "failed", "ok", "failed"]
     assert body["results"][1]["error"]["reason"] == "queue_not_found"
     assert body["results"][2]["id"] == "mine"
-    assert body["results"][3]["error"]["reason"] == "payload_both_set"
+    assert body["results"][3]["error"]["reason"] == "task_past_deadline"
+    unreadable = await api.post("/v1/tasks/bulk", {"tasks": [TASK, TASK | {"payload": 1, "payload_base64": "AA=="}]})
+    assert problem(unreadable) == (400, "invalid_argument", "payload_both_set")
+    assert unreadable.json()["error"]["details"]["field"] == "tasks[1].payload"
     again = (await api.post("/v1/tasks/bulk", {"tasks": [TASK | {"id": "mine"}]})).json()
     assert again["results"][0]["error"]["reason"] == "task_already_exists"
     assert (await client.queue_info("Q")).items == 2

@@ -52,6 +52,9 @@ async def create(call: Call) -> Answer:
     for index, each in enumerate(request.tasks):
         try:
             tasks[index] = created_from(client, each, new_id(), now_ns)
+        except ApiError as e:
+            # The request itself is wrong, and nothing was done yet.
+            raise ApiError(str(e), reason=e.api_reason, field=f"tasks[{index}].{e.field}") from e
         except AsyncJobsError as e:
             failed[index] = e
     missing = await _missing_queues(call.service, {task.queue for task in tasks.values()})
@@ -189,8 +192,9 @@ OPERATIONS = (
         name="createTasks",
         tag="Bulk",
         summary="Create and enqueue many tasks.",
-        text="Each as for a single one. The status is 200 also when some, or all, could not be enqueued. Give them ids "
-        "of your own to repeat a request: a task by an id that is there already is refused.",
+        text="Each as for a single one. The status is 200 also when some, or all, could not be enqueued; when one "
+        "cannot be read, none is. Give them ids of your own to repeat a request: a task by an id that is there already "
+        "is refused.",
         handler=create,
         scope=Scope.WRITE,
         body=BulkCreateRequest,
