@@ -57,6 +57,7 @@ PIPE_CLOSED = 141
 
 
 COMMANDS = (
+    Command("completion", (), "completion:completion", "Print what a shell completes commands with."),
     Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
     Command("queues", ("queue", "q"), "queues:app", "Make, look at, change, pause, empty and delete queues."),
     Command("schedules", ("schedule",), "schedules:app", "Manage schedules: tasks that are made again and again."),
@@ -74,6 +75,9 @@ app = App(
 )
 for command in COMMANDS:
     command.mount(app)
+Command(
+    "--install-completion", (), "completion:install_completion", "Install what a shell completes commands with."
+).mount(app)
 
 _GLOBAL = Parameter(group=Group("Global options", sort_key=100))
 
