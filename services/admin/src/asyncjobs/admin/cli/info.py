@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from asyncjobs.admin.cli.arguments import Duration, Json
 from asyncjobs.admin.cli.documents import queue_document, store_document
 from asyncjobs.admin.cli.human import count_text, duration_text, size_text, when_text
-from asyncjobs.admin.cli.output import say, show_fields, show_json, show_table
-from asyncjobs.admin.cli.queues import COLUMNS
+from asyncjobs.admin.cli.output import say, show_fields, show_json
+from asyncjobs.admin.cli.queues import show_queues
 from asyncjobs.admin.cli.session import connect, make_stores
 from asyncjobs.client.schedules import ScheduleInfo
 from asyncjobs.client.storage.store import StoreInfo
@@ -59,7 +59,7 @@ async def info(
         ],
     )
     say("")
-    show_table(queues, COLUMNS, title="Queues", empty="There are no queues: make one with ajc queue new")
+    show_queues(queues)
 
 
 def show_store(store: StoreInfo) -> None:

@@ -28,12 +28,13 @@ from asyncjobs.admin.cli.session import connect
 from asyncjobs.client.client import Client
 from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import ConfigurationError
+from asyncjobs.protocol.ids import TEXT_LENGTH
 from asyncjobs.protocol.task import Task
 
 Order = Literal["newest", "oldest", "changed", "tries"]
 
 COLUMNS: tuple[Column[Task], ...] = (
-    Column("ID", lambda task: task.id),
+    Column("ID", lambda task: task.id, narrowest=TEXT_LENGTH),
     Column("State", lambda task: task.state, lambda state: state or "unknown", style=lambda s: STATE_STYLES.get(s, "")),
     Column("Type", lambda task: task.type),
     Column("Queue", lambda task: task.queue),

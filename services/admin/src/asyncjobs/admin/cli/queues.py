@@ -33,7 +33,7 @@ Optional = Annotated[Duration | None, Negative]
 COLUMNS: tuple[Column[QueueInfo], ...] = (
     Column("Name", lambda info: info.queue.name, style="bold"),
     Column("Items", lambda info: info.items, count_text, right=True),
-    Column("In progress", lambda info: info.in_progress, count_text, right=True),
+    Column("Running", lambda info: info.in_progress, count_text, right=True),
     Column("Size", lambda info: info.size_bytes, size_text, right=True),
     Column("Replicas", lambda info: info.replicas, right=True),
     Column("Max tries", lambda info: info.queue.max_tries, limit_text, right=True),
@@ -109,7 +109,7 @@ async def list_(*, json: Json = False, csv: Csv = False) -> None:
     if json:
         show_json({"queues": [queue_document(info) for info in found]})
     else:
-        show_table(found, COLUMNS, title="Queues", empty="There are no queues: make one with ajc queue new", as_csv=csv)
+        show_queues(found, as_csv=csv)
 
 
 @app.command(name="delete", alias="rm")
@@ -244,6 +244,13 @@ async def _show(client: Client, name: str, *, json: bool) -> None:
         show_json(queue_document(info))
     else:
         show_queue(info)
+
+
+def show_queues(queues: list[QueueInfo], *, as_csv: bool = False) -> None:
+    """Print a table of queues, with the column for paused ones when there are some, or a program reads it."""
+    is_any_paused = any(info.paused_until for info in queues)
+    columns = COLUMNS if is_any_paused or as_csv else COLUMNS[:-1]
+    show_table(queues, columns, title="Queues", empty="There are no queues: make one with ajc queue new", as_csv=as_csv)
 
 
 def show_queue(info: QueueInfo) -> None:
