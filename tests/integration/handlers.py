@@ -36,6 +36,14 @@ async def stubborn() -> None:
             continue
 
 
+@router.handler("clumsy")
+async def clumsy() -> None:
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        raise OSError("cannot clean up")
+
+
 @router.handler("thread")
 def thread(payload: float, task: Task, context: Context) -> str:
     time.sleep(payload)

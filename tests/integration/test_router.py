@@ -211,9 +211,11 @@ async def test_what_a_handler_raises_comes_back_from_its_process(client, task_ty
 
 
 async def test_a_time_out_stops_a_process_for_good(server, tmp_path):
-    queue = Queue(name="Q", max_run_time_ns=SECOND_NS)
-    async with Client.connect(server.url, queue=queue) as client, working(client, compute.router):
-        task = await client.enqueue("cpu:hang", str(tmp_path / "pid"), max_tries=1)
+    # The first tries may be over before their process has begun.
+    queue = Queue(name="Q", max_run_time_ns=2 * SECOND_NS)
+    connecting = Client.connect(server.url, queue=queue, retry_policy=QUICK)
+    async with connecting as client, working(client, compute.router):
+        task = await client.enqueue("cpu:hang", str(tmp_path / "pid"), max_tries=4)
         assert "max run time" in (await client.wait(task.id, timeout=60)).last_err
         await wait_gone(int((tmp_path / "pid").read_text()))
 

@@ -7,6 +7,7 @@ import contextvars
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -40,7 +41,7 @@ class Executors:
 
     async def in_thread(self, run: Run, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """Call a function in a thread, with a copy of this task's context variables."""
-        call = partial(contextvars.copy_context().run, partial(function, **arguments))
+        call = partial(contextvars.copy_context().run, partial(_call, function, arguments))
         run.thread = run.loop.run_in_executor(self._threads, call)
         self.threads_running += 1
         run.thread.add_done_callback(self._thread_ended)
@@ -64,9 +65,9 @@ class Executors:
             self._processes = ProcessPool(
                 max_workers=self._most_processes,
                 context=multiprocessing.get_context(start),  # pyright: ignore[reportArgumentType] - as on Windows
-                initializer=_ignore_interrupts,
+                initializer=_begin_process,
             )
-        future = self._processes.schedule(function, kwargs=arguments)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - partly typed
+        future = self._processes.schedule(_call, args=(function, arguments))  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - partly typed
         try:
             return await asyncio.wrap_future(future)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         except ProcessExpired as e:
@@ -81,9 +82,26 @@ class Executors:
             await asyncio.to_thread(self._processes.join, STOP_S)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the worker."""
+def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    try:
+        return function(**arguments)
+    except StopIteration as e:
+        # No future takes it: whoever waits would wait for ever.
+        raise RuntimeError("the handler raised StopIteration: give next() a default, or catch it") from e
+
+
+def _begin_process() -> None:
+    """Leave Ctrl-C, which the terminal sends to every process, to the worker, and end when the worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_worker, name="end with the worker", daemon=True).start()
+
+
+def _end_with_worker() -> None:
+    """Wait for the end of the worker, and end this process: one that was killed had no time to do it."""
+    worker = multiprocessing.parent_process()
+    if worker is not None:
+        worker.join()
+        os.kill(os.getpid(), signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
 
 
 def _exit(code: int | None) -> str:
