@@ -225,6 +225,37 @@ async def test_processes_that_can_never_work_are_not_started_again(server):
     assert "there is no module" in "".join(supervisor.log)
 
 
+async def test_watching_outlives_code_that_cannot_work(server, tmp_path):
+    module = tmp_path / "watched.py"
+    module.write_text("")
+    arguments = ("watched:router", "--queue", "Q", "--watch", "--server", server.url)
+    async with worker_process(*arguments, cwd=tmp_path) as worker:
+        await worker.wait_log("waiting for the code to change")
+        module.write_text("def broken(:")
+        for _ in range(2):
+            await worker.wait_log("ended with 1")
+        module.write_text("from asyncjobs.worker import Router\nrouter = Router()\nrouter.add('t', lambda: 1)\n")
+        await worker.wait_log("worker ready")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0, worker.log
+
+
+async def test_watching_without_what_it_needs_is_refused(server, tmp_path):
+    (tmp_path / "watchfiles.py").write_text("raise ImportError('not installed')")
+    arguments = (HANDLERS, "--watch", "--server", server.url)
+    async with worker_process(*arguments, PYTHONPATH=str(tmp_path)) as worker:
+        assert await worker.ended() == 2
+    assert "pip install 'asyncjobs-worker[watch]'" in "".join(worker.log)
+
+
+async def test_settings_for_a_new_queue_that_is_not_new_are_warned_about(server):
+    arguments = (HANDLERS, "--queue", "Q", "--max-run-time", "2m", "--server", server.url)
+    connecting = Client.connect(server.url, queue=Queue(name="Q", max_run_time_ns=60 * 10**9))
+    async with connecting, worker_process(*arguments) as worker:
+        line = await worker.wait_log("queue Q exists")
+        assert "its max run time stays 1m: 2m is for queues that are made here" in line
+
+
 async def test_watching_starts_again_when_code_changes(server, tmp_path):
     module = tmp_path / "watched.py"
     code = "from asyncjobs.worker import Router\nrouter = Router()\nrouter.add('t', lambda: {})\n"

@@ -168,6 +168,7 @@ async def test_a_result_on_its_way_to_the_server_is_not_lost_by_a_stop_that_does
             os.kill(server.pid, signal.SIGCONT)
         await running
         assert await client.result(task.id) == "done"
+        await wait_items(client, "Q", 0)
 
 
 async def test_a_worker_that_is_cancelled_gives_back_what_it_has(server, client, router):
@@ -179,19 +180,20 @@ async def test_a_worker_that_is_cancelled_gives_back_what_it_has(server, client,
         await release.wait()
         return "done"
 
-    async def work(grace_s: float) -> None:
+    async def work() -> None:
         # With two queues one item of each waits in the worker.
-        await Worker(client, router, queues=[Share(client.queue), Share(other)], grace_s=grace_s).run()
+        await Worker(client, router, queues=[Share(client.queue), Share(other)]).run()
 
-    running = asyncio.create_task(work(0.0))
+    running = asyncio.create_task(work())
     tasks = [await client.enqueue("t", queue=queue) for queue in ("Q", "OTHER") for _ in range(3)]
     async with asyncio.timeout(30):
         while sum([(await client.queue_info(queue)).in_progress for queue in ("Q", "OTHER")]) < 3:
             await asyncio.sleep(0.01)
     running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await asyncio.sleep(0.5)  # longer than it takes to give items back, and to get them again
     release.set()
-    running = asyncio.create_task(work(20.0))
+    await asyncio.gather(running, return_exceptions=True)
+    running = asyncio.create_task(work())
     for task in tasks:
         assert await client.result(task.id, timeout=30) == "done"
     running.cancel()
