@@ -253,7 +253,7 @@ async def test_settings_for_a_new_queue_that_is_not_new_are_warned_about(server)
     connecting = Client.connect(server.url, queue=Queue(name="Q", max_run_time_ns=60 * 10**9))
     async with connecting, worker_process(*arguments) as worker:
         line = await worker.wait_log("queue Q exists")
-        assert "its max run time stays 1m: 2m is for queues that are made here" in line
+        assert "its max run time stays 1m0s: 2m0s is for queues that are made here" in line
 
 
 async def test_watching_starts_again_when_code_changes(server, tmp_path):
