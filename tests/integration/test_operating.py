@@ -274,6 +274,25 @@ async def test_watching_starts_again_when_code_changes(server, tmp_path):
 # ---- health and metrics
 
 
+ORIGINAL_METRICS = (
+    "queue_enqueue_count_total",
+    "queue_enqueue_error_count_total",
+    "queue_item_corrupt_error_count_total",
+    "queue_task_not_found_error_count_total",
+    "queue_task_past_deadline_count_total",
+    "queue_task_past_max_tries_count_total",
+    "queue_poll_total",
+    "queue_poll_error_total",
+    "task_update_total",
+    "task_update_error_total",
+    "task_dependencies_failed_total",
+    "handler_busy_count",
+    "handler_error_total",
+    "handler_runtime",
+)
+"""Those of workers; the Python library adds the ``_total``."""
+
+
 async def get(url: str) -> tuple[int, str]:
     def read() -> tuple[int, str]:
         try:
@@ -311,6 +330,8 @@ async def test_health_metrics_and_presence_of_a_process(server):
             "process_open_fds",
         ):
             assert line in metrics
+        for name in ORIGINAL_METRICS:
+            assert f"# TYPE choria_asyncjobs_{name} " in metrics
         server.kill()
         async with asyncio.timeout(30):
             while (await get(f"{base}/readyz"))[0] == 200:
@@ -318,6 +339,18 @@ async def test_health_metrics_and_presence_of_a_process(server):
         status, body = await get(f"{base}/readyz")
         assert (status, json.loads(body)["checks"]["nats"]) == (503, "not connected")
         assert (await get(f"{base}/healthz"))[0] == 200
+
+
+async def test_a_worker_is_ready_once_its_lifespans_are(server):
+    arguments = ("tests.integration.handlers:slow_to_start", "--queue", "Q", "--monitor", "0", "--server", server.url)
+    async with worker_process(*arguments) as worker:
+        port = int(re.search(r"on port (\d+)", await worker.wait_log("metrics and health"))[1])
+        await worker.wait_log("connecting")
+        status, body = await get(f"http://127.0.0.1:{port}/readyz")
+        assert (status, json.loads(body)["checks"]["started"]) == (503, "not started yet")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+    assert "worker ready" not in "".join(worker.log)
 
 
 async def test_health_tells_a_loop_that_hangs():

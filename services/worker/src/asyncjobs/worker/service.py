@@ -64,12 +64,6 @@ async def serve(router: Router, options: ServiceOptions) -> int:
             monitored(options.monitor, options.monitor_host, worker.problems, logger),
         ):
             async with Presence(worker, options.name, logger).announced():
-                logger.info(
-                    "worker ready: %s, %d slots, task types %s",
-                    ", ".join(f"queue {share.queue.name}" for share in shares),
-                    client.options.concurrency,
-                    ", ".join(task_type or "(all)" for task_type in worker.routes.task_types),
-                )
                 await worker.run()
         logger.info("worker stopped")
         stuck = worker.stuck

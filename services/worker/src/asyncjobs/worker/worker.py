@@ -146,7 +146,7 @@ class Worker:
             "started": None if self._ready.is_set() else "not started yet",
             "draining": "takes no more tasks" if self.is_stopping else None,
         } | {
-            name: None if pull is not None and pull.is_healthy else "its consumer does not answer"
+            name: None if pull is None or pull.is_healthy else "its consumer does not answer"
             for name, pull in pulls.items()
         }
 
@@ -192,6 +192,12 @@ class Worker:
         for source in self._feed.sources:
             source.pull = await stack.enter_async_context(self._pull(source))
         self._ready.set()
+        self._logger.info(
+            "worker ready: %s, %d slots, task types %s",
+            ", ".join(f"queue {share.queue.name}" for share in self.shares),
+            self.client.options.concurrency,
+            ", ".join(task_type or "(all)" for task_type in self.routes.task_types),
+        )
         await self._processor.run(self._stop, self._grace_s)
 
     @asynccontextmanager
