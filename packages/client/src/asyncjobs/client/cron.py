@@ -2,10 +2,11 @@
 
 A text is five fields (minute, hour, day of the month, month, day of the week) with names, ranges, steps and lists, one
 of ``@yearly`` ``@annually`` ``@monthly`` ``@weekly`` ``@daily`` ``@midnight`` ``@hourly``, or ``@every 1h30m``. When
-both days are restricted, either is enough, as everywhere. ``CRON_TZ=Europe/Berlin`` (or ``TZ=``) in front says whose
-clock counts; without it, UTC's.
+both days are restricted, either is enough; a day that begins with ``*`` is not restricted, not even ``*/2``, so both
+have to fit then. That is the meaning of Vixie's cron. ``CRON_TZ=Europe/Berlin`` (or ``TZ=``) in front says whose clock
+counts; without it, UTC's.
 
-Where clocks change, the rule is that of Vixie's cron:
+Where clocks change, the rule follows Vixie's cron too, and goes by the hours alone:
 
 - A schedule that names its hours runs once for each time that it names. A time that the clocks skip is made up for at
   the moment of the change, all such times together once; of a time that comes twice, the first counts.
@@ -42,6 +43,8 @@ DESCRIPTORS = {
     "@hourly": "0 * * * *",
 }
 SHORTEST_EVERY_NS = SECOND_NS
+LONGEST_TEXT = 1_000
+"""Characters of a cron text at the most."""
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
@@ -155,7 +158,8 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
 def _next_wall(text: str, wall: datetime) -> datetime:
     # Many schedules share a text, and all are asked at the same time.
     try:
-        return croniter(text, wall).get_next(datetime)
+        # What croniter calls a bug of cron is its rule for days that begin with *.
+        return croniter(text, wall, implement_cron_bug=True).get_next(datetime)
     except CroniterError as e:
         raise InvalidScheduleError(f"{text!r} never comes") from e
 
@@ -170,6 +174,8 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
     Raises:
         InvalidScheduleError: The text is wrong; the message says where and why.
     """
+    if len(text) > LONGEST_TEXT:
+        raise InvalidScheduleError(f"{text[:20]!r}... has {len(text):,} characters: use {LONGEST_TEXT:,} at the most")
     zone, rest = _take_zone(text.strip())
     if rest.startswith("@every"):
         return Every(created_ns, _interval(rest.removeprefix("@every").strip()))
@@ -199,6 +205,38 @@ def next_ticks(recurrence: Recurrence, now_ns: int) -> Iterator[int]:
     while True:
         now_ns = recurrence.next_after(now_ns)
         yield now_ns
+
+
+def latest_ticks(recurrence: Recurrence, after_ns: int, until_ns: int, count: int) -> list[int]:
+    """Return the last ``count`` times after one time and up to another, in order.
+
+    It looks at little more than those, however many there are before.
+    """
+    if after_ns >= until_ns or count < 1:
+        return []
+    try:
+        upcoming = list(islice(next_ticks(recurrence, until_ns), 2))
+    except InvalidScheduleError:
+        upcoming = []
+    window_ns = (upcoming[1] - upcoming[0]) * count if len(upcoming) > 1 else until_ns - after_ns
+    while True:
+        start_ns = max(after_ns, until_ns - window_ns)
+        ticks = _ticks_between(recurrence, start_ns, until_ns)
+        if len(ticks) >= count or start_ns == after_ns:
+            return ticks[-count:]
+        window_ns *= 4
+
+
+def _ticks_between(recurrence: Recurrence, after_ns: int, until_ns: int) -> list[int]:
+    ticks: list[int] = []
+    try:
+        for tick_ns in next_ticks(recurrence, after_ns):
+            if tick_ns > until_ns:
+                break
+            ticks.append(tick_ns)
+    except InvalidScheduleError:
+        pass  # there are no more
+    return ticks
 
 
 def preview(schedule: Schedule, now_ns: int, count: int) -> list[int]:
@@ -254,10 +292,23 @@ def _problem(field: _Field, term: str) -> str | None:
     bounds = [] if any_value else [_number(field, each) for each in (first, last) if each is not None]
     for given, bound in zip((first, last), bounds, strict=False):
         if bound is None or not field.lowest <= bound <= field.highest:
-            return f"has {given}: use {field.lowest} to {field.highest}{' or a name' if field.names else ''}"
-    if len(bounds) > 1 and bounds[0] > bounds[1]:  # pyright: ignore[reportOperatorIssue] - both are numbers by now
-        return "ends before it begins"
+            names = f" or a name ({', '.join(field.names)})" if field.names else ""
+            return f"has {given}: use {field.lowest} to {field.highest}{names}"
+    if last is not None and bounds[0] > bounds[1]:  # pyright: ignore[reportOperatorIssue] - both are numbers by now
+        return f"ends before it begins: use two parts, {_range(first, _last(field))},{_range(_first(field), last)}"
     return None
+
+
+def _range(first: str, last: str) -> str:
+    return first if first.lower() == last.lower() else f"{first}-{last}"
+
+
+def _first(field: _Field) -> str:
+    return next(iter(field.names), str(field.lowest))
+
+
+def _last(field: _Field) -> str:
+    return list(field.names)[-1] if field.names else str(field.highest)
 
 
 def _number(field: _Field, text: str) -> int | None:

@@ -54,6 +54,8 @@ class ScheduleOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     catch_up_limit: int = 100
     jitter: int = 0
     """Nanoseconds by which a run may be late, so that not all begin at once; the same for each run of a tick."""
+    belongs_to: str = ""
+    """When the schedule was made that these are of: one that is made later by the same name begins without them."""
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range.
