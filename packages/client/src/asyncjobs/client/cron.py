@@ -89,10 +89,19 @@ class Every(NamedTuple):
         return self.start_ns + (passed + 1) * self.interval_ns
 
 
+class _Times(NamedTuple):
+    """What a clock shows when something is due."""
+
+    text: str
+    """Five fields of plain numbers, or ``*``."""
+    either_day: bool
+    """Whether one of both days is enough."""
+
+
 class Cron(NamedTuple):
     """By the clock of a time zone."""
 
-    text: str
+    times: _Times
     zone: ZoneInfo
     every_hour: bool
     """Whether the hours begin with ``*``."""
@@ -112,7 +121,7 @@ class Cron(NamedTuple):
         """Yield when the clock will show the times that are named, going by what it shows at ``local``."""
         wall = local.replace(tzinfo=None)
         while True:
-            wall = _next_wall(self.text, wall)
+            wall = _next_wall(self.times, wall)
             yield from _instants(wall, self.zone, both=self.every_hour)
 
     def _second_pass(self, local: datetime, now: datetime) -> datetime | None:
@@ -123,7 +132,7 @@ class Cron(NamedTuple):
             return None
         change = _change(self.zone, now, second.astimezone(UTC))
         wall = change.astimezone(self.zone).replace(tzinfo=None) - timedelta(seconds=1)
-        wall = _next_wall(self.text, wall)
+        wall = _next_wall(self.times, wall)
         return wall.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
 
 
@@ -155,13 +164,12 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
 
 
 @lru_cache(maxsize=65_536)
-def _next_wall(text: str, wall: datetime) -> datetime:
+def _next_wall(times: _Times, wall: datetime) -> datetime:
     # Many schedules share a text, and all are asked at the same time.
     try:
-        # What croniter calls a bug of cron is its rule for days that begin with *.
-        return croniter(text, wall, implement_cron_bug=True).get_next(datetime)
+        return croniter(times.text, wall, day_or=times.either_day).get_next(datetime)
     except CroniterError as e:
-        raise InvalidScheduleError(f"{text!r} never comes") from e
+        raise InvalidScheduleError(f"{times.text!r} never comes") from e
 
 
 def parse_recurrence(text: str, created_ns: int) -> Recurrence:
@@ -190,9 +198,27 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
 @lru_cache(maxsize=65_536)
 def _cron(text: str, zone: ZoneInfo) -> Cron:
     fields = _check_fields(text)
-    plain = " ".join(fields)
-    _next_wall(plain, _ANY_DAY)  # a 30th of February never comes
-    return Cron(plain, zone, fields[1].startswith("*"))
+    times = _times(fields)
+    try:
+        _next_wall(times, _ANY_DAY)
+    except InvalidScheduleError as e:  # a 30th of February
+        raise InvalidScheduleError(f"{text!r} never comes: there is no such day") from e
+    return Cron(times, zone, fields[1].startswith("*"))
+
+
+def _times(fields: list[str]) -> _Times:
+    """Return what fields mean, in plain numbers: croniter takes some ranges, such as 0-0, for something else."""
+    numbers = [_numbers(field, value) for field, value in zip(_FIELDS, fields, strict=True)]
+    days, weekdays = numbers[2], {number % 7 for number in numbers[4]}
+    either_day = not (fields[2].startswith("*") or fields[4].startswith("*"))
+    numbers[4] = weekdays
+    if either_day and (len(days) == len(range(1, 32)) or len(weekdays) == len(_DAYS)):
+        numbers[2], numbers[4] = set(range(1, 32)), set(range(7))
+    texts = (
+        "*" if len(each) == count else ",".join(str(number) for number in sorted(each))
+        for each, count in zip(numbers, (60, 24, 31, 12, 7), strict=True)
+    )
+    return _Times(" ".join(texts), either_day)
 
 
 def recurrence_of(schedule: Schedule) -> Recurrence:
@@ -309,6 +335,18 @@ def _first(field: _Field) -> str:
 
 def _last(field: _Field) -> str:
     return list(field.names)[-1] if field.names else str(field.highest)
+
+
+def _numbers(field: _Field, value: str) -> set[int]:
+    """Return the numbers that a field stands for, which was checked before."""
+    numbers: set[int] = set()
+    for each in value.split(","):
+        span, _, step = each.partition("/")
+        first, _, last = span.partition("-")
+        low = field.lowest if first == "*" else _number(field, first) or 0
+        high = field.highest if first == "*" or (step and not last) else _number(field, last or first) or 0
+        numbers.update(range(low, high + 1, int(step or 1)))
+    return numbers
 
 
 def _number(field: _Field, text: str) -> int | None:
