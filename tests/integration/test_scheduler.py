@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import socket
@@ -18,11 +19,13 @@ from asyncjobs.client import Client, Queue, TaskState
 from asyncjobs.client.storage.buckets import Bucket, RevisionError
 from asyncjobs.client.storage.provision import bucket_config, ensure_stream
 from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.errors import UnavailableError
 from asyncjobs.protocol.events import LeaderEvent
 from asyncjobs.protocol.ids import parse_ksuid
 from asyncjobs.protocol.schedule import tick_id
 from asyncjobs.protocol.signing import Signer, verify_task
 from asyncjobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION, SCHEDULER_PROGRESS_KEY
+from asyncjobs.protocol.timestamps import parse_timestamp
 from asyncjobs.scheduler import service
 from asyncjobs.scheduler.election import Election, Standing
 from asyncjobs.scheduler.runs import make_task_of
@@ -144,6 +147,116 @@ async def test_what_was_missed_is_made_up_for_by_the_next_leader(client, monkeyp
         await leading(scheduler)
     expected = {tick_id("s", info.schedule.created_ns + n * 3600 * SECOND_NS) for n in missed}
     assert set(await tasks_of(client)) == expected
+
+
+async def test_a_server_that_does_not_answer_for_a_moment_loses_no_run(client, monkeypatch):
+    """Not even one of a schedule that lets missed runs go; and the schedule goes on."""
+    failures = iter([UnavailableError("no answer"), UnavailableError("no answer")])
+
+    async def fail_at_first(*arguments):
+        for failure in failures:
+            raise failure
+        return await make_task_of(*arguments)
+
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        monkeypatch.setattr(service, "make_task_of", fail_at_first)
+        info = await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="none")
+        made = {task.id for task in await wait_tasks(client, 3)}
+    assert {tick_id("s", info.schedule.created_ns + n * SECOND_NS) for n in (1, 2, 3)} <= made
+
+
+async def test_a_stop_does_not_wait_for_what_is_not_begun(client):
+    scheduler = Scheduler(client, "one", janitor=False)
+    run = await run_of(client)
+    async with scheduler.election.campaigning():
+        async with asyncio.timeout(30):
+            while not scheduler.election.is_leading:
+                await asyncio.sleep(0.01)
+        assert await scheduler._make([run])
+        scheduler.stop()
+        assert not await scheduler._make([run._replace(tick_ns=run.tick_ns + SECOND_NS)])
+    assert len(await tasks_of(client)) == 1
+
+
+class Clock:
+    """A wall clock that can be set."""
+
+    monotonic = staticmethod(time.monotonic)
+    ahead_ns = 0
+
+    def time_ns(self) -> int:
+        return time.time_ns() + self.ahead_ns
+
+
+async def test_a_clock_that_was_years_ahead_and_is_set_right_is_believed(client, monkeypatch):
+    clock = Clock()
+    clock.ahead_ns = 10 * 365 * 86400 * SECOND_NS
+    monkeypatch.setattr(service, "time", clock)
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        await client.schedules.create("s", "@every 1s", "t", queue="Q")
+        async with asyncio.timeout(30):
+            while (scheduler.timetable.next_due_ns or 0) < clock.time_ns() - 60 * SECOND_NS:
+                await asyncio.sleep(0.01)
+        clock.ahead_ns = 0
+        right_ns = time.time_ns()
+        ahead = set(await tasks_of(client))
+        async with asyncio.timeout(30):
+            while len(await tasks_of(client)) < len(ahead) + 2:
+                await asyncio.sleep(0.02)
+        seconds = [parse_ksuid(task_id).unix_s for task_id in await tasks_of(client) if task_id not in ahead]
+        progress = await client.schedules.bucket.get(SCHEDULER_PROGRESS_KEY)
+    assert all(abs(second - right_ns // SECOND_NS) < 3600 for second in seconds)
+    assert parse_timestamp(json.loads(progress.value)["done_until"]) < right_ns + 3600 * SECOND_NS
+
+
+async def test_a_clock_that_is_set_back_a_little_has_nothing_made_twice(client, monkeypatch):
+    """Not even when its tasks were discarded, by this leader and the next one."""
+    clock = Clock()
+    monkeypatch.setattr(service, "time", clock)
+    made: list[int] = []
+
+    async def note(_client, run, _logger):
+        made.append(run.tick_ns)
+        return True
+
+    monkeypatch.setattr(service, "make_task_of", note)
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="all")
+        async with asyncio.timeout(30):
+            while len(made) < 2:
+                await asyncio.sleep(0.01)
+        clock.ahead_ns = -2 * SECOND_NS
+        async with asyncio.timeout(30):
+            while len(made) < 4:
+                await asyncio.sleep(0.01)
+        clock.ahead_ns -= SECOND_NS
+    async with Scheduler(client, "two", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        async with asyncio.timeout(30):
+            while len(made) < 7:
+                await asyncio.sleep(0.01)
+    assert [tick - made[0] for tick in made] == [n * SECOND_NS for n in range(len(made))]
+
+
+async def test_a_change_that_was_not_told_is_found(client, monkeypatch):
+    monkeypatch.setattr(service, "RESCAN_S", 0.2)
+    monkeypatch.setattr(Scheduler, "_note_change", lambda *_: None)
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        for name in ("s", "gone"):
+            await client.schedules.create(name, "@every 1h", "t", queue="Q")
+        async with asyncio.timeout(30):
+            while set(scheduler.timetable.schedules) != {"s", "gone"}:
+                await asyncio.sleep(0.01)
+        await client.schedules.update("s", schedule="@every 1s")
+        await client.schedules.delete("gone")
+        await wait_tasks(client, 1)
+        async with asyncio.timeout(30):
+            while set(scheduler.timetable.schedules) != {"s"}:
+                await asyncio.sleep(0.01)
 
 
 # ---- exactly one task for a tick
@@ -271,6 +384,43 @@ async def test_a_winner_waits_before_it_acts_however_many_others_try(client, ser
                     await bucket.create("waits", b"two")
                 await asyncio.sleep(0.05)
         assert time.monotonic() - won >= 0.75 * TTL_S - 0.1
+
+
+@pytest.mark.parametrize("taken", ["key", "bucket"])
+async def test_who_wins_what_was_taken_away_waits_until_nobody_can_act_by_it(client, taken):
+    """Its holder may be paused, and go on within its lease."""
+    jetstream = client.storage.jetstream
+    bucket = Bucket(client.storage.connection, jetstream, ELECTIONS_BUCKET)
+    await bucket.create("held", b"somebody")
+    election = Election(client, "held", "one", LOGGER)
+    async with election.campaigning():
+        if taken == "key":
+            await bucket.delete("held")
+        else:
+            await jetstream.call(f"STREAM.DELETE.KV_{ELECTIONS_BUCKET}")
+            await quick_elections_again(client)
+            await election._find_bucket()
+        began = time.monotonic()
+        async with asyncio.timeout(30):
+            while not election.is_leading:
+                await asyncio.sleep(0.01)
+        assert time.monotonic() - began >= TTL_S - 0.3
+
+
+async def test_an_unexpected_failure_does_not_end_the_campaign(client, monkeypatch):
+    election = Election(client, "robust", "one", LOGGER)
+    keep = election._keep
+    failures = iter([RuntimeError("nobody expects it")])
+
+    async def fail_once():
+        for failure in failures:
+            raise failure
+        return await keep()
+
+    monkeypatch.setattr(election, "_keep", fail_once)
+    async with election.campaigning(), asyncio.timeout(30):
+        while not election.is_leading:
+            await asyncio.sleep(0.01)
 
 
 async def test_the_leader_cleans_up_behind_tasks(client):
