@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from asyncjobs.client import Client, Queue, TaskState
@@ -28,7 +29,7 @@ from asyncjobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION, SC
 from asyncjobs.protocol.timestamps import parse_timestamp
 from asyncjobs.scheduler import service
 from asyncjobs.scheduler.election import Election, Standing
-from asyncjobs.scheduler.runs import make_task_of
+from asyncjobs.scheduler.runs import make_tasks_of
 from asyncjobs.scheduler.service import Scheduler
 from asyncjobs.scheduler.timetable import Run
 from tests.integration.processes import program
@@ -156,11 +157,11 @@ async def test_a_server_that_does_not_answer_for_a_moment_loses_no_run(client, m
     async def fail_at_first(*arguments):
         for failure in failures:
             raise failure
-        return await make_task_of(*arguments)
+        return await make_tasks_of(*arguments)
 
     async with Scheduler(client, "one", janitor=False).running() as scheduler:
         await leading(scheduler)
-        monkeypatch.setattr(service, "make_task_of", fail_at_first)
+        monkeypatch.setattr(service, "make_tasks_of", fail_at_first)
         info = await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="none")
         made = {task.id for task in await wait_tasks(client, 3)}
     assert {tick_id("s", info.schedule.created_ns + n * SECOND_NS) for n in (1, 2, 3)} <= made
@@ -217,11 +218,10 @@ async def test_a_clock_that_is_set_back_a_little_has_nothing_made_twice(client, 
     monkeypatch.setattr(service, "time", clock)
     made: list[int] = []
 
-    async def note(_client, run, _logger):
-        made.append(run.tick_ns)
-        return True
+    async def note(_client, runs, _logger):
+        made.extend(run.tick_ns for run in runs)
 
-    monkeypatch.setattr(service, "make_task_of", note)
+    monkeypatch.setattr(service, "make_tasks_of", note)
     async with Scheduler(client, "one", janitor=False).running() as scheduler:
         await leading(scheduler)
         await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="all")
@@ -270,28 +270,44 @@ async def run_of(client: Client) -> Run:
 
 async def test_a_run_that_is_made_by_many_at_once_is_made_once(client):
     run = await run_of(client)
-    made = await asyncio.gather(*(make_task_of(client, run, LOGGER) for _ in range(20)))
-    assert made.count(True) == 1
+    made = await asyncio.gather(*(make_tasks_of(client, [run], LOGGER) for _ in range(20)))
+    assert sum(made) == 1
     assert len(await tasks_of(client)) == 1
     assert (await client.queue_info("Q")).items == 1
 
 
+async def test_of_many_runs_each_is_dealt_with_on_its_own(client):
+    """Those that were made before, those without a queue and those of a text that is no task type disturb no others."""
+    run = await run_of(client)
+    info = run.info
+    nowhere = msgspec.structs.replace(info, schedule=msgspec.structs.replace(info.schedule, name="n", queue="MISSING"))
+    wrong = msgspec.structs.replace(info, schedule=msgspec.structs.replace(info.schedule, name="w", queue="a.b"))
+    ticks = [run.tick_ns + n * SECOND_NS for n in range(1_500)]
+    runs = [Run(tick, tick, info) for tick in ticks]
+    assert await make_tasks_of(client, runs[:700], LOGGER) == 700
+    mixed = [*runs[600:], Run(ticks[0], ticks[0], nowhere), Run(ticks[0], ticks[0], wrong)]
+    assert await make_tasks_of(client, mixed, LOGGER) == 800
+    states = Counter((task.queue, task.state) for task in (await tasks_of(client)).values())
+    assert states == {("Q", TaskState.NEW): 1_500, ("MISSING", TaskState.QUEUE_ERROR): 1}
+    assert (await client.queue_info("Q")).items == 1_500
+
+
 async def test_a_task_without_its_item_gets_it_from_the_next_leader(client):
     run = await run_of(client)
-    await make_task_of(client, run, LOGGER)
+    await make_tasks_of(client, [run], LOGGER)
     await client.purge_queue("Q")
     await client.delete_queue("Q")
     await client.create_queue(QUEUE)
-    assert not await make_task_of(client, run, LOGGER)
+    assert not await make_tasks_of(client, [run], LOGGER)
     assert (await client.queue_info("Q")).items == 1
 
 
 async def test_a_run_whose_task_was_done_and_discarded_is_not_made_again(client):
     run = await run_of(client)
-    await make_task_of(client, run, LOGGER)
+    await make_tasks_of(client, [run], LOGGER)
     (task_id,) = await tasks_of(client)
     await client.delete(task_id)
-    assert not await make_task_of(client, run, LOGGER)
+    assert not await make_tasks_of(client, [run], LOGGER)
     assert await tasks_of(client) == {}
 
 

@@ -71,6 +71,7 @@ async def test_changing_pausing_and_resuming_keep_the_rest(client):
         (("s", "@daily", "t"), {"queue": "a.b"}, InvalidNameError),
         (("s", "* * *", "t"), {}, InvalidScheduleError),
         (("s", "@daily", "t"), {"deadline": timedelta(seconds=29)}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"deadline": timedelta(days=365 * 300)}, InvalidScheduleError),
         (("s", "@daily", "t"), {"max_tries": -1}, InvalidScheduleError),
         (("s", "@daily", "t"), {"catch_up": "some"}, InvalidScheduleError),
         (("s", "@daily", "t"), {"catch_up_limit": 0}, InvalidScheduleError),

@@ -171,7 +171,14 @@ class Election:
     async def _attempt(self) -> float:
         """Try to win or to keep the key; return the seconds until the next attempt."""
         try:
-            return await (self._try_to_win() if self._standing is Standing.STANDBY else self._keep())
+            if self._standing is Standing.STANDBY:
+                return await self._try_to_win()
+            async with asyncio.timeout(max(0.0, self._lease_ends - time.monotonic())):
+                return await self._keep()
+        except TimeoutError:
+            self._logger.warning("leadership has run out before it could be renewed")
+            self._stand(Standing.STANDBY)
+            return 0.0
         except UnavailableError as e:
             with suppress(AsyncJobsError):
                 await self._find_bucket()
@@ -243,10 +250,6 @@ class Election:
 
     async def _keep(self) -> float:
         """Write the key again; return the seconds until the next time."""
-        if time.monotonic() >= self._lease_ends:
-            self._logger.warning("leadership has run out before it could be renewed")
-            self._stand(Standing.STANDBY)
-            return 0.0
         sent = time.monotonic()
         try:
             self._revision = await self._bucket.update(
@@ -257,6 +260,8 @@ class Election:
                 self._logger.warning("leadership is lost: somebody else wrote the key")
                 self._stand(Standing.STANDBY)
                 return random.uniform(0, 1)  # noqa: S311 - not all at once
+            # It was stored earlier than this attempt was sent, so the lease does not begin here.
+            return 0.0
         self._lease_ends = sent + self._ttl_s
         if self._standing is Standing.ELECTED:
             if self._others_s:

@@ -35,14 +35,16 @@ from asyncjobs.protocol.subjects import SCHEDULER_ELECTION, SCHEDULER_PROGRESS_K
 from asyncjobs.protocol.timestamps import format_timestamp, parse_timestamp
 from asyncjobs.scheduler import metrics
 from asyncjobs.scheduler.election import Election
-from asyncjobs.scheduler.runs import make_task_of
+from asyncjobs.scheduler.runs import make_tasks_of
 from asyncjobs.scheduler.timetable import Run, Timetable, order
 
 if TYPE_CHECKING:
     from asyncjobs.client.client import Client
 
-AT_ONCE = 128
-"""Tasks that are being made at once."""
+MAKE_AT_ONCE = 1_000
+"""Tasks that are made before it is asked again whether this still leads."""
+READ_AT_ONCE = 128
+"""Changed schedules that are read before what is due is looked at again."""
 LOOK_S = 1.0
 """Seconds after which the clock is looked at again, should it have been set."""
 RESCAN_S = 60.0
@@ -218,7 +220,7 @@ class Scheduler:
     async def _read_changes(self) -> None:
         if not self._loaded:
             await self._read_all()
-        names = sorted(self._changed)[:AT_ONCE]
+        names = sorted(self._changed)[:READ_AT_ONCE]
         self._changed.difference_update(names)
         try:
             infos = await asyncio.gather(*(self._client.schedules.read(name) for name in names))
@@ -350,29 +352,16 @@ class Scheduler:
             await self._write_progress(self._done_ns)
 
     async def _make(self, runs: Sequence[Run]) -> bool:
-        """Make the tasks of runs, several at once; tell whether all were before leadership ended or a stop.
+        """Make the tasks of runs, many at once; tell whether all were before leadership ended or a stop.
 
         Raises:
             UnavailableError: The server could not be asked.
         """
-        waiting = iter(runs)
-        ended = False
-
-        async def work() -> None:
-            nonlocal ended
-            for run in waiting:
-                if self._stop.is_set() or not self.election.is_leading:
-                    ended = True
-                    return
-                await make_task_of(self._client, run, self._logger)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(AT_ONCE, len(runs))):
-                    group.create_task(work())
-        except* UnavailableError as e:
-            raise e.exceptions[0] from None
-        return not ended
+        for start in range(0, len(runs), MAKE_AT_ONCE):
+            if self._stop.is_set() or not self.election.is_leading:
+                return False
+            await make_tasks_of(self._client, runs[start : start + MAKE_AT_ONCE], self._logger)
+        return True
 
     async def _write_progress(self, done_ns: int) -> None:
         bucket = self._client.schedules.bucket
