@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from asyncjobs.client import Client, Queue, TaskState
+from asyncjobs.client.janitor import Janitor
 from asyncjobs.client.storage.buckets import Bucket, RevisionError
 from asyncjobs.client.storage.provision import bucket_config, ensure_stream
 from asyncjobs.protocol.durations import SECOND_NS
@@ -446,6 +447,18 @@ async def test_the_leader_cleans_up_behind_tasks(client):
         async with asyncio.timeout(60):
             while (await client.queue_info("Q")).items:
                 await asyncio.sleep(0.02)
+
+
+async def test_a_janitor_that_fails_is_reported_and_disturbs_no_schedule(client, monkeypatch, caplog):
+    async def fail(*_args, **_options):
+        raise RuntimeError("nobody expects it")
+
+    monkeypatch.setattr(Janitor, "run", fail)
+    async with Scheduler(client, "one").running() as scheduler:
+        await leading(scheduler)
+        await client.schedules.create("s", "@every 1s", "t", queue="Q")
+        await wait_tasks(client, 1)
+    assert "no more of this until a restart: janitor" in caplog.text
 
 
 # ---- everything at once

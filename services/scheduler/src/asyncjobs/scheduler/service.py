@@ -132,6 +132,8 @@ class Scheduler:
         if self._janitor is not None:
             cleaning = self._janitor.run(allowed=lambda: self.election.is_leading)
             beside.append(asyncio.create_task(cleaning, name="janitor"))
+        for task in beside:
+            task.add_done_callback(self._note_failure)
         try:
             async with self._client.schedules.changes(self._note_change), self.election.campaigning():
                 while not self._stop.is_set():
@@ -158,6 +160,10 @@ class Scheduler:
         finally:
             self.stop()
             await running
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._logger.error("no more of this until a restart: %s", task.get_name(), exc_info=task.exception())
 
     def _note_change(self, name: str) -> None:
         self._changed.add(name)
