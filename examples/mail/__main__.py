@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from datetime import timedelta
 
@@ -13,7 +14,9 @@ from .tasks import QUEUE, Welcome
 
 
 async def main(user_id: str, to: str, name: str) -> None:
-    async with Client.connect(queue=QUEUE) as client:
+    # Workers may run only what is signed: where the key is, is said as to the other programs.
+    seed = os.environ.get("AJ_SIGNING_SEED_FILE")
+    async with Client.connect(queue=QUEUE, signing_seed_file=seed) as client:
         # The id says what happened: enqueued once more, after a crash or by a second click, it is refused.
         task_id = f"welcome-{user_id}"
         try:
