@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import AsyncGenerator
@@ -50,6 +51,7 @@ async def endpoints() -> AsyncGenerator[Endpoints]:
 @router.lifespan
 async def http() -> AsyncGenerator[httpx.AsyncClient]:
     """Keep connections for as long as the worker lives."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each address, and some have a secret in them
     async with httpx.AsyncClient(timeout=STEP_S, headers={"user-agent": "asyncjobs-webhooks"}) as client:
         yield client
 

@@ -100,7 +100,7 @@ async def run_producer(url: str, keys: Path, *arguments: str) -> tuple[int, str]
 
 
 async def test_a_receiver_that_asks_for_time_gets_the_event_verified_and_acts_once(server, receiver, tmp_path):
-    async with delivering(server.url, tmp_path):
+    async with delivering(server.url, tmp_path) as worker:
         first = await run_producer(server.url, tmp_path, "shop", "1042")
         again = await run_producer(server.url, tmp_path, "shop", "1042")
     assert first == (0, "shop answered 204\n")
@@ -110,6 +110,9 @@ async def test_a_receiver_that_asks_for_time_gets_the_event_verified_and_acts_on
     (body,) = receiver.done.values()
     event = msgspec.json.decode(body)
     assert (event["type"], event["data"]) == ("order.paid", {"order": 1042})
+    # Some addresses are secrets.
+    assert "shop took order.paid" in "".join(worker.log)
+    assert f"127.0.0.1:{receiver.server_address[1]}" not in "".join(worker.log)
 
 
 async def test_retry_after_goes_before_the_retry_policy(server, receiver, tmp_path, producer):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -31,6 +34,14 @@ def test_the_readme_links_to_each_module_and_to_nothing_that_is_not_there(name):
     assert [link for link in links if not (folder / link).exists()] == []
     modules = {path.name for path in folder.glob("*.py")} - {"__init__.py", "paint.py"}
     assert modules <= set(links)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_copy_works_under_another_name(name, tmp_path):
+    shutil.copytree(ROOT / "examples" / name, tmp_path / "myapp")
+    program = "from asyncjobs.worker.loading import load_router; print(*load_router('myapp.tasks:router').task_types)"
+    run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == load_router(f"examples.{name}.tasks:router").task_types
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
