@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,7 +12,8 @@ from email import message_from_bytes
 from email.message import Message
 
 import pytest
-from aiosmtpd.smtp import SMTP
+import trustme
+from aiosmtpd.smtp import SMTP, AuthResult
 from examples.mail.message import Mail
 
 from asyncjobs.client import Client, Queue, TaskState
@@ -33,6 +35,7 @@ class Inbox:
         self.may_answer.set()
         self.connections: list[SMTP] = []
         self.port = 0
+        self.options: dict = {}
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 - what the library calls
         if address.startswith("nobody"):
@@ -49,7 +52,7 @@ class Inbox:
         return self.answers.pop(0) if self.answers else "250 OK"
 
     def connection(self) -> SMTP:
-        self.connections.append(SMTP(self, hostname="localhost", loop=asyncio.get_running_loop()))
+        self.connections.append(SMTP(self, hostname="localhost", loop=asyncio.get_running_loop(), **self.options))
         return self.connections[-1]
 
     @property
@@ -71,9 +74,9 @@ async def inbox() -> AsyncGenerator[Inbox]:
 
 
 @asynccontextmanager
-async def mailing(url: str, inbox: Inbox, *options: str) -> AsyncGenerator[WorkerProcess]:
+async def mailing(url: str, inbox: Inbox, *options: str, **variables: str) -> AsyncGenerator[WorkerProcess]:
     arguments = ("examples.mail.tasks:router", "--queue", "MAIL", "--server", url, *options)
-    async with worker_process(*arguments, SMTP_PORT=str(inbox.port)) as worker:
+    async with worker_process(*arguments, SMTP_PORT=str(inbox.port), **variables) as worker:
         await worker.wait_log("worker ready")
         yield worker
 
@@ -133,6 +136,32 @@ async def test_a_permanent_refusal_ends_the_task_after_one_try(server, inbox, pr
             task = await producer.wait((await producer.enqueue("mail:send", mail)).id, timeout=30)
             assert (task.state, task.tries) == (S.TERMINATED, 1)
             assert error in task.last_err
+
+
+async def test_a_password_goes_only_to_a_server_whose_certificate_is_right(server, inbox, producer, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    (tmp_path / "password").write_text("sesame\n")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    logins: list[bytes] = []
+
+    def authenticate(_server, _session, _envelope, _mechanism, login):
+        logins.append(login.password)
+        return AuthResult(success=login.password == b"sesame")
+
+    inbox.options = {"tls_context": context, "auth_required": True, "authenticator": authenticate}
+    secure = {"SMTP_SECURITY": "starttls", "SMTP_USER": "ann", "SMTP_PASSWORD_FILE": str(tmp_path / "password")}
+    task = await producer.enqueue("mail:send", MAIL)
+    async with mailing(server.url, inbox, **secure) as worker:
+        assert "CERTIFICATE_VERIFY_FAILED" in await worker.wait_log("outcome=retry")
+    assert logins == []
+    async with mailing(server.url, inbox, **secure, SSL_CERT_FILE=str(tmp_path / "ca.pem")) as worker:
+        ended = await producer.wait(task.id, timeout=60)
+    assert ended.state is S.COMPLETE
+    assert logins == [b"sesame"]
+    assert len(inbox.contents) == 1
+    assert "sesame" not in "".join(worker.log)
 
 
 async def test_mails_share_connections_and_one_that_the_server_closed_is_replaced(server, inbox, producer):
