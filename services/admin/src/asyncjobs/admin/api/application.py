@@ -24,7 +24,7 @@ from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import AsyncJobsError
 from asyncjobs.protocol.names import is_valid_name
 
-COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+COMMON = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 _INVALID_NAMES = {
     "tasks": "task_id_invalid",
@@ -69,8 +69,11 @@ class Application:
         try:
             answer = await self._answer(scope, receive, seen)
             if isinstance(answer, Streamed):
-                await self._stream(answer, receive, seen)
-                return
+                if scope["method"] != "HEAD":
+                    await self._stream(answer, receive, seen)
+                    return
+                await answer.pieces.aclose()
+                answer = Answer(200, headers={"Content-Type": answer.content_type})
         except AsyncJobsError as e:
             if seen.status:
                 logger.warning("an answer was broken off: %s", e)
