@@ -19,8 +19,8 @@ from asyncjobs.protocol.queue import default_queue
 if TYPE_CHECKING:
     from asyncjobs.client.settings import Settings
 
-REQUEST_TIMEOUT_S = 2.0
-PATIENCE_S = 2.0
+REQUEST_TIMEOUT_S = 5.0
+PATIENCE_S = 5.0
 """Seconds for which a request is tried again. A client over HTTP is told soon, and decides for itself."""
 
 logger = logging.getLogger("asyncjobs.api")
