@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from asyncjobs.admin.api import metrics
 from asyncjobs.admin.api.access import Access
 from asyncjobs.admin.api.answers import Answer, ClientGoneError, Streamed, refused, send_answer, send_stream, until_gone
+from asyncjobs.admin.api.connections import ABORT
 from asyncjobs.admin.api.documents import MAX_NAME
 from asyncjobs.admin.api.envelope import INTERNAL, ApiError, refusal
 from asyncjobs.admin.api.operations import Call, Operation
@@ -77,14 +79,16 @@ class Application:
         except AsyncJobsError as e:
             if seen.status:
                 logger.warning("an answer was broken off: %s", e)
-                raise ConnectionAbortedError from None
+                await _break_off(scope)
+                return
             answer = refused(refusal(e))
         except ClientGoneError:
             raise
         except Exception:
             logger.exception("%s %s failed", scope["method"], seen.route or "")
             if seen.status:
-                raise ConnectionAbortedError from None
+                await _break_off(scope)
+                return
             answer = refused(INTERNAL)
         await send_answer(answer, seen, COMMON)
 
@@ -173,6 +177,14 @@ class _Seen:
         else:
             self.size += len(message.get("body", b""))
         await self._send(message)
+
+
+async def _break_off(scope: Scope) -> None:
+    """End the connection without an answer's end, so that the client sees that something is missing."""
+    scope["extensions"][ABORT]["abort"]()
+    # The connection learns of its end in the next round of the loop, and the server library asks it after that.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 async def _endpoint() -> None:
