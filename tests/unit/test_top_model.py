@@ -44,7 +44,7 @@ def model_of(*timed):
         ([0.1] * 50, 30, 10, 0.0),  # long ago
         ([19.9] * 50, 20.1, 10, 5.0),  # the last complete second is among them
         ([20.05] * 50, 20.1, 10, 0.0),  # the second that is not over is not
-        ([n for n in range(1_000)], 1_000, 500, 1.0),  # longer than is remembered
+        (list(range(1_000)), 1_000, 500, 1.0),  # longer than is remembered
     ],
 )
 def test_a_rate_is_the_average_of_the_last_complete_seconds(times, now, over, expected):
@@ -146,7 +146,8 @@ def test_a_run_that_ended_while_the_connection_was_down_has_no_time():
 
 def test_failures_come_latest_first_with_all_that_is_known():
     model = model_of(
-        (1, event("retry", task="one", error="first", tries=1)), (2, event("expired", task="two", error="last", tries=2))
+        (1, event("retry", task="one", error="first", tries=1)),
+        (2, event("expired", task="two", error="last", tries=2)),
     )
     first, second = model.view(T0 + 3).failures
     assert (first.task_id, first.state, first.error, first.tries) == ("two", "expired", "last", 2)
@@ -155,7 +156,8 @@ def test_failures_come_latest_first_with_all_that_is_known():
 
 def test_one_queue_is_shown_by_itself():
     model = model_of(
-        (0.1, event("complete", queue="A", task_type="x")), (0.2, event("terminated", queue="B", task_type="y", error="e"))
+        (0.1, event("complete", queue="A", task_type="x")),
+        (0.2, event("terminated", queue="B", task_type="y", error="e")),
     )
     model.note_poll(Poll(queues=(queue("A"), queue("B"))), T0)
     view = model.view(T0 + 1, queue="B")

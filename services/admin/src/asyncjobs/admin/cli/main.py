@@ -65,7 +65,10 @@ class Command(NamedTuple):
     help: str
 
 
-COMMANDS = (Command("info", (), "info:info", "Show the stores, all queues, and who leads."),)
+COMMANDS = (
+    Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
+    Command("top", (), "top:top", "Watch queues, workers, rates and failures on a live screen."),
+)
 """All commands, in the order of their names."""
 
 app = App(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from asyncjobs.admin.cli.human import count_text, duration_text
+from asyncjobs.admin.cli.human import count_text, duration_text, plural
 from asyncjobs.admin.cli.output import STATE_STYLES, printable
 from asyncjobs.admin.top.model import QueueRow, TypeRow, View
 from asyncjobs.admin.top.tables import Cell, Column, Row, allot, sized, sparkline, table
@@ -52,7 +52,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 def picture(view: View, choices: Choices, width: int, height: int, now_ns: int) -> list[Text]:
     """Return exactly ``height`` lines of ``width`` cells."""
     head, foot = _head(view, choices, width, now_ns), _keys(choices, width)
-    sections = _sections(view, choices, width, now_ns)
+    sections = _sections(view, choices, width)
     apart = 1 if height >= TALL else 0
     room = height - len(head) - 1 - len(sections) * (1 + apart)
     shares = allot([len(rows) for _, rows in sections], SHARES, max(0, room))
@@ -69,7 +69,7 @@ def picture(view: View, choices: Choices, width: int, height: int, now_ns: int) 
 def snapshot(view: View, choices: Choices, now_ns: int) -> list[Text]:
     """Return the same without keys, as many lines and as wide as it takes."""
     lines = _head(view, choices, None, now_ns)
-    for columns, rows in _sections(view, choices, None, now_ns):
+    for columns, rows in _sections(view, choices, None):
         lines += [Text(), *table(columns, rows, None)]
     return lines
 
@@ -81,11 +81,13 @@ def _shortened(rows: Sequence[Row], share: int) -> Sequence[Row]:
     return [*rows[: share - 1], [Cell(f"… {more} more", "dim"), *[""] * (len(rows[0]) - 1)]]
 
 
-def _sections(
-    view: View, choices: Choices, width: int | None, now_ns: int
-) -> list[tuple[tuple[Column, ...], list[Row]]]:
+Section = tuple[tuple[Column, ...], list[Row]]
+
+
+def _sections(view: View, choices: Choices, width: int | None) -> list[Section]:
     wide = width is None or width >= WIDE
-    return [_queues(view, choices, wide=wide), _workers(view, now_ns), _types(view, choices, wide=wide), _failures(view)]
+    queues, types = _queues(view, choices, wide=wide), _types(view, choices, wide=wide)
+    return [queues, _workers(view), types, _failures(view, wide=wide)]
 
 
 # ---- head and foot
@@ -99,9 +101,8 @@ def _head(view: View, choices: Choices, width: int | None, now_ns: int) -> list[
     title = f"asyncjobs  {poll.server or 'connecting'}  nats-server {poll.version or '?'}"
     status, style = _status(view, choices)
     second = (
-        f"{count_text(poll.tasks)} tasks  {count_text(sum(row.queue.items for row in view.queues))} items in "
-        f"{len(view.queues)} queues  {len(poll.workers)} workers, {busy} of {slots} slots busy  "
-        f"scheduler: {printable(leader) or 'none leads'}"
+        f"{plural(poll.tasks, 'task')}  {plural(sum(row.queue.items for row in view.queues), 'item')}  "
+        f"{plural(len(poll.workers), 'worker')}, {busy}/{slots} busy  scheduler: {printable(leader) or 'none leads'}"
     )
     if width is None:
         return [Text(title), Text(f"{second}  {status}".rstrip()), _rates(view, 60)]
@@ -149,7 +150,7 @@ def _keys(choices: Choices, width: int) -> Text:
 # ---- sections
 
 
-def _queues(view: View, choices: Choices, *, wide: bool) -> tuple[tuple[Column, ...], list[Row]]:
+def _queues(view: View, choices: Choices, *, wide: bool) -> Section:
     columns = [
         Column("QUEUE", 0, right=False, style="bold"), Column("ITEMS", 8), Column("WAITING", 8), Column("RUN", 5),
         Column("OLDEST", 7), Column("IN/S", 6), Column("OUT/S", 6), Column("FAIL/S", 6),
@@ -179,7 +180,7 @@ def _state(row: QueueRow, working: set[str]) -> str:
     return "no worker" if idle and row.queue.name not in working else ""
 
 
-def _workers(view: View, now_ns: int) -> tuple[tuple[Column, ...], list[Row]]:
+def _workers(view: View) -> Section:
     columns = (
         Column("WORKER", 0, right=False, style="bold"), Column("STATE", 8, right=False), Column("BUSY", 9),
         Column("QUEUES", 14, right=False), Column("LONGEST RUNNING", 0, right=False),
@@ -188,21 +189,23 @@ def _workers(view: View, now_ns: int) -> tuple[tuple[Column, ...], list[Row]]:
         [
             printable(worker.name), Cell(worker.state, "" if worker.state == "running" else "yellow"),
             f"{worker.running_count}/{worker.concurrency}", " ".join(queue.name for queue in worker.queues),
-            _longest(worker, now_ns),
+            _longest(worker),
         ]
         for worker in sorted(view.poll.workers, key=lambda worker: (-worker.running_count, worker.name))
     ]  # fmt: skip
     return columns, rows or [_nothing("no workers", len(columns))]
 
 
-def _longest(worker: WorkerPresence, now_ns: int) -> str:
-    started = sorted((_ns_of(task.started) or now_ns, task.type) for task in worker.running)
+def _longest(worker: WorkerPresence) -> str:
+    # As it was when the worker said so: by now the task may be over.
+    said_ns = _ns_of(worker.updated) or 0
+    started = sorted((_ns_of(task.started) or said_ns, task.type) for task in worker.running)
     if not started:
         return "-"
-    return f"{_seconds((now_ns - started[0][0]) / SECOND_NS)} {printable(started[0][1])}"
+    return f"{_seconds((said_ns - started[0][0]) / SECOND_NS)} {printable(started[0][1])}"
 
 
-def _types(view: View, choices: Choices, *, wide: bool) -> tuple[tuple[Column, ...], list[Row]]:
+def _types(view: View, choices: Choices, *, wide: bool) -> Section:
     columns = [
         Column("TASK TYPE", 0, right=False, style="bold"), Column("QUEUE", 12, right=False), Column("OUT/S", 6),
         Column("FAILED", 7), Column("FAIL%", 5), Column("P50", 6), Column("P95", 6), Column("MAX", 6),
@@ -223,19 +226,23 @@ def _types(view: View, choices: Choices, *, wide: bool) -> tuple[tuple[Column, .
     return tuple(columns), rows or [_nothing("nothing ended since this began", len(columns))]
 
 
-def _failures(view: View) -> tuple[tuple[Column, ...], list[Row]]:
-    columns = (
+def _failures(view: View, *, wide: bool) -> Section:
+    columns = [
         Column("FAILED AT", 9, right=False), Column("TASK TYPE", 16, right=False, style="bold"),
         Column("STATE", 11, right=False), Column("TRY", 3), Column("ERROR", 0, right=False),
-    )  # fmt: skip
-    rows: list[Row] = [
-        [
+    ]  # fmt: skip
+    if wide:
+        columns[1:1] = [Column("TASK", 27, right=False), Column("QUEUE", 12, right=False)]
+    rows: list[Row] = []
+    for failure in view.failures:
+        cells: list[str | Cell] = [
             _clock(_ns_of(failure.timestamp) or 0), printable(failure.task_type),
             Cell(failure.state, STATE_STYLES.get(failure.state, "")), str(failure.tries), printable(failure.error),
-        ]
-        for failure in view.failures
-    ]  # fmt: skip
-    return columns, rows or [_nothing("none", len(columns))]
+        ]  # fmt: skip
+        if wide:
+            cells[1:1] = [printable(failure.task_id), printable(failure.queue)]
+        rows.append(cells)
+    return tuple(columns), rows or [_nothing("none", len(columns))]
 
 
 def _nothing(text: str, columns: int) -> Row:

@@ -87,7 +87,7 @@ def sparkline(counts: Sequence[int], width: int) -> str:
 
 
 def allot(wanted: Sequence[int], weights: Sequence[int], rows: int) -> list[int]:
-    """Share rows among those that want some: one each if there are as many, then by weight, and none more than it wants."""
+    """Share rows among those that want some: one each, then by weight, and to none more than it wants."""
     given = [0] * len(wanted)
     for _ in range(min(rows, sum(wanted))):
         open_ = [index for index, want in enumerate(wanted) if given[index] < want]
