@@ -66,6 +66,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
+    Command("doctor", (), "doctor:doctor", "Look for what goes wrong, and say what to do."),
     Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
     Command("top", (), "top:top", "Watch queues, workers, rates and failures on a live screen."),
 )
