@@ -1,8 +1,9 @@
 """Finds tasks and work items that nothing moves any more, and brings them to a truthful end.
 
-A look changes nothing. A sweep changes a task only by a compare-and-set on what it saw, after a time of grace, and never
-one that a living worker says it has. It takes away only work items whose task is gone or was brought to its end before.
-So any number of janitors may run at once, and one that is killed has left nothing undone that the next does not do.
+A look changes nothing. A sweep changes a task only by a compare-and-set on what it saw, after a time of grace, and
+never one that a living worker says it has. It takes away only work items whose task is gone or was brought to its end
+before. So any number of janitors may run at once, and one that is killed has left nothing undone that the next does not
+do.
 
 What the server does not tell is which items it will not deliver again because they were delivered as often as the queue
 allows. They are known by three signs: the server's announcement, which may be lost; that no delivery of the queue waits
