@@ -68,6 +68,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("doctor", (), "doctor:doctor", "Look for what goes wrong, and say what to do."),
     Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
+    Command("package", ("pkg",), "package:app", "Pack handlers into containers."),
     Command("top", (), "top:top", "Watch queues, workers, rates and failures on a live screen."),
 )
 """All commands, in the order of their names."""
