@@ -6,7 +6,7 @@ What cyclopts shows in a help page is the parameter's docstring; these say how i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter, Token
 
@@ -49,6 +49,20 @@ DEFAULTS = Parameter(negative_iterable=(), show_default=default_text)
 def group(name: str, text: str, **settings: Any) -> App:
     """Return an app for a group of commands; see `asyncjobs.admin.cli.main`."""
     return App(name=name, help=text, default_parameter=DEFAULTS, **settings)
+
+
+class Command(NamedTuple):
+    """A command, or a group of them, that is imported when it is asked for."""
+
+    name: str
+    aliases: tuple[str, ...]
+    place: str
+    """The function or app, as ``module:attribute`` of this package."""
+    help: str
+
+    def mount(self, app: App) -> None:
+        """Make it a command of an app."""
+        app.command(f"asyncjobs.admin.cli.{self.place}", name=self.name, alias=self.aliases, help=self.help)
 
 
 def listed(texts: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Literal
 
 from asyncjobs.admin.cli.output import console
 from asyncjobs.protocol.errors import AsyncJobsError, ConfigurationError
@@ -33,19 +34,28 @@ def confirm(question: str, *, force: bool) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Generator[Callable[[int], None]]:
+def progress(what: str, total: int | None, *, unit: Literal["", "bytes"] = "") -> Generator[Callable[[int], None]]:
     """Show a bar on the error output, if that is a terminal; call what is given with how many were done since.
 
     Args:
         what: What is being done.
         total: How many there are, if it is known.
+        unit: What is counted, if it is bytes.
     """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    count = DownloadColumn(binary_units=True) if unit else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=console(error=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)

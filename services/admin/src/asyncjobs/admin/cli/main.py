@@ -40,12 +40,12 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as version_of
 from inspect import iscoroutine
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from asyncjobs.admin.cli import session
-from asyncjobs.admin.cli.arguments import DEFAULTS
+from asyncjobs.admin.cli.arguments import DEFAULTS, Command
 from asyncjobs.admin.cli.pages import HelpPages
 from asyncjobs.protocol.errors import AsyncJobsError
 
@@ -56,20 +56,16 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
-class Command(NamedTuple):
-    """A line of the table of commands."""
-
-    name: str
-    aliases: tuple[str, ...]
-    place: str
-    help: str
-
-
 COMMANDS = (
+    Command("completion", (), "completion:completion", "Print what a shell completes commands with."),
     Command("doctor", (), "doctor:doctor", "Look for what goes wrong, and say what to do."),
     Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
     Command("package", ("pkg",), "package:app", "Pack handlers into containers."),
+    Command("queues", ("queue", "q"), "queues:app", "Make, look at, change, pause, empty and delete queues."),
+    Command("schedules", ("schedule",), "schedules:app", "Manage schedules: tasks that are made again and again."),
+    Command("tasks", ("task", "t"), "tasks:app", "Add, look at, wait for, retry, delete and run tasks."),
     Command("top", (), "top:top", "Watch queues, workers, rates and failures on a live screen."),
+    Command("workers", ("worker",), "workers:app", "Look at workers."),
 )
 """All commands, in the order of their names."""
 
@@ -81,7 +77,10 @@ app = App(
     help_formatter=HelpPages(),
 )
 for command in COMMANDS:
-    app.command(f"asyncjobs.admin.cli.{command.place}", name=command.name, alias=command.aliases, help=command.help)
+    command.mount(app)
+Command(
+    "--install-completion", (), "completion:install_completion", "Install what a shell completes commands with."
+).mount(app)
 
 _GLOBAL = Parameter(group=Group("Global options", sort_key=100))
 
@@ -166,7 +165,7 @@ def _print_traceback() -> None:
 def _usage_text(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"there is no use for {' '.join(map(repr, error.unused_tokens or ()))}"
-    return _one_line(error).rstrip(".")
+    return _one_line(error).partition(" Available commands:")[0].rstrip(".")
 
 
 def _one_line(error: Exception) -> str:

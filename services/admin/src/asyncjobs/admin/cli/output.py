@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NARROW = 100
+"""Columns of a terminal below which tables have no frame."""
+
 STATE_STYLES = {
     "new": "cyan",
     "active": "bold blue",
@@ -49,7 +52,9 @@ class Column(Generic[T]):
     style: str | Callable[[Any], str] = ""
     """How it looks on a terminal, or what tells that from the value."""
     is_long: bool = False
-    """Whether a terminal too narrow for all may cut it, and not the others."""
+    """Whether it takes the room that is left on a terminal, and is cut before the others."""
+    narrowest: int = 4
+    """To how many characters a terminal too narrow for all may cut it."""
 
 
 def is_terminal() -> bool:
@@ -78,6 +83,11 @@ def _visible(char: str) -> str:
 def say(text: str) -> None:
     """Print a line."""
     print(text)  # noqa: T201 - this is what prints
+
+
+def complain(text: str) -> None:
+    """Print a line on the error output."""
+    print(f"ajc: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201 - likewise
 
 
 def show_json(value: Any) -> None:
@@ -127,28 +137,32 @@ def rich_table(rows: Iterable[T], columns: Sequence[Column[T]], *, title: str = 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.ROUNDED, header_style="bold")
+    is_narrow = console().width < NARROW
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD if is_narrow else box.ROUNDED,
+        padding=(0, 1, 0, 0) if is_narrow else (0, 1),
+        pad_edge=not is_narrow,
+        header_style="bold",
+    )
     for column in columns:
         table.add_column(
             column.title,
             justify="right" if column.right else "left",
-            no_wrap=True,
             overflow="ellipsis",
             ratio=1 if column.is_long else None,
-            min_width=None if column.is_long else _width(column.title),
+            min_width=None if column.is_long else column.narrowest,
         )
     for row in rows:
         cells: list[Text] = []
         for column in columns:
             value = column.value(row)
             style = column.style if isinstance(column.style, str) else column.style(value)
-            cells.append(Text(printable(column.show(value)), style=style))
+            cells.append(Text(printable(column.show(value)), style=style, no_wrap=True, overflow="ellipsis"))
         table.add_row(*cells)
     return table
-
-
-def _width(text: str) -> int:
-    return min(len(text), 8)
 
 
 def _aligned(rows: Sequence[T], columns: Sequence[Column[T]]) -> Iterable[str]:

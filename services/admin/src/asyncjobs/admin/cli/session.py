@@ -155,3 +155,16 @@ async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncG
         server = None
     async with Client.connect(server, **wanted) as client:
         yield client
+
+
+async def make_stores(client: Client, *, replicas: int = 1, memory: bool = False, retention_ns: int = 0) -> None:
+    """Make the stores that are missing, and no queue. Those that exist stay as they are.
+
+    Raises:
+        StorageError: The server refuses to make one.
+    """
+    from asyncjobs.client.storage.provision import ensure_buckets, ensure_tasks_stream  # with the client, likewise
+
+    jetstream = client.storage.jetstream
+    await ensure_tasks_stream(jetstream, replicas=replicas, memory=memory, retention_ns=retention_ns)
+    await ensure_buckets(jetstream, replicas=replicas, memory=memory)
