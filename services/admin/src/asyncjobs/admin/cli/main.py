@@ -63,6 +63,7 @@ COMMANDS = (
     Command("package", ("pkg",), "package:app", "Pack handlers into containers."),
     Command("queues", ("queue", "q"), "queues:app", "Make, look at, change, pause, empty and delete queues."),
     Command("schedules", ("schedule",), "schedules:app", "Manage schedules: tasks that are made again and again."),
+    Command("server", (), "server:app", "Run the HTTP API, and make tokens for it."),
     Command("tasks", ("task", "t"), "tasks:app", "Add, look at, wait for, retry, delete and run tasks."),
     Command("top", (), "top:top", "Watch queues, workers, rates and failures on a live screen."),
     Command("workers", ("worker",), "workers:app", "Look at workers."),
