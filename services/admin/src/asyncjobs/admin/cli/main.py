@@ -58,6 +58,7 @@ PIPE_CLOSED = 141
 
 COMMANDS = (
     Command("completion", (), "completion:completion", "Print what a shell completes commands with."),
+    Command("dev", (), "dev:dev", "Run everything on this machine, for development."),
     Command("doctor", (), "doctor:doctor", "Look for what goes wrong, and say what to do."),
     Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
     Command("package", ("pkg",), "package:app", "Pack handlers into containers."),
