@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
@@ -251,9 +252,11 @@ async def test_a_queue_with_items_and_no_worker_and_a_paused_one_are_named(serve
     assert (level, check) == ("problem", "workers")
     assert text.startswith("queue Q has 1 item, the oldest from")
     await client.pause_queue("Q")
+    assert await found(server) == [("warning", "pauses", "queue Q is paused until somebody resumes it")]
+    await client.pause_queue("Q", seconds=3600)
     ((level, check, text),) = await found(server)
     assert (level, check) == ("warning", "pauses")
-    assert text.startswith("queue Q is paused until")
+    assert re.fullmatch(r"queue Q is paused until \d{4}-\d\d-\d\d .*", text)
 
 
 def presence(worker_id, *, version="1.0.0", off_ns=0, slots=10):

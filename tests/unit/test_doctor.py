@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from asyncjobs.admin import doctor
+from asyncjobs.admin.cli.main import app
 from asyncjobs.admin.doctor.examination import GROUPS, judge
 from asyncjobs.admin.doctor.facts import Clock, Facts
 from asyncjobs.admin.doctor.settings import CONFIGURATION, ELECTIONS, WORKERS
@@ -78,3 +83,23 @@ def test_each_check_has_a_name_of_its_own_and_says_something():
     findings = judge(facts())
     assert {finding.check for finding in findings} == set(names)
     assert all(finding.text for finding in findings)
+
+
+REMEDIES = sorted(
+    {
+        command
+        for module in Path(doctor.__path__[0]).glob("*.py")
+        for command in re.findall(r"'(ajc [a-z][^']*)'", module.read_text(encoding="utf-8"))
+    }
+)
+
+
+@pytest.mark.parametrize("command", REMEDIES)
+def test_a_remedy_is_a_command_that_there_is(command):
+    words = [re.sub(r"\{.*\}", "1", word) for word in command.split()[1:]]
+    words = ["1h" if word == "RETENTION" else "3" if word in {"N", "REPLICAS"} else word for word in words]
+    app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_there_are_remedies():
+    assert len(REMEDIES) > 8

@@ -174,10 +174,7 @@ def _show_panel(stack: LocalStack, lines: dict[str, str], handlers: list[str], q
     parts = Table.grid(padding=(0, 2))
     for name, what in (
         ("nats", f"{url}, its store is {'temporary' if folder is None else f'kept in {folder}'}"),
-        (
-            "worker" if number < 2 else f"{number} workers",
-            f"{handlers[-1]}: {worker}" if worker else "none: give a router",
-        ),
+        (workers, f"{handlers[-1]}: {worker}" if worker else "none: give a router"),
         ("scheduler", "makes the tasks of schedules" if "scheduler" in lines else "none"),
         ("api", f"{api}/v1, described at {api}/docs" if api else "none"),
     ):

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from asyncjobs.admin.cli.human import age_text, duration_text, plural, time_text
 from asyncjobs.admin.doctor.facts import Facts
 from asyncjobs.admin.doctor.findings import Check, Verdict, always, problem, some, warning
+from asyncjobs.client.client import PAUSED_FOR_EVER_S
 from asyncjobs.client.janitor import ITEM_SPENT, ITEM_WITHOUT_TASK, TASK_WITHOUT_ITEM, TASK_WITHOUT_QUEUE
+from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.subjects import SCHEDULER_ELECTION
 from asyncjobs.protocol.task import Task
+from asyncjobs.protocol.timestamps import parse_timestamp
 
 _STUCK = {
     ITEM_WITHOUT_TASK: (("item", "items"), "whose task is gone"),
@@ -69,15 +72,21 @@ def _paused(facts: Facts) -> Iterator[Verdict]:
     for info in facts.queues:
         if info.paused_until is not None:
             yield warning(
-                f"queue {info.queue.name} is paused until {time_text(info.paused_until)}",
+                f"queue {info.queue.name} is paused until {_until(info.paused_until, facts.now_ns)}",
                 f"'ajc queue resume {info.queue.name}' when it shall go on",
             )
+
+
+def _until(timestamp: str, now_ns: int) -> str:
+    # A pause without an end is one of a hundred years.
+    for_ever = parse_timestamp(timestamp) > now_ns + PAUSED_FOR_EVER_S * SECOND_NS // 2
+    return "somebody resumes it" if for_ever else time_text(timestamp)
 
 
 def _schedules(facts: Facts) -> Iterator[Verdict]:
     queues = {info.queue.name for info in facts.queues}
     for info in facts.schedules:
-        again = f"make it anew: 'ajc task cron delete {info.name}', then 'ajc task cron add'"
+        again = f"make it anew: 'ajc task cron delete {info.name}', then 'ajc task cron add NAME SCHEDULE TYPE'"
         if info.problem is not None:
             yield problem(f"schedule {info.name} cannot be run: {info.problem}", again)
         elif info.schedule.queue not in queues:
@@ -119,7 +128,7 @@ def _overdue_is_fine(facts: Facts) -> str:
 
 
 def _workers_are_fine(facts: Facts) -> str:
-    return f"each queue with items has one; {plural(len(facts.workers), 'worker')} announced"
+    return f"each queue that has items and is not paused has one; {plural(len(facts.workers), 'worker')} announced"
 
 
 def _schedules_are_fine(facts: Facts) -> str:
