@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import fcntl
 import io
 import os
 import pty
 import re
 import sys
+import termios
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -82,33 +84,58 @@ class Ajc:
 
     async def on_terminal(self, *arguments: str, typed: str = "", **environment: str) -> Ran:
         """Run a command on a terminal of 120 columns, and return all that it showed as the output."""
-        ours, theirs = pty.openpty()
-        try:
-            os.write(ours, typed.encode())
-            environment = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", **environment}
-            process = await asyncio.create_subprocess_exec(
-                *COMMAND, *arguments, cwd=self.cwd, stdin=theirs, stdout=theirs, stderr=theirs,
-                env=os.environ | self.environment | environment,
-            )  # fmt: skip
-            os.close(theirs)
-            async with asyncio.timeout(SPAN_S):
-                shown = await asyncio.to_thread(_read_all, ours)
-                status = await process.wait()
-        finally:
-            os.close(ours)
+        async with self._terminal(*arguments, **environment) as (process, terminal), asyncio.timeout(SPAN_S):
+            os.write(terminal, typed.encode())
+            shown = await asyncio.to_thread(_read_until, terminal, None)
+            status = await process.wait()
         return Ran(status, shown.decode().replace("\r\n", "\n"), "")
 
+    async def until_shown(self, *arguments: str, text: str, press: bytes) -> int:
+        """Run a command on a terminal until it shows a text, press keys then, and return its status."""
+        async with self._terminal(*arguments) as (process, terminal), asyncio.timeout(SPAN_S):
+            shown = await asyncio.to_thread(_read_until, terminal, text.encode())
+            assert text.encode() in shown
+            os.write(terminal, press)
+            await asyncio.to_thread(_read_until, terminal, None)
+            return await process.wait()
 
-def _read_all(terminal: int) -> bytes:
-    parts = []
-    while True:
+    @asynccontextmanager
+    async def _terminal(
+        self, *arguments: str, **environment: str
+    ) -> AsyncGenerator[tuple[asyncio.subprocess.Process, int]]:
+        ours, theirs = pty.openpty()
+        environment = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", **environment}
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, cwd=self.cwd, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=_take_terminal, env=os.environ | self.environment | environment,
+        )  # fmt: skip
+        os.close(theirs)
+        try:
+            yield process, ours
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            os.close(ours)
+
+
+def _take_terminal() -> None:
+    """Make the terminal the one whose keys send signals to the process."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _read_until(terminal: int, text: bytes | None) -> bytes:
+    """Return what is shown until a text is, or until nobody has the other end any more."""
+    shown = b""
+    while text is None or text not in shown:
         try:
             part = os.read(terminal, 65536)
         except OSError:  # what Linux says when nobody has the other end any more
             part = b""
         if not part:
-            return b"".join(parts)
-        parts.append(part)
+            break
+        shown += part
+    return shown
 
 
 def plain(text: str) -> str:

@@ -151,3 +151,10 @@ async def test_a_schedule_can_be_run_now(client):
     found = await client.load(first.id)
     assert (found.type, found.queue, found.payload, found.max_tries) == ("t", "Q", b'{"a":1}', 10)
     assert found.deadline is not None
+
+
+async def test_without_a_bucket_there_are_no_schedules(server):
+    async with Client.connect(server.url, no_storage_init=True) as client:
+        assert await client.schedules.all() == []
+        with pytest.raises(ScheduleNotFoundError):
+            await client.schedules.load("nightly")

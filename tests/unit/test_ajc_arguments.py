@@ -118,7 +118,7 @@ CALLS = [
         ["t", "p"],
         {"queue": "Q", "deadline": HOUR_NS, "tries": 4, "depends": ("A,B", "C"), "load": True},
     ),
-    ("task add t - --queue Q --no-load", ["t", "-"], {"queue": "Q", "load": False}),
+    ("task add t @- --queue Q --no-load", ["t", "@-"], {"queue": "Q", "load": False}),
     ("task add t -1", ["t", "-1"], ADD_DEFAULTS),
     ("task retry ID", ["ID"], {"queue": None}),
     ("task retry ID -q Q", ["ID"], {"queue": "Q"}),
@@ -220,7 +220,7 @@ def test_global_options_come_from_variables(monkeypatch):
     [
         "nope", "task nope", "task view", "task list many", "task configure", "task configure soon 1",
         "task process t Q", "task process t Q x prog", "task process t Q 1 prog --backoff 5m", "queue new",
-        "queue new Q --age 1", "queue new Q --concurrent many", "info --nope", "task list 1 2",
+        "queue new Q --age 1", "queue new Q --concurrent many", "info --nope", "task add t --nope", "task list 1 2",
         "task list --sort upwards", "task cron add n @daily", "task cron scheduler",
     ],
 )  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from asyncjobs.client.cron import preview, recurrence_of
 from asyncjobs.client.identifiers import new_id
+from asyncjobs.client.storage.api import STREAM_NOT_FOUND
 from asyncjobs.client.storage.buckets import Bucket, Entry, RevisionError
 from asyncjobs.protocol.codec import decode_schedule, decode_schedule_options, encode, encode_payload
 from asyncjobs.protocol.durations import MICROSECOND_NS
@@ -24,6 +25,7 @@ from asyncjobs.protocol.errors import (
     InvalidScheduleError,
     ScheduleAlreadyExistsError,
     ScheduleNotFoundError,
+    StorageError,
 )
 from asyncjobs.protocol.names import check_name
 from asyncjobs.protocol.schedule import CatchUp, Schedule, ScheduleOptions, check_schedule
@@ -181,9 +183,10 @@ class Schedules:
     async def all(self) -> list[ScheduleInfo]:
         """Return all schedules, sorted by name; what is stored and is none comes as a broken one."""
         entries: dict[str, Entry] = {}
-        async with aclosing(self.bucket.entries()) as found:
-            async for entry in found:
-                entries[entry.key] = entry
+        with _nothing_without_bucket():
+            async with aclosing(self.bucket.entries()) as found:
+                async for entry in found:
+                    entries[entry.key] = entry
         infos: list[ScheduleInfo] = []
         for key, entry in sorted(entries.items()):
             if key.startswith(SCHEDULE_KEY_PREFIX):
@@ -240,7 +243,9 @@ class Schedules:
             yield changes
 
     async def _entry(self, name: str) -> Entry:
-        entry = await self.bucket.get(schedule_key(check_name("schedule name", name)))
+        key, entry = schedule_key(check_name("schedule name", name)), None
+        with _nothing_without_bucket():
+            entry = await self.bucket.get(key)
         if entry is None:
             raise ScheduleNotFoundError(f"there is no schedule {name}: check the name")
         return entry
@@ -248,6 +253,16 @@ class Schedules:
     async def _options(self, name: str) -> ScheduleOptions:
         entry = await self.bucket.get(schedule_options_key(name))
         return ScheduleOptions() if entry is None else decode_schedule_options(entry.value)
+
+
+@contextmanager
+def _nothing_without_bucket() -> Generator[None]:
+    """Pass over what there is no bucket to read from: nobody made a schedule yet."""
+    try:
+        yield
+    except StorageError as e:
+        if e.err_code != STREAM_NOT_FOUND:
+            raise
 
 
 def task_of(schedule: Schedule, *, task_id: str, tick_ns: int) -> Task:

@@ -14,7 +14,7 @@ from typing import IO, Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from asyncjobs.admin.cli.arguments import Duration, Json, QueueName, listed
+from asyncjobs.admin.cli.arguments import STDIN, Duration, Json, QueueName, listed
 from asyncjobs.admin.cli.asking import progress
 from asyncjobs.admin.cli.human import duration_from, plural
 from asyncjobs.admin.cli.output import complain, say, show_json
@@ -32,9 +32,6 @@ BATCH = 10_000
 """How many lines are read at a time."""
 MOST_COMPLAINTS = 20
 """How many failures are told one by one."""
-
-
-File = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,7 +54,7 @@ _check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 async def add(  # noqa: PLR0913 - what a task can be given
     type_: Annotated[str | None, Parameter(name="TYPE")] = None,
-    payload: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    payload: str | None = None,
     /,
     *,
     queue: QueueName = DEFAULT_QUEUE,
@@ -66,9 +63,9 @@ async def add(  # noqa: PLR0913 - what a task can be given
     depends: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
     load: bool = False,
     id_: Annotated[str | None, Parameter(name="--id")] = None,
-    file: File = None,
+    file: str | None = None,
     raw: bool = False,
-    many: File = None,
+    many: str | None = None,
     json: Json = False,
 ) -> int:
     """Add a task and print its id, or add many.
@@ -154,7 +151,7 @@ class _Maker:
 
 
 def _open(file: str, stack: ExitStack) -> IO[bytes]:
-    if file == "-":
+    if file == STDIN:
         return sys.stdin.buffer
     try:
         return stack.enter_context(Path(file).open("rb"))
@@ -163,7 +160,7 @@ def _open(file: str, stack: ExitStack) -> IO[bytes]:
 
 
 def _size(file: str) -> int | None:
-    return None if file == "-" else Path(file).stat().st_size
+    return None if file == STDIN else Path(file).stat().st_size
 
 
 def _numbered(lines: IO[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -51,6 +51,10 @@ def group(name: str, text: str, **settings: Any) -> App:
     return App(name=name, help=text, default_parameter=DEFAULTS, **settings)
 
 
+STDIN = "@-"
+"""What a lone ``-``, the standard input, is called for the parser, which takes that for an option."""
+
+
 class Command(NamedTuple):
     """A command, or a group of them, that is imported when it is asked for."""
 

@@ -52,10 +52,12 @@ def _own_shell() -> Shell:
 
 
 def _app() -> App:
-    """Return all commands under their first names: what they are called besides would make it thrice as long."""
-    from asyncjobs.admin.cli.main import COMMANDS, app  # it mounts this module
+    """Return all commands, without their names of one letter: nobody completes those, and they double the length."""
+    from asyncjobs.admin.cli.main import COMMANDS, ajc, app  # it mounts this module
 
     root = App(name="ajc", help=app.help)
+    root.meta.default(ajc)
     for command in COMMANDS:
-        root.command(app[command.name], name=command.name)
+        names = (command.name, *(alias for alias in command.aliases if len(alias) > 1))
+        root.command(app[command.name], name=names)
     return root

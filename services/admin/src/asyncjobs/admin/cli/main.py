@@ -45,7 +45,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from asyncjobs.admin.cli import session
-from asyncjobs.admin.cli.arguments import DEFAULTS, Command
+from asyncjobs.admin.cli.arguments import DEFAULTS, STDIN, Command
 from asyncjobs.admin.cli.pages import HelpPages
 from asyncjobs.protocol.errors import AsyncJobsError
 
@@ -132,10 +132,14 @@ def _call(command: Callable[..., Any], bound: Any) -> int:
     return result if isinstance(result, int) else OK
 
 
+_INSTEAD = {"storage_not_ready": "there is no task store on this server: make it with ajc task initialize"}
+"""What to tell by an error's reason, where its own text speaks to those who write programs."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status. What goes wrong is told on the error output, in one line."""
     try:
-        status = _call(*_parsed(app.meta, arguments))
+        status = _call(*_parsed(app.meta, [STDIN if word == "-" else word for word in arguments]))
         sys.stdout.flush()
     except CycloptsError as e:
         place = " ".join(("ajc", *(e.command_chain or ())))
@@ -143,7 +147,9 @@ def run(arguments: Sequence[str]) -> int:
     except AsyncJobsError as e:
         if session.options().debug:
             _print_traceback()
-        return _complain(_one_line(e), USAGE_ERROR if e.code == "invalid_argument" else FAILED)
+        return _complain(
+            _INSTEAD.get(e.reason) or _one_line(e), USAGE_ERROR if e.code == "invalid_argument" else FAILED
+        )
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from asyncjobs.admin.cli.arguments import STDIN
 from asyncjobs.protocol.codec import encode
 from asyncjobs.protocol.errors import ConfigurationError
 
@@ -17,8 +18,8 @@ def payload_of(text: str | None, file: str | None, *, raw: bool) -> bytes | None
     What is JSON is taken as it is; any other text becomes a JSON string, so that ``hello`` needs no quotes.
 
     Args:
-        text: The payload itself; ``-`` is the standard input, ``@FILE`` a file.
-        file: A file, ``-`` is the standard input.
+        text: The payload itself; `STDIN` is the standard input, ``@FILE`` a file.
+        file: A file, or `STDIN`.
         raw: Take the bytes as they are, whatever they are.
 
     Raises:
@@ -26,10 +27,8 @@ def payload_of(text: str | None, file: str | None, *, raw: bool) -> bytes | None
     """
     if text is not None and file is not None:
         raise ConfigurationError("give the payload as an argument or with --file, not both")
-    if file is None and text is not None and text.startswith("@"):
-        file = text[1:]
-    if file is None and text == "-":
-        file = "-"
+    if text is not None and text.startswith("@"):
+        file = STDIN if text == STDIN else text[1:]
     if file is not None:
         data = read_bytes(file)
     elif text is not None:
@@ -40,12 +39,12 @@ def payload_of(text: str | None, file: str | None, *, raw: bool) -> bytes | None
 
 
 def read_bytes(file: str) -> bytes:
-    """Return what a file holds, or the standard input when it is ``-``.
+    """Return what a file holds, or the standard input.
 
     Raises:
         ConfigurationError: It cannot be read.
     """
-    if file == "-":
+    if file == STDIN:
         return sys.stdin.buffer.read()
     try:
         return Path(file).read_bytes()
