@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from typing import Any, NamedTuple
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from starlette.types import Receive, Send
@@ -19,7 +19,13 @@ EVENT_STREAM = "text/event-stream"
 PIECE = 65_536
 """Bytes of a large answer that are handed on at a time, so that a slow client is noticed."""
 
+T = TypeVar("T")
+
 _encode = msgspec.json.Encoder().encode
+
+
+class ClientGoneError(Exception):
+    """The client went away: there is nobody to answer."""
 
 
 class Answer(NamedTuple):
@@ -83,17 +89,28 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, common: 
         first = await anext(pieces, b"")
         headers = {"Content-Type": streamed.content_type, "Cache-Control": "no-store", **common, **streamed.headers}
         await send(_start(200, headers))
-        sending = asyncio.create_task(_send_all(first, pieces, send))
-        leaving = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sending, leaving):
-                task.cancel()
-            with suppress(asyncio.CancelledError):
-                await leaving
-            with suppress(asyncio.CancelledError):
-                await sending
+        await until_gone(_send_all(first, pieces, send), receive)
+
+
+async def until_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+    """Return what a coroutine returns, and give it up when the client goes away.
+
+    Raises:
+        ClientGoneError: It went.
+    """
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        left = leaving.done() and not working.done()
+        for task in (working, leaving):
+            task.cancel()
+        # Both have ended before anybody goes on: what they use is closed next.
+        await asyncio.wait({working, leaving})
+    if left and working.cancelled():
+        raise ClientGoneError
+    return working.result()
 
 
 async def _send_all(first: bytes, pieces: AsyncGenerator[bytes], send: Send) -> None:

@@ -13,11 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from asyncjobs.admin.api import metrics
 from asyncjobs.admin.api.access import Access
-from asyncjobs.admin.api.answers import Answer, Streamed, refused, send_answer, send_stream
+from asyncjobs.admin.api.answers import Answer, ClientGoneError, Streamed, refused, send_answer, send_stream, until_gone
 from asyncjobs.admin.api.documents import MAX_NAME
 from asyncjobs.admin.api.envelope import INTERNAL, ApiError, refusal
 from asyncjobs.admin.api.operations import Call, Operation
-from asyncjobs.admin.api.reading import Body, ClientGoneError, decode_body, decode_query, read_body
+from asyncjobs.admin.api.reading import Body, decode_body, decode_query, read_body
 from asyncjobs.admin.api.service import Service
 from asyncjobs.client.metrics import labelled
 from asyncjobs.protocol.durations import SECOND_NS
@@ -111,7 +111,10 @@ class Application:
             body = decode_body(raw, operation.body, operation.reasons)
         if operation.needs_nats:
             self._service.check_connected()
-        return await operation.handler(Call(self._service, path, query, body, raw, headers, seen.owner))
+        call = Call(self._service, path, query, body, raw, headers, seen.owner)
+        if operation.waits:
+            return await until_gone(operation.handler(call), receive)
+        return await operation.handler(call)
 
     def _find(self, scope: Scope) -> tuple[Operation, Mapping[str, str]]:
         wanted: dict[str, Any] = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)

@@ -132,7 +132,10 @@ class TaskOutcome(Document, frozen=True, kw_only=True):
 class BulkRetryRequest(Request, frozen=True, kw_only=True):
     """Which tasks to retry."""
 
-    ids: Annotated[list[Annotated[str, Meta(max_length=MAX_NAME)]], Meta(min_length=1, max_length=MAX_IDS)]
+    ids: Annotated[
+        list[Annotated[str, Meta(max_length=MAX_NAME)]],
+        Meta(min_length=1, extra_json_schema={"maxItems": MAX_IDS}),
+    ]
 
 
 class BulkRetryResult(Document, frozen=True, kw_only=True):

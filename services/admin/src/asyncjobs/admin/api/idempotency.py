@@ -174,7 +174,7 @@ class Idempotency:
             stored = await tasks.load(task.id)
         except TaskNotFoundError:
             return None
-        if stored.task.created_ns != task.created_ns or stored.task.payload != task.payload:
+        if (stored.task.created_ns, stored.task.type) != (task.created_ns, task.type):
             raise TaskAlreadyExistsError(f"task {task.id} exists already, and is another one: use another id")
         return stored
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,7 +30,7 @@ class Call(NamedTuple):
     """The name of the token; empty when there are none."""
 
 
-Handler = Callable[[Call], Awaitable[Answer | Streamed]]
+Handler = Callable[[Call], Coroutine[Any, Any, Answer | Streamed]]
 
 
 class Success(NamedTuple):
@@ -66,6 +66,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     """Headers that it understands, and what for."""
     needs_nats: bool = True
+    waits: bool = False
+    """Whether it may take long and changes nothing, so that it is given up when the client goes away."""
 
     @property
     def parameters(self) -> list[str]:

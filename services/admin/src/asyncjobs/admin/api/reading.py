@@ -12,6 +12,7 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
+from asyncjobs.admin.api.answers import ClientGoneError
 from asyncjobs.admin.api.envelope import ApiError
 
 DRAINED = 16
@@ -23,10 +24,6 @@ class Body(msgspec.Struct, frozen=True):
 
     max_bytes: int
     timeout_s: float
-
-
-class ClientGoneError(Exception):
-    """The client went away: there is nobody to answer."""
 
 
 async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
@@ -103,7 +100,7 @@ def decode_body(body: bytes, kind: Any, reasons: Mapping[str, str]) -> Any:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as e:
         field = _field_of(str(e))
-        reason = reasons.get(field or "", "invalid_json")
+        reason = reasons.get(_index("[]", field or ""), "invalid_json")
         raise ApiError(f"the body does not fit: {e}", reason=reason, field=field) from e
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         where = "it is nested too deeply" if isinstance(e, RecursionError) else str(e)
@@ -112,13 +109,14 @@ def decode_body(body: bytes, kind: Any, reasons: Mapping[str, str]) -> Any:
 
 # The library says where only in its text. It is for people: nothing depends on it but what is shown.
 _place = re.compile(r"at `\$\.?([^`]*)`").search
+_index = re.compile(r"\[[^\]]*\]").sub
 _named = re.compile(r"field `([^`]+)`").search
 
 
 def _field_of(text: str) -> str | None:
     place, named = _place(text), _named(text)
     parts = [found[1] for found in (place, named) if found is not None and found[1]]
-    return ".".join(parts).replace("[...].", "") or None
+    return ".".join(parts) or None
 
 
 def decode_query(query: bytes, kind: Any, reasons: Mapping[str, str]) -> Any:

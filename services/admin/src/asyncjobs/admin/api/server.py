@@ -55,6 +55,11 @@ class RunningServer:
         """Begin to serve."""
         self._served = asyncio.create_task(self._server.serve([listening]), name="serve HTTP")
 
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._server.server_state.connections)
+
     def stop(self) -> None:
         """Have it end: no new connections, what lasts ends, the rest has a few seconds."""
         self.service.stop()

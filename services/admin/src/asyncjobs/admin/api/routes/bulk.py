@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from asyncjobs.admin.api.answers import Answer
 from asyncjobs.admin.api.documents import (
+    MAX_IDS,
     BulkCreateRequest,
     BulkCreateResponse,
     BulkCreateResult,
@@ -27,6 +28,7 @@ from asyncjobs.admin.api.documents import (
 from asyncjobs.admin.api.envelope import ApiError, refusal
 from asyncjobs.admin.api.making import created_from
 from asyncjobs.admin.api.operations import Call, Operation, Success
+from asyncjobs.admin.api.routes.tasks import TASK_REASONS
 from asyncjobs.admin.api.service import Service
 from asyncjobs.admin.api.times import moment
 from asyncjobs.admin.api.tokens import Scope
@@ -50,6 +52,9 @@ async def create(call: Call) -> Answer:
     for index, each in enumerate(request.tasks):
         try:
             tasks[index] = created_from(client, each, new_id(), now_ns)
+        except ApiError as e:
+            # The request itself is wrong, and nothing was done yet.
+            raise ApiError(str(e), reason=e.api_reason, field=f"tasks[{index}].{e.field}") from e
         except AsyncJobsError as e:
             failed[index] = e
     missing = await _missing_queues(call.service, {task.queue for task in tasks.values()})
@@ -89,6 +94,8 @@ def _failure(error: AsyncJobsError) -> Failure:
 async def retry(call: Call) -> Answer:
     """Retry tasks that are named."""
     request: BulkRetryRequest = call.body
+    if len(request.ids) > MAX_IDS:
+        raise ApiError(f"there are {len(request.ids)} ids: use {MAX_IDS} at most", reason="ids_too_many", field="ids")
 
     async def one(task_id: str) -> BulkRetryResult:
         try:
@@ -176,7 +183,7 @@ OPERATIONS = (
         handler=retry,
         scope=Scope.WRITE,
         body=BulkRetryRequest,
-        reasons={"ids": "ids_required", "ids.[...]": "task_id_invalid"},
+        reasons={"ids": "ids_required", "ids[]": "task_id_invalid"},
         answers={200: Success("What became of each.", BulkRetryResponse)},
     ),
     Operation(
@@ -185,11 +192,13 @@ OPERATIONS = (
         name="createTasks",
         tag="Bulk",
         summary="Create and enqueue many tasks.",
-        text="Each as for a single one. The status is 200 also when some, or all, could not be enqueued. Give them ids "
-        "of your own to repeat a request: a task by an id that is there already is refused.",
+        text="Each as for a single one. The status is 200 also when some, or all, could not be enqueued; when one "
+        "cannot be read, none is. Give them ids of your own to repeat a request: a task by an id that is there already "
+        "is refused.",
         handler=create,
         scope=Scope.WRITE,
         body=BulkCreateRequest,
+        reasons={f"tasks[].{field}": reason for field, reason in TASK_REASONS.items()},
         answers={200: Success("What became of each.", BulkCreateResponse)},
     ),
     Operation(

@@ -30,7 +30,7 @@ TASK_REASONS = {
     "type": "task_type_invalid",
     "id": "task_id_invalid",
     "queue": "queue_name_invalid",
-    "dependencies": "task_id_invalid",
+    "dependencies[]": "task_id_invalid",
 }
 
 
@@ -50,7 +50,7 @@ async def create(call: Call) -> Answer:
             f"the Idempotency-Key has {len(text)} characters: use 1 to {MAX_KEY}",
             reason="idempotency_key_invalid", field="Idempotency-Key",
         )  # fmt: skip
-    key = Key(call.owner, text, msgspec.json.encode(msgspec.json.decode(call.raw_body), order="deterministic"))
+    key = Key(call.owner, text, msgspec.json.encode(msgspec.json.decode(call.raw_body), order="sorted"))
     once = await call.service.idempotency.enqueue(
         key,
         new_task_id,
@@ -168,6 +168,7 @@ OPERATIONS = (
         handler=get,
         scope=Scope.READ,
         query=WaitQuery,
+        waits=True,
         reasons={"wait": "invalid_duration"},
         answers={200: TASK},
     ),
@@ -193,6 +194,7 @@ OPERATIONS = (
         handler=result,
         scope=Scope.READ,
         query=WaitQuery,
+        waits=True,
         reasons={"wait": "invalid_duration"},
         answers={
             200: Success("It is complete.", TaskOutcome),
