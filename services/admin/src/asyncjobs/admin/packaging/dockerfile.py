@@ -37,8 +37,8 @@ COPY {WHEELS}/ /tmp/{WHEELS}/
 COPY {" ".join(files)} /tmp/
 RUN pip install --no-cache-dir --find-links /tmp/{WHEELS} {" ".join(f"--requirement /tmp/{file}" for file in files)}
 {copies}
-# Beside these: AJ_NATS_CONTEXT, the name of a file {HOME}/config/nats/context/NAME.json, or NATS_URL, NATS_CREDS, ...;
-# AJ_VERIFICATION_KEY, a public key or a file of it. `asyncjobs-worker --help` has them all.{named}
+# Empty ones count as not set. AJ_NATS_CONTEXT is the name of a file {HOME}/config/nats/context/NAME.json, AJ_VERIFICATION_KEY
+# a public key or a file of it; NATS_URL, NATS_CREDS and others work too. `asyncjobs-worker --help` has them all.{named}
 ENV {variables.lstrip()}
 USER {USER}
 STOPSIGNAL SIGTERM
@@ -54,7 +54,9 @@ def environment(plan: Plan) -> dict[str, str]:
         "AJ_WORK_QUEUE": plan.queue,
         "AJ_CONCURRENCY": "10",
         "AJ_RETRY_POLICY": plan.config.retry or "default",
-        "AJ_DEBUG": "false",
+        "AJ_DEBUG": "",
+        "AJ_NATS_CONTEXT": "",
+        "AJ_VERIFICATION_KEY": "",
         "PYTHONUNBUFFERED": "1",
     }
 
