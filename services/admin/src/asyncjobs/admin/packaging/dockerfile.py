@@ -37,8 +37,9 @@ COPY {WHEELS}/ /tmp/{WHEELS}/
 COPY {" ".join(files)} /tmp/
 RUN pip install --no-cache-dir --find-links /tmp/{WHEELS} {" ".join(f"--requirement /tmp/{file}" for file in files)}
 {copies}
-# Empty ones count as not set. AJ_NATS_CONTEXT is the name of a file {HOME}/config/nats/context/NAME.json, AJ_VERIFICATION_KEY
-# a public key or a file of it; NATS_URL, NATS_CREDS and others work too. `asyncjobs-worker --help` has them all.{named}
+# Empty ones count as not set. AJ_NATS_CONTEXT is the name of a file {HOME}/config/nats/context/NAME.json,
+# AJ_VERIFICATION_KEY a public key or a file of it; NATS_URL, NATS_CREDS and others work too, see the
+# worker's --help.{named}
 ENV {variables.lstrip()}
 USER {USER}
 STOPSIGNAL SIGTERM
