@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check constraints clean
+.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check ajc-page constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -63,6 +63,9 @@ bench: setup ## Measure this machine: enqueue and process beside a bare loop
 
 bench-peers: setup ## Measure beside other job queues, each in an environment of its own
 	@$(BIN)/python -m benchmarks.peers
+
+ajc-page: setup ## Renew the output on docs/ajc.md from real runs
+	@$(BIN)/python -m scripts.page docs/ajc.md
 
 constraints: setup ## Renew constraints.txt: the newest versions that fit, with hashes
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
