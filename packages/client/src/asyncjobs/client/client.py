@@ -317,12 +317,12 @@ class Client:
             async for stored in found:
                 yield stored.task
 
-    def stored_tasks(self, *, after: int = 0, **wanted: Unpack[TaskFilter]) -> AsyncGenerator[Stored]:
-        """Do as `tasks` does, and say with which revision of the store each task is kept.
+    def stored_tasks(
+        self, *, after: int = 0, ahead: int = 0, **wanted: Unpack[TaskFilter]
+    ) -> AsyncGenerator[Stored]:
+        """Do as `tasks` does, from a revision of the store on, and say with which revision each task is kept.
 
-        Args:
-            after: Only tasks that were changed after this revision.
-            wanted: Which tasks; see `TaskFilter`.
+        What is not needed is best not on its way: ``ahead`` is how many tasks are, 0 for many.
         """
         return browse(
             self.storage.connection,
@@ -331,6 +331,7 @@ class Client:
             until_ns=time.time_ns(),
             on_corrupt=self._log_corrupt,
             after=after,
+            ahead=ahead,
         )
 
     async def task_page(self, limit: int = PAGE, *, cursor: str = "", **wanted: Unpack[TaskFilter]) -> TaskPage:

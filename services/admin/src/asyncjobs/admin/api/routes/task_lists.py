@@ -42,9 +42,10 @@ async def list_tasks(call: Call) -> Answer | Streamed:
     query: TaskListQuery = call.query
     if query.all and query.stream is UNSET:
         raise ApiError("all needs stream=ndjson: page through the tasks with cursor instead", field="all")
-    found = call.service.client.stored_tasks(
-        after=0 if query.cursor is UNSET else int(query.cursor), **filter_of(query)
-    )
+    after = 0 if query.cursor is UNSET else int(query.cursor)
+    # One more than a page has tells whether there is another; behind a filter nobody knows how many it takes.
+    ahead = query.limit + 1 if query == TaskListQuery(limit=query.limit, cursor=query.cursor) else 0
+    found = call.service.client.stored_tasks(after=after, ahead=ahead, **filter_of(query))
     if query.stream is UNSET:
         return Streamed(JSON, _page(found, query.limit))
     return Streamed(NDJSON, _lines(found, None if query.all else query.limit))
