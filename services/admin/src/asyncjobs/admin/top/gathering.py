@@ -85,6 +85,8 @@ async def feeding(client: Client, model: TopModel) -> AsyncGenerator[None]:
                 asyncio.create_task(take_events(events, model), name="take events"),
                 asyncio.create_task(_poll_again_and_again(client, model), name="poll"),
             )
+            for task in tasks:
+                task.add_done_callback(lambda done: _say_why(done, model))
             try:
                 yield
             finally:
@@ -94,6 +96,13 @@ async def feeding(client: Client, model: TopModel) -> AsyncGenerator[None]:
     finally:
         for each in forget:
             each()
+
+
+def _say_why(done: asyncio.Task[None], model: TopModel) -> None:
+    """Have the screen say what ended a task of ours, neither of which ends by itself."""
+    error = None if done.cancelled() else done.exception()
+    if error is not None:
+        model.note_problem(f"a mistake of ajc itself, {type(error).__name__}: {error}")
 
 
 async def take_events(events: EventStream, model: TopModel) -> None:
