@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from asyncjobs.admin.top.model import Failure, Poll, PolledQueue, QueueRow, Rates, TypeRow, View
 from asyncjobs.admin.top.screen import Choices, picture, snapshot
 from asyncjobs.admin.top.tables import Column, allot, fit, sized, sparkline
+from asyncjobs.admin.top.terminal import letters
 from asyncjobs.protocol.presence import RunningTask, WorkerPresence, WorkerQueue
 
 NOW_NS = 1_769_860_800 * 10**9
@@ -168,6 +169,17 @@ def test_a_snapshot_cuts_nothing():
 
 
 # ---- the parts
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (b"q", "q"), (b"sp", "sp"), (b"\x1b[Ap", "p"), (b"s\x1b[1;5Ct", "st"), (b"\x1bOPq", "q"), (b"\x1b", ""),
+        (b"\x1b[", ""), ("é\x1b[Bq".encode(), "éq"), (b"\xff\xfeq", "q"), (b"", ""),
+    ],
+)  # fmt: skip
+def test_of_what_is_typed_only_letters_are_keys(typed, expected):
+    assert letters(typed) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+_ESCAPED = re.compile(rb"\x1b(?:\[[0-9;?]*[@-~]?|O.?|.)?", re.DOTALL)
+"""What arrow keys and the like send."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def letters(typed: bytes) -> str:
+    """Return what was typed without the sequences that other keys send."""
+    return _ESCAPED.sub(b"", typed).decode(errors="ignore")
 
 
 @contextmanager
@@ -37,10 +45,8 @@ def keys(pressed: Callable[[str], None]) -> Generator[None]:
         typed = os.read(descriptor, 64)
         if not typed:
             loop.remove_reader(descriptor)
-        # What arrow keys and the like send is no letter of ours.
-        if not typed.startswith(b"\x1b"):
-            for key in typed.decode(errors="ignore"):
-                pressed(key)
+        for key in letters(typed):
+            pressed(key)
 
     loop.add_reader(descriptor, read)
     try:
