@@ -36,6 +36,10 @@ from asyncjobs.admin.dev.nats_server import NatsServer
 
 BLOCK = re.compile(r"(?:<!-- (file|until|meanwhile|typed): (.+?) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
+PROGRESS = re.compile(r"(adding|retrying|deleting) .*[0-9?]")
+ASKED = "? [y/N] "
+HOME = "/home/ann/mailer"
+"""What the folder is called on the page; it is as long as the folder's own name."""
 SPAN_S = 60
 
 
@@ -47,8 +51,11 @@ class Terminal:
         self.environment = environment
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def run(self, command: str, directive: str | None, text: str) -> str:
+    def run(self, command: str, directive: str | None, argument: str) -> str:
         ours, theirs = pty.openpty()
+        modes = termios.tcgetattr(theirs)
+        modes[3] &= ~termios.ECHO
+        termios.tcsetattr(theirs, termios.TCSANOW, modes)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
         process = subprocess.Popen(
             ["bash", "-c", f"exec 2>&1; {command}"], cwd=self.folder, env=self.environment,
@@ -56,23 +63,30 @@ class Terminal:
         )  # fmt: skip
         self.running.append(process)
         os.close(theirs)
-        if directive == "typed":
-            os.write(ours, text.encode() + b"\n")
+        answer = argument if directive == "typed" else ""
+        if answer:
+            os.write(ours, answer.encode() + b"\n")
         shown, give_up = b"", time.monotonic() + SPAN_S
-        while not (directive == "until" and text.encode() in shown):
+        while not (directive == "until" and argument.encode() in shown):
             part = read(ours, give_up)
             if not part:
                 process.wait()
                 break
             shown += part
             if directive == "meanwhile" and b"\n" in shown:
-                subprocess.run(["bash", "-c", text], cwd=self.folder, env=self.environment, check=True, timeout=SPAN_S)
+                subprocess.run(
+                    ["bash", "-c", argument], cwd=self.folder, env=self.environment, check=True, timeout=SPAN_S
+                )
                 directive = None
         if directive == "until":
             # What it prints from here on is read, so that it does not wait for a reader.
             threading.Thread(target=drain, args=(ours,), daemon=True).start()
-        lines = ESCAPE.sub("", shown.decode()).replace("\r\n", "\n").splitlines()
-        return "".join(f"{line.rstrip()}\n" for line in lines)
+        text = ESCAPE.sub("", shown.decode()).replace("\r\n", "\n").replace(str(self.folder), HOME)
+        lines = [line.rstrip() for line in text.replace(ASKED, f"{ASKED}{answer}\n").splitlines()]
+        lines = [line for line in lines if not PROGRESS.match(line)]
+        # A bar that is gone leaves an empty line before and after it; only info has such lines of its own.
+        keep_empty = bool(lines) and lines[0] == "Task store"
+        return "".join(f"{line}\n" for line in lines if line or keep_empty)
 
     def end(self) -> None:
         for process in self.running:
@@ -96,7 +110,7 @@ def drain(terminal: int) -> None:
         pass
 
 
-def renew(page: str, terminal: Terminal) -> str:
+def renew(path: Path, terminal: Terminal) -> None:
     def block(found: re.Match[str]) -> str:
         directive, text, language, content = found.groups()
         if directive == "file":
@@ -105,15 +119,18 @@ def renew(page: str, terminal: Terminal) -> str:
             path.chmod(0o755 if text.endswith(".sh") else 0o644)
         if language != "console":
             return found.group()
-        commands = [line[2:] for line in content.splitlines() if line.startswith("$ ")]
-        printed = "".join(f"$ {command}\n{terminal.run(command, directive, text)}" for command in commands)
+        printed = ""
+        for line in content.splitlines():
+            if line.startswith("$ "):
+                printed += f"{line}\n{terminal.run(line[2:], directive, text)}"
+                directive = None
         return f"{found.group()[: found.start(4) - found.start()]}{printed}```"
 
-    return BLOCK.sub(block, page)
+    path.write_text(BLOCK.sub(block, path.read_text()))
 
 
-async def main(path: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+async def main(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="abc") as folder:
         async with NatsServer.run() as server:
             environment = {
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NATS_URL": server.url, "TZ": "UTC",
@@ -121,10 +138,10 @@ async def main(path: Path) -> None:
             }  # fmt: skip
             terminal = Terminal(Path(folder), environment)
             try:
-                path.write_text(await asyncio.to_thread(renew, path.read_text(), terminal))
+                await asyncio.to_thread(renew, Path(name), terminal)
             finally:
                 terminal.end()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(sys.argv[1]))

@@ -3,8 +3,8 @@
 How a command is mounted
 ------------------------
 A command, or a group of them, is a module of this package that is imported only when it is asked for, so that
-``ajc --help`` and shells that complete words stay quick. It takes one line in `COMMANDS`: the name that the help shows,
-other names, the place as ``module:attribute``, and a line of help.
+``ajc --help`` stays quick. It takes one line in `COMMANDS`: the name that the help shows, other names, the place as
+``module:attribute``, and a line of help. Below a group that is mounted, `Command.mount` does the same.
 
 - A group of commands has a cyclopts ``App`` there, made with `group`, whose name is the one in the table::
 
