@@ -77,6 +77,7 @@ app = App(
     version=lambda: version_of("asyncjobs-admin"),
     default_parameter=DEFAULTS,
     help_formatter=HelpPages(),
+    help_format="plaintext",  # a cron text is no Markdown, and what reads that takes time
 )
 for command in COMMANDS:
     command.mount(app)
@@ -91,7 +92,7 @@ _GLOBAL = Parameter(group=Group("Global options", sort_key=100))
 def ajc(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     context: Annotated[str | None, _GLOBAL, Parameter(env_var="CONTEXT")] = None,
-    server: Annotated[str | None, _GLOBAL, Parameter(env_var="NATS_URL")] = None,
+    server: Annotated[str | None, _GLOBAL] = None,
     sign: Annotated[str | None, _GLOBAL] = None,
     verify: Annotated[str | None, _GLOBAL] = None,
     debug: Annotated[bool, _GLOBAL, Parameter(env_var="AJC_DEBUG")] = False,
@@ -101,10 +102,10 @@ def ajc(
     Parameters
     ----------
     context
-        Name of a context of the nats command line. Default: AJC when there is one, else what NATS_URL or the selected
-        context says, else the loopback address.
+        Name of a context of the nats command line. Default: what NATS_URL says, else AJC when there is one, else the
+        selected one, else the loopback address.
     server
-        URL of a NATS server.
+        URL of a NATS server, instead of that of the context or NATS_URL.
     sign
         Sign new tasks with this seed, in hex, or a file of it.
     verify
