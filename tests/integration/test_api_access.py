@@ -13,6 +13,7 @@ from asyncjobs.admin.api import tokens
 from asyncjobs.admin.api.options import ServerOptions, parse_address
 from asyncjobs.admin.api.table import OPERATIONS
 from asyncjobs.admin.api.tokens import Scope, new_token
+from asyncjobs.admin.cli.main import run
 from asyncjobs.protocol.errors import ConfigurationError, InvalidArgumentError
 from tests.integration.api_servers import api_server, http_client, problem
 from tests.integration.processes import program
@@ -228,3 +229,13 @@ async def test_the_command_says_in_one_line_why_it_does_not_start(server, argume
         assert await process.ended() == status
     assert text in process.log[-1]
     assert process.log[-1].startswith("ajc: ")
+
+
+async def test_the_command_makes_a_token_that_its_server_takes(server, client, tmp_path, capsys):
+    assert run(["server", "token", "ann", "--scope", "read"]) == 0
+    token, line = capsys.readouterr().out.splitlines()
+    (tmp_path / "tokens").write_text(line)
+    async with api_server(server, token_file=tmp_path / "tokens") as api:
+        assert (await api.get("/v1/queues", headers={"Authorization": f"Bearer {token}"})).status_code == 200
+    assert run(["server", "token", "a b", "--scope", "read"]) == 2
+    assert run(["server", "token", "ann", "--scope", "root"]) == 2

@@ -122,7 +122,9 @@ async def test_unknown_paths_and_methods_are_told(api):
     response = await api.http.put("/v1/tasks/x")
     assert problem(response) == (405, "invalid_argument", "method_not_allowed")
     assert response.headers["allow"] == "DELETE, GET, HEAD"
-    assert (await api.http.head("/v1/queues")).status_code == 200
+    for path in ("/v1/queues", "/v1/tasks", "/v1/events"):
+        head = await api.http.head(path)
+        assert (head.status_code, head.content) == (200, b"")
     # A task may be called so.
     assert problem(await api.get("/v1/tasks/retry"))[2] == "task_not_found"
 

@@ -146,6 +146,15 @@ async def test_the_bucket_is_made_when_it_is_missing(api, client):
     assert (await api.post("/v1/tasks", BODY, headers=KEY)).status_code == 200
 
 
+async def test_a_server_that_makes_nothing_says_that_the_bucket_is_missing(server, client):
+    async with api_server(server, make=False) as api:
+        response = await api.post("/v1/tasks", BODY, headers=KEY)
+        assert problem(response) == (503, "unavailable", "storage_not_ready")
+        assert await count(client) == (0, 0)
+        await Idempotency(client).prepare()
+        assert (await api.post("/v1/tasks", BODY, headers=KEY)).status_code == 201
+
+
 # ---- a crash between two steps
 
 

@@ -260,6 +260,20 @@ async def test_without_nats_the_answer_is_503_at_once_and_all_is_well_afterwards
     assert (await api.post("/v1/tasks", {"type": "t"})).status_code == 201
 
 
+async def test_a_stream_that_cannot_go_on_breaks_off_and_the_client_sees_it(server, api, client, caplog):
+    await client.enqueue_many(client.new_task("t", "x" * 20_000) for _ in range(1_000))
+
+    async def read() -> None:
+        async with api.http.stream("GET", "/v1/tasks?stream=ndjson&all=true") as response:
+            async for _ in response.aiter_lines():
+                server.kill()
+
+    with pytest.raises(httpx.TransportError):
+        await read()
+    assert "an answer was broken off" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_nats_server_that_hangs_is_a_503_and_not_a_wait_without_end(server, api, client):
     assert server.pid is not None
     os.kill(server.pid, signal.SIGSTOP)

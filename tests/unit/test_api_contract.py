@@ -46,7 +46,8 @@ ROUTES = [
     ),
     Route(
         "post", "/v1/tasks", "createTask", "201 400 409 413", headers="Idempotency-Key",
-        body="type! queue payload payload_base64 deadline max_tries dependencies load_dependencies signature", answer=TASK,
+        body="type! queue payload payload_base64 deadline max_tries dependencies load_dependencies signature",
+        answer=TASK,
     ),
     Route("get", "/v1/tasks/{id}", "getTask", "200 404", answer=TASK),
     Route("delete", "/v1/tasks/{id}", "deleteTask", "204 404"),

@@ -317,9 +317,7 @@ class Client:
             async for stored in found:
                 yield stored.task
 
-    def stored_tasks(
-        self, *, after: int = 0, ahead: int = 0, **wanted: Unpack[TaskFilter]
-    ) -> AsyncGenerator[Stored]:
+    def stored_tasks(self, *, after: int = 0, ahead: int = 0, **wanted: Unpack[TaskFilter]) -> AsyncGenerator[Stored]:
         """Do as `tasks` does, from a revision of the store on, and say with which revision each task is kept.
 
         What is not needed is best not on its way: ``ahead`` is how many tasks are, 0 for many.

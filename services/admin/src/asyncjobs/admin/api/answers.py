@@ -87,7 +87,7 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, common: 
     """
     async with aclosing(streamed.pieces) as pieces:
         first = await anext(pieces, b"")
-        headers = {"Content-Type": streamed.content_type, "Cache-Control": "no-store", **common, **streamed.headers}
+        headers = {"Content-Type": streamed.content_type, **common, **streamed.headers}
         await send(_start(200, headers))
         await until_gone(_send_all(first, pieces, send), receive)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from asyncjobs.admin.api import metrics
 from asyncjobs.admin.api.access import Access
 from asyncjobs.admin.api.answers import Answer, ClientGoneError, Streamed, refused, send_answer, send_stream, until_gone
+from asyncjobs.admin.api.connections import ABORT
 from asyncjobs.admin.api.documents import MAX_NAME
 from asyncjobs.admin.api.envelope import INTERNAL, ApiError, refusal
 from asyncjobs.admin.api.operations import Call, Operation
@@ -24,7 +26,7 @@ from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import AsyncJobsError
 from asyncjobs.protocol.names import is_valid_name
 
-COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+COMMON = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 _INVALID_NAMES = {
     "tasks": "task_id_invalid",
@@ -69,19 +71,24 @@ class Application:
         try:
             answer = await self._answer(scope, receive, seen)
             if isinstance(answer, Streamed):
-                await self._stream(answer, receive, seen)
-                return
+                if scope["method"] != "HEAD":
+                    await self._stream(answer, receive, seen)
+                    return
+                await answer.pieces.aclose()
+                answer = Answer(200, headers={"Content-Type": answer.content_type})
         except AsyncJobsError as e:
             if seen.status:
                 logger.warning("an answer was broken off: %s", e)
-                raise ConnectionAbortedError from None
+                await _break_off(scope)
+                return
             answer = refused(refusal(e))
         except ClientGoneError:
             raise
         except Exception:
             logger.exception("%s %s failed", scope["method"], seen.route or "")
             if seen.status:
-                raise ConnectionAbortedError from None
+                await _break_off(scope)
+                return
             answer = refused(INTERNAL)
         await send_answer(answer, seen, COMMON)
 
@@ -170,6 +177,14 @@ class _Seen:
         else:
             self.size += len(message.get("body", b""))
         await self._send(message)
+
+
+async def _break_off(scope: Scope) -> None:
+    """End the connection without an answer's end, so that the client sees that something is missing."""
+    scope["extensions"][ABORT]["abort"]()
+    # The connection learns of its end in the next round of the loop, and the server library asks it after that.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 async def _endpoint() -> None:

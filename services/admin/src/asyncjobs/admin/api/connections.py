@@ -14,6 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from asyncjobs.admin.api.envelope import Details, Envelope, Problem
 
+ABORT = "asyncjobs.abort"
+"""The extension of a request that ends its connection at once."""
 MAX_HEAD = 65_536
 """Bytes of a request's line and headers."""
 
@@ -58,6 +60,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of the next request's head."""
         super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         if self._reading is None:
             self._expect_head()
 

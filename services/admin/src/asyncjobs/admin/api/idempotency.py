@@ -33,6 +33,7 @@ from asyncjobs.client.storage.tasks import NEVER_STORED, Stored
 from asyncjobs.protocol.durations import MINUTE_NS
 from asyncjobs.protocol.errors import (
     StorageError,
+    StorageNotReadyError,
     TaskAlreadyActiveError,
     TaskAlreadyExistsError,
     TaskChangedError,
@@ -84,9 +85,10 @@ class Once(NamedTuple):
 class Idempotency:
     """Keys, and the tasks that they stand for."""
 
-    def __init__(self, client: Client) -> None:
-        """Keep keys where the client's other data is."""
+    def __init__(self, client: Client, *, make: bool = True) -> None:
+        """Keep keys where the client's other data is, and make the bucket when it is missing, if that is wanted."""
         self._client = client
+        self._make = make
         storage = client.storage
         self._storage = storage
         self._bucket = Bucket(storage.connection, storage.jetstream, IDEMPOTENCY_BUCKET)
@@ -124,6 +126,10 @@ class Idempotency:
         except (NoRespondersError, StorageError) as e:
             if isinstance(e, StorageError) and e.err_code != STREAM_NOT_FOUND:
                 raise
+            if not self._make:
+                raise StorageNotReadyError(
+                    f"bucket {IDEMPOTENCY_BUCKET} does not exist: run one server without --no-storage-init"
+                ) from e
             await self.prepare()
             reserved, revision = await self._reserve(name, wanted)
         if reserved.request != wanted.request:

@@ -13,10 +13,10 @@ Json = dict[str, Any]
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --blue: #2563eb; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0; display: grid; grid-template-columns: 17rem minmax(0, 1fr); }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0; display: grid; grid-template-columns: 20rem minmax(0, 1fr); }
 nav { position: sticky; top: 0; height: 100vh; overflow: auto; padding: 1rem; border-right: 1px solid var(--line);
       font-size: .85rem; box-sizing: border-box; }
-nav a { display: block; text-decoration: none; color: inherit; padding: .1rem 0; }
+nav a { display: block; white-space: nowrap; text-decoration: none; color: inherit; padding: .1rem 0; }
 nav a:hover { color: var(--blue); }
 nav b { display: block; margin-top: .8rem; }
 main { padding: 1rem 2.5rem 6rem; max-width: 60rem; }
@@ -28,7 +28,7 @@ pre { padding: .7rem 1rem; overflow-x: auto; }
 .DELETE { color: #dc2626; } .POST { color: #16a34a; } .PATCH { color: #d97706; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; margin: .5rem 0 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; } td:first-child { white-space: nowrap; }
+th { font-weight: 600; } td:first-child { min-width: 6rem; }
 small { opacity: .75; }
 @media (max-width: 50rem) { body { display: block; } nav { position: static; height: auto; } main { padding: 1rem; } }
 """
@@ -104,16 +104,18 @@ def _body(document: Json, operation: Json) -> str:
 
 def _answers(document: Json, operation: Json) -> str:
     rows: list[tuple[str, str, str]] = []
+    errors: list[str] = []
     for status, answer in operation["responses"].items():
         found = _resolved(document, answer)
         if "$ref" in answer:
-            rows.append((f"<code>{status}</code>", '<a href="#errors">an error</a>', _inline(found["description"])))
+            errors.append(f"<code>{status}</code>")
             continue
         kinds = ", ".join(
             f"{_kind(content['schema'])} <small>{escape(kind)}</small>"
             for kind, content in found.get("content", {}).items()
         )
         rows.append((f"<code>{status}</code>", kinds or "nothing", _inline(found["description"])))
+    rows.append((" ".join(errors), '<a href="#errors">an error</a>', ""))
     return _table(("answer", "", ""), rows)
 
 
@@ -145,11 +147,16 @@ def _sample(document: Json, schema: Json) -> Any:
 
 
 def _errors(document: Json) -> str:
-    codes = "".join(f"<li><code>{code}</code></li>" for code in _codes(document))
+    codes = " ".join(f"<code>{code}</code>" for code in _codes(document))
+    statuses = [
+        (f"<code>{name.removeprefix('Error')}</code>", _inline(answer["description"]), "")
+        for name, answer in document["components"]["responses"].items()
+    ]
     form = '{"error": {"code": "not_found", "message": "...", "details": {"field": "id", "reason": "task_not_found"}}}'
     return (
         f'<section id="errors"><h2>Errors</h2><pre>{escape(form)}</pre>'
-        f"<p>Details are there when they are known. The codes are</p><ul>{codes}</ul></section>"
+        f"<p>Details are there when they are known. The codes are {codes}.</p>"
+        f"{_table(('status', '', ''), statuses)}</section>"
     )
 
 

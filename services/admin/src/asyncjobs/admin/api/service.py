@@ -19,8 +19,8 @@ from asyncjobs.protocol.queue import default_queue
 if TYPE_CHECKING:
     from asyncjobs.client.settings import Settings
 
-REQUEST_TIMEOUT_S = 2.0
-PATIENCE_S = 2.0
+REQUEST_TIMEOUT_S = 5.0
+PATIENCE_S = 5.0
 """Seconds for which a request is tried again. A client over HTTP is told soon, and decides for itself."""
 
 logger = logging.getLogger("asyncjobs.api")
@@ -29,12 +29,12 @@ logger = logging.getLogger("asyncjobs.api")
 class Service:
     """The parts that a request is answered with."""
 
-    def __init__(self, client: Client, options: ServerOptions, hub: EventHub) -> None:
+    def __init__(self, client: Client, options: ServerOptions, hub: EventHub, *, make: bool) -> None:
         """Put the parts together. See `open`."""
         self.client = client
         self.options = options
         self.hub = hub
-        self.idempotency = Idempotency(client)
+        self.idempotency = Idempotency(client, make=make)
         self.stopping = asyncio.Event()
         """Set when the server is about to end: what lasts ends soon."""
 
@@ -76,7 +76,7 @@ class Service:
                 if options.allow_create_default:
                     await client.ensure_queue(default_queue())
             async with EventHub.open(client.storage.connection) as hub:
-                service = cls(client, options, hub)
+                service = cls(client, options, hub, make=make)
                 if make:
                     with suppress(AsyncJobsError):  # it is tried again when somebody needs it
                         await service.idempotency.prepare()

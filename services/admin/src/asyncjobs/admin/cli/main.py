@@ -188,6 +188,10 @@ def _complain(text: str, status: int) -> int:
 
 def main() -> None:
     """Run the command with the arguments of this process."""
+    if any(name.startswith("AJ_") and not value for name, value in os.environ.items()):
+        from asyncjobs.client.program import forget_empty_variables  # takes time that is seldom needed
+
+        forget_empty_variables()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -20,6 +20,9 @@ from asyncjobs.client.filters import TaskFilter
 from asyncjobs.client.storage.tasks import Stored
 from asyncjobs.protocol.states import TaskState
 
+AHEAD = 100
+"""How many tasks are read ahead for one client: they may be large, and there may be many clients."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,7 +47,8 @@ async def list_tasks(call: Call) -> Answer | Streamed:
         raise ApiError("all needs stream=ndjson: page through the tasks with cursor instead", field="all")
     after = 0 if query.cursor is UNSET else int(query.cursor)
     # One more than a page has tells whether there is another; behind a filter nobody knows how many it takes.
-    ahead = query.limit + 1 if query == TaskListQuery(limit=query.limit, cursor=query.cursor) else 0
+    plain = query == TaskListQuery(limit=query.limit, cursor=query.cursor)
+    ahead = min(query.limit + 1, AHEAD) if plain else AHEAD
     found = call.service.client.stored_tasks(after=after, ahead=ahead, **filter_of(query))
     if query.stream is UNSET:
         return Streamed(JSON, _page(found, query.limit))
