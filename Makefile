@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check constraints clean
+.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check ajc-page constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -27,8 +27,8 @@ $(STAMP): constraints.txt $(MEMBERS:%=%/pyproject.toml)
 demo: setup ## Run the main job on real files: make demo DEMO_PATH=folder
 	@$(BIN)/python -m examples.demo $(DEMO_PATH)
 
-dev: setup ## Keep a nats-server and a worker running until Ctrl-C: make dev AJ_ROUTER=module:name AJ_WORK_QUEUE=NAME
-	@$(BIN)/python -m asyncjobs.admin.dev $(or $(AJ_ROUTER),examples.demo.tasks:router)
+dev: setup ## Keep the whole stack running until Ctrl-C: make dev AJ_ROUTER=module:name AJ_WORK_QUEUE=NAME
+	@$(BIN)/ajc dev $(or $(AJ_ROUTER),examples.demo.tasks:router)
 
 test: setup ## Run all tests, against real nats-servers
 	@$(BIN)/python -m pytest
@@ -63,6 +63,9 @@ bench: setup ## Measure this machine: enqueue and process beside a bare loop
 
 bench-peers: setup ## Measure beside other job queues, each in an environment of its own
 	@$(BIN)/python -m benchmarks.peers
+
+ajc-page: setup ## Renew the output on docs/ajc.md from real runs
+	@$(BIN)/python -m scripts.page docs/ajc.md
 
 constraints: setup ## Renew constraints.txt: the newest versions that fit, with hashes
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -32,21 +31,19 @@ async def run(folder: Path, report: Path, console: Console) -> bool:
     if len(files) > MOST_FILES:
         console.print(f"taking the first {MOST_FILES:,} of {len(files):,} files below {folder}")
         files = files[:MOST_FILES]
-    with tempfile.TemporaryDirectory(prefix="asyncjobs-demo-") as logs:
-        stack = LocalStack.run(
-            "examples.demo.tasks:router",
-            queue=QUEUE.name,
-            concurrency=20,
-            config=SERVER_CONFIG,
-            # Whoever comes first makes the queue.
-            worker_options=("--max-run-time", format_duration(QUEUE.max_run_time_ns), "--max-concurrent", "200"),
-            logs=Path(logs),
-        )
-        console.print("starting nats-server and a worker")
-        async with stack as running, Client.connect(running.server.url, queue=QUEUE) as client:
-            plan = make_plan(client, files, report)
-            states = await show_progress(client, plan, running.check, console)
-            tasks = [task async for task in client.tasks()]
+    stack = LocalStack.run(
+        "examples.demo.tasks:router",
+        queue=QUEUE.name,
+        concurrency=20,
+        config=SERVER_CONFIG,
+        # Whoever comes first makes the queue.
+        worker_options=("--max-run-time", format_duration(QUEUE.max_run_time_ns), "--max-concurrent", "200"),
+    )
+    console.print("starting nats-server and a worker")
+    async with stack as running, Client.connect(running.server.url, queue=QUEUE) as client:
+        plan = make_plan(client, files, report)
+        states = await show_progress(client, plan, running.check, console)
+        tasks = [task async for task in client.tasks()]
     return show_summary(plan, states, tasks, console)
 
 

@@ -34,8 +34,8 @@ async def test_a_server_is_found_as_it_is_named(ajc, client, server):
     found = await asyncio.gather(
         ajc("queue", "ls", "--json"),
         ajc("queue", "ls", "--json", "--server", server.url, NATS_URL=NOWHERE),
-        ajc("--context", "OURS", "queue", "ls", "--json", NATS_URL=""),
-        ajc("queue", "ls", "--json", CONTEXT="OURS", NATS_URL=""),
+        ajc("--context", "OURS", "queue", "ls", "--json", NATS_URL=NOWHERE),
+        ajc("queue", "ls", "--json", CONTEXT="OURS", NATS_URL=NOWHERE),
         ajc("queue", "ls", "--json", NATS_CONTEXT="OURS", NATS_URL=""),
         ajc("queue", "ls", "--json", "--context", "AWAY", "--server", server.url),
     )
@@ -130,10 +130,9 @@ async def completed(script: str, *words: str) -> list[str]:
 
 
 async def test_shells_complete_commands_and_options(ajc, tmp_path):
-    bash, fish, own, unknown = await asyncio.gather(
-        ajc("completion", "bash"),
+    bash, fish, unknown = await asyncio.gather(
+        ajc("completion", SHELL="/usr/bin/bash"),
         ajc("--install-completion", "--shell", "fish", "--output", str(tmp_path / "new" / "ajc.fish")),
-        ajc("completion", SHELL="/usr/bin/zsh"),
         ajc("completion", SHELL="/bin/tcsh"),
     )
     assert bash.status == 0
@@ -142,7 +141,6 @@ async def test_shells_complete_commands_and_options(ajc, tmp_path):
     assert await completed(bash.out, "ajc", "--cont") == ["--context"]
     assert "ajc.fish" in fish.line
     assert "scheduler" in (tmp_path / "new" / "ajc.fish").read_text()
-    assert own.out.startswith("#compdef ajc")
     assert unknown.status == 2
     assert "name one of bash, zsh, fish" in unknown.complaint
 

@@ -132,6 +132,26 @@ async def test_an_item_that_could_not_be_read_leaves_a_truthful_task(client):
     assert (await client.load(task.id)).state is TaskState.QUEUE_ERROR
 
 
+async def test_a_look_says_what_a_sweep_would_do_and_changes_nothing(client):
+    await client.create_queue(Queue(name="OTHER"))
+    without_item, deleted, stays = [await client.enqueue("t", n) for n in range(3)]
+    without_queue = await client.enqueue("t", queue="OTHER")
+    await remove_item(client, without_item.id)
+    await client.delete(deleted.id)
+    await client.delete_queue("OTHER")
+    found = {(stuck.kind, stuck.task_id, stuck.queue) for stuck in await Janitor(client, grace_ns=0).look()}
+    assert found == {
+        ("task_without_item", without_item.id, "Q"),
+        ("item_without_task", deleted.id, "Q"),
+        ("task_without_queue", without_queue.id, "OTHER"),
+    }
+    assert {(await client.load(t.id)).state for t in (without_item, without_queue, stays)} == {TaskState.NEW}
+    assert (await client.queue_info()).items == 2
+    assert await Janitor(client, grace_ns=0).sweep() == {
+        "task_without_item": 1, "item_without_task": 1, "task_without_queue": 1,
+    }  # fmt: skip
+
+
 async def test_thousands_of_tasks_are_swept(client):
     await client.configure_queue("Q", max_tries=0)
     many = await client.enqueue_many(client.new_task("t", n) for n in range(2_500))

@@ -209,9 +209,9 @@ def test_global_options_are_taken_before_and_after_a_command(line):
 
 
 def test_global_options_come_from_variables(monkeypatch):
-    for name, value in {"CONTEXT": "C", "AJC_DEBUG": "true", "NATS_URL": "S"}.items():
+    for name, value in {"CONTEXT": "C", "AJC_DEBUG": "true"}.items():
         monkeypatch.setenv(name, value)
-    assert options_of(["info"]) == session.GlobalOptions(context="C", server="S", debug=True)
+    assert options_of(["info"]) == session.GlobalOptions(context="C", debug=True)
     assert not options_of(["info", "--no-debug"]).debug
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
+
+from asyncjobs.admin.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 MEMBERS = ["packages/protocol", "packages/client", "services/worker", "services/scheduler", "services/admin"]
@@ -48,3 +52,28 @@ def test_no_module_is_past_500_lines():
         if (lines := path.read_text().count("\n")) > 500
     }
     assert long == {}
+
+
+def commands(group: App, *words: str) -> Iterator[tuple[App, str, tuple[str, ...]]]:
+    """Yield each command below a group: what it is, its name and the words before it."""
+    for name in group:
+        if name.startswith("-") or group[name].name[0] != name:
+            continue  # an option, or another name
+        if group[name].default_command is None:
+            yield from commands(group[name], *words, name)
+        else:
+            yield group[name], name, words
+
+
+def test_each_command_of_ajc_is_on_a_page():
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    shown = {match.group(1) for match in re.finditer(r"\$ .*?\bajc ([a-z -]+)", pages)}
+    words_of = {"tasks": "task", "queues": "queue", "schedules": "schedule", "workers": "worker"}
+    missing = []
+    for _, name, words in commands(app):
+        spelled = " ".join([words_of.get(word, word) for word in words] + [name])
+        # Schedules have two groups with the same commands.
+        others = {spelled.replace("schedule ", "task cron "), spelled.replace("task cron ", "schedule ")}
+        if not any(line.startswith(each) for line in shown for each in {spelled, *others}):
+            missing.append(spelled)
+    assert missing == []

@@ -1,8 +1,9 @@
 """Finds tasks and work items that nothing moves any more, and brings them to a truthful end.
 
-It changes a task only by a compare-and-set on what it saw, after a time of grace, and never one that a living worker
-says it has. It takes away only work items whose task is gone or was brought to its end before. So any number of
-janitors may run at once, and one that is killed has left nothing undone that the next does not do.
+A look changes nothing. A sweep changes a task only by a compare-and-set on what it saw, after a time of grace, and
+never one that a living worker says it has. It takes away only work items whose task is gone or was brought to its end
+before. So any number of janitors may run at once, and one that is killed has left nothing undone that the next does not
+do.
 
 What the server does not tell is which items it will not deliver again because they were delivered as often as the queue
 allows. They are known by three signs: the server's announcement, which may be lost; that no delivery of the queue waits
@@ -72,6 +73,17 @@ class _Advisory(msgspec.Struct):
     stream_seq: int
 
 
+class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+    """A task or work item that nothing moves any more."""
+
+    kind: str
+    """One of the kinds above, by which repairs are counted too."""
+    task_id: str
+    queue: str
+    ended: Task | None
+    """The task as it would be saved; nothing when only an item is to be removed."""
+
+
 class Janitor:
     """Sweeps the task store and the queues."""
 
@@ -83,6 +95,8 @@ class Janitor:
         self._logger = logger or logging.getLogger("asyncjobs.janitor")
         self._announced: set[tuple[str, int]] = set()
         self._repaired: Counter[str] = Counter()
+        self._looking = False
+        self._stuck: list[Stuck] = []
 
     async def run(self, interval_s: float = INTERVAL_S, *, allowed: Callable[[], bool] = lambda: True) -> None:
         """Sweep every ``interval_s`` seconds while it is ``allowed``, until cancelled."""
@@ -107,6 +121,19 @@ class Janitor:
             return
         self._announced.add((advisory.stream, advisory.stream_seq))
 
+    async def look(self) -> list[Stuck]:
+        """Return what a sweep would repair, and change nothing. Use a janitor of its own for it.
+
+        Raises:
+            UnavailableError: The server could not be asked to the end.
+        """
+        self._looking, self._stuck = True, []
+        try:
+            await self._look_at_all()
+        finally:
+            self._looking = False
+        return self._stuck
+
     async def sweep(self) -> Counter[str]:
         """Look at all queues and tasks once, and return how much of what was repaired.
 
@@ -114,6 +141,15 @@ class Janitor:
             UnavailableError: The server could not be asked to the end. What was repaired stays so.
         """
         self._repaired = Counter()
+        await self._look_at_all()
+        SWEEPS.inc()
+        for kind, count in self._repaired.items():
+            REPAIRED.labels(kind).inc(count)
+        if self._repaired:
+            self._logger.warning("repaired: %s", ", ".join(f"{n} {kind}" for kind, n in self._repaired.items()))
+        return self._repaired
+
+    async def _look_at_all(self) -> None:
         infos = {info.queue.name: info for info in await self._client.queues()}
         busy = {task.id for worker in await self._client.workers() for task in worker.running}
         for info in infos.values():
@@ -121,12 +157,6 @@ class Janitor:
                 async for sequence, task_id in items:
                     await self._look_at_item(info, sequence, task_id, busy)
         await self._look_at_tasks(infos, busy)
-        SWEEPS.inc()
-        for kind, count in self._repaired.items():
-            REPAIRED.labels(kind).inc(count)
-        if self._repaired:
-            self._logger.warning("repaired: %s", ", ".join(f"{n} {kind}" for kind, n in self._repaired.items()))
-        return self._repaired
 
     # ---- items
 
@@ -147,8 +177,11 @@ class Janitor:
             stored = await self._storage.tasks.load(task_id)
         except TaskNotFoundError:
             # An item is put after its task is saved: this one's was deleted since, and no worker would run it.
-            await self._remove(info, sequence)
-            self._repaired[ITEM_WITHOUT_TASK] += 1
+            if self._looking:
+                self._note(ITEM_WITHOUT_TASK, task_id, info.queue.name, None)
+            else:
+                await self._remove(info, sequence)
+                self._repaired[ITEM_WITHOUT_TASK] += 1
             return
         except (AsyncJobsError, ValueError) as e:
             self._logger.warning("item %s of queue %s is left alone: %s", task_id, info.queue.name, e)
@@ -159,6 +192,10 @@ class Janitor:
         ended = examine(
             stored.task, ItemState.SPENT, info.queue, now_ns=time.time_ns(), changed_ns=0, grace_ns=self._grace_ns
         )
+        if self._looking:
+            if ended is not None or stored.task.state in FINAL_STATES:
+                self._note(ITEM_SPENT, task_id, info.queue.name, ended)
+            return
         if ended is not None and not await self._save(ended, stored, ITEM_SPENT):
             return
         if ended is not None or stored.task.state in FINAL_STATES:
@@ -211,8 +248,16 @@ class Janitor:
         ended = examine(
             task, ItemState.MISSING, queue, now_ns=time.time_ns(), changed_ns=changed_ns, grace_ns=self._grace_ns
         )
-        if ended is not None:
-            await self._save(ended, stored, TASK_WITHOUT_QUEUE if queue is None else TASK_WITHOUT_ITEM)
+        if ended is None:
+            return
+        kind = TASK_WITHOUT_QUEUE if queue is None else TASK_WITHOUT_ITEM
+        if self._looking:
+            self._note(kind, task.id, task.queue, ended)
+        else:
+            await self._save(ended, stored, kind)
+
+    def _note(self, kind: str, task_id: str, queue: str, ended: Task | None) -> None:
+        self._stuck.append(Stuck(kind=kind, task_id=task_id, queue=queue, ended=ended))
 
     async def _save(self, ended: Task, stored: Stored, kind: str) -> bool:
         try:

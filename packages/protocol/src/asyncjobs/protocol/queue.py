@@ -134,6 +134,7 @@ def queue_from_config(name: str, stream: StreamConfig, consumer: StreamConfig) -
         max_entries=max(stream.get("max_msgs", 0), 0),
         discard_old=stream.get("discard", "old") == "old",
         max_tries=consumer.get("max_deliver", UNLIMITED),
-        max_run_time_ns=consumer["ack_wait"],
+        # A consumer without acknowledgements, which somebody else made, has none.
+        max_run_time_ns=consumer.get("ack_wait") or HOUR_NS,
         max_concurrent=consumer.get("max_ack_pending", 0),
     )

@@ -204,8 +204,10 @@ class TaskStore:
             TaskChangedError: Somebody else saved the task since that revision.
         """
         sequence = (await self._get(task_id)).seq if revision is None else revision
+        # Overwriting the bytes in the server's files too would take it 8 ms a task, in which it does nothing else.
+        body = {"seq": sequence, "no_erase": True}
         try:
-            await self._jetstream.call(f"STREAM.MSG.DELETE.{TASKS_STREAM}", {"seq": sequence})
+            await self._jetstream.call(f"STREAM.MSG.DELETE.{TASKS_STREAM}", body)
         except StorageError as e:
             msg = f"task {task_id} was changed or deleted by somebody else: load it again"
             raise TaskChangedError(msg) from e

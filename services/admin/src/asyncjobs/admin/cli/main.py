@@ -3,8 +3,8 @@
 How a command is mounted
 ------------------------
 A command, or a group of them, is a module of this package that is imported only when it is asked for, so that
-``ajc --help`` and shells that complete words stay quick. It takes one line in `COMMANDS`: the name that the help shows,
-other names, the place as ``module:attribute``, and a line of help.
+``ajc --help`` stays quick. It takes one line in `COMMANDS`: the name that the help shows, other names, the place as
+``module:attribute``, and a line of help. Below a group that is mounted, `Command.mount` does the same.
 
 - A group of commands has a cyclopts ``App`` there, made with `group`, whose name is the one in the table::
 
@@ -58,11 +58,15 @@ PIPE_CLOSED = 141
 
 COMMANDS = (
     Command("completion", (), "completion:completion", "Print what a shell completes commands with."),
+    Command("dev", (), "dev:dev", "Run everything on this machine, for development."),
+    Command("doctor", (), "doctor:doctor", "Look for what goes wrong, and say what to do."),
     Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
+    Command("package", ("pkg",), "package:app", "Pack handlers into containers."),
     Command("queues", ("queue", "q"), "queues:app", "Make, look at, change, pause, empty and delete queues."),
     Command("schedules", ("schedule",), "schedules:app", "Manage schedules: tasks that are made again and again."),
     Command("server", (), "server:app", "Run the HTTP API, and make tokens for it."),
     Command("tasks", ("task", "t"), "tasks:app", "Add, look at, wait for, retry, delete and run tasks."),
+    Command("top", (), "top:top", "Watch queues, workers, rates and failures on a live screen."),
     Command("workers", ("worker",), "workers:app", "Look at workers."),
 )
 """All commands, in the order of their names."""
@@ -73,6 +77,7 @@ app = App(
     version=lambda: version_of("asyncjobs-admin"),
     default_parameter=DEFAULTS,
     help_formatter=HelpPages(),
+    help_format="plaintext",  # a cron text is no Markdown, and what reads that takes time
 )
 for command in COMMANDS:
     command.mount(app)
@@ -87,7 +92,7 @@ _GLOBAL = Parameter(group=Group("Global options", sort_key=100))
 def ajc(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     context: Annotated[str | None, _GLOBAL, Parameter(env_var="CONTEXT")] = None,
-    server: Annotated[str | None, _GLOBAL, Parameter(env_var="NATS_URL")] = None,
+    server: Annotated[str | None, _GLOBAL] = None,
     sign: Annotated[str | None, _GLOBAL] = None,
     verify: Annotated[str | None, _GLOBAL] = None,
     debug: Annotated[bool, _GLOBAL, Parameter(env_var="AJC_DEBUG")] = False,
@@ -97,10 +102,10 @@ def ajc(
     Parameters
     ----------
     context
-        Name of a context of the nats command line. Default: AJC when there is one, else what NATS_URL or the selected
-        context says, else the loopback address.
+        Name of a context of the nats command line. Default: what NATS_URL says, else AJC when there is one, else the
+        selected one, else the loopback address.
     server
-        URL of a NATS server.
+        URL of a NATS server, instead of that of the context or NATS_URL.
     sign
         Sign new tasks with this seed, in hex, or a file of it.
     verify

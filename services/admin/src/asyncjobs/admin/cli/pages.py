@@ -1,4 +1,4 @@
-"""Help pages: cyclopts' own, without the ``--no-`` form that each switch has too."""
+"""Help pages: cyclopts' own, without the ``--no-`` form that each switch has too, and as plain text."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ class HelpPages:
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         """Print a part of a page."""
         entries = [entry.copy(negative_names=()) for entry in panel.entries]
+        for entry in entries:
+            _unwrap(entry.description)
         _formatter()(console, options, panel.copy(entries=entries))
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
@@ -30,6 +32,15 @@ def _formatter() -> DefaultFormatter:
     from cyclopts.help import DefaultFormatter  # only a help page needs it
 
     return DefaultFormatter()
+
+
+def _unwrap(description: Any) -> None:
+    """Take the line breaks of a docstring out of a description."""
+    from rich.text import Text  # likewise
+
+    text = getattr(description, "primary_renderable", None)
+    if isinstance(text, Text):
+        text.plain = text.plain.replace("\n", " ")
 
 
 def default_text(value: Any) -> Any:

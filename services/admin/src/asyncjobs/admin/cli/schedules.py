@@ -41,7 +41,7 @@ def _next_run(schedule: ScheduleInfo) -> str:
 
 COLUMNS: tuple[Column[ScheduleInfo], ...] = (
     Column("Name", lambda schedule: schedule.name, style="bold"),
-    Column("Schedule", lambda schedule: schedule.schedule.schedule),
+    Column("Schedule", lambda schedule: schedule.schedule.schedule, is_long=True),
     Column("Queue", lambda schedule: schedule.schedule.queue),
     Column("Type", lambda schedule: schedule.schedule.task_type),
     Column("State", _state, style=lambda state: {"broken": "red", "paused": "yellow"}.get(state, "green")),

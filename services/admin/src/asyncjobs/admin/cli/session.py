@@ -62,14 +62,15 @@ def start_logging() -> None:
 def address() -> tuple[str | None, str | None]:
     """Return the server and the context to connect to; neither for what the environment says.
 
-    What is named is used. With neither, the context AJC is, as in the original, if there is one and the environment
-    names no other server.
+    What is named is used, with a server in the place of the context's own. With neither, the context AJC is, as in the
+    original, if there is one and the environment names no other.
     """
     from asyncjobs.client.contexts import contexts_folder  # likewise
     from asyncjobs.client.environment import CONTEXT_VARIABLES
 
     given = options()
-    if given.context is not None or given.server is not None or any(map(os.environ.get, CONTEXT_VARIABLES)):
+    is_named = given.context is not None or given.server is not None
+    if is_named or any(map(os.environ.get, ("NATS_URL", *CONTEXT_VARIABLES))):
         return given.server, given.context
     exists = (contexts_folder() / "context" / f"{DEFAULT_CONTEXT}.json").exists()
     return None, DEFAULT_CONTEXT if exists else None

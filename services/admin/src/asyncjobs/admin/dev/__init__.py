@@ -1,1 +1,1 @@
-"""The local development stack: a real nats-server and workers, as processes on the loopback address."""
+"""The local development stack: a real nats-server and the services, as processes on the loopback address."""

@@ -137,6 +137,18 @@ class NatsServer:
         except OSError:
             return "(there is none)"
 
+    def check(self) -> None:
+        """Make sure that it still runs.
+
+        Raises:
+            UnavailableError: It ended; the text has the end of its log.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            code = self._process.returncode
+            raise UnavailableError(
+                f"nats-server ended with exit code {code}; the end of its log:\n{self._end_of_log()}"
+            )
+
     def kill(self) -> None:
         """End the server at once, as a crash would."""
         if self._process is not None:

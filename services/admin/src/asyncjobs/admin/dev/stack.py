@@ -1,122 +1,101 @@
-"""A nats-server and workers on this machine, as processes that end with the block that started them."""
+"""The services and a nats-server on this machine, as processes that end with the block that started them."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncGenerator
+import socket
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.protocol.errors import UnavailableError
-
-STOP_S = 30.0
-"""Seconds that a worker may take to end before it is killed; more than its grace period."""
-LOG_LINES = 20
-
-
-class WorkerProcess:
-    """One ``asyncjobs-worker`` process."""
-
-    def __init__(self, process: subprocess.Popen[bytes], log: Path | None) -> None:
-        """Take over a started process, and the file that it logs to, if it does."""
-        self._process = process
-        self._log = log
-
-    @classmethod
-    def start(cls, arguments: list[str], *, environment: dict[str, str], log: Path | None) -> WorkerProcess:
-        """Start a worker with the command's arguments, logging to a file or to where we do."""
-        command = [sys.executable, "-m", "asyncjobs.worker.main", *arguments]
-        output = None if log is None else log.open("wb")
-        try:
-            # A group of its own: an interrupt from the keyboard is for us, and we end the worker properly.
-            process = subprocess.Popen(  # noqa: S603 - the command is ours
-                command, env=os.environ | environment, stdin=subprocess.DEVNULL, stderr=output, process_group=0
-            )
-        finally:
-            if output is not None:
-                output.close()
-        return cls(process, log)
-
-    def check(self) -> None:
-        """Make sure that it still runs.
-
-        Raises:
-            UnavailableError: It ended; the text has the end of its log.
-        """
-        code = self._process.poll()
-        if code is None:
-            return
-        end = "" if self._log is None else "\n".join(self._log.read_text(errors="replace").splitlines()[-LOG_LINES:])
-        msg = f"a worker ended with exit code {code}; the end of its log:\n{end}"
-        raise UnavailableError(msg)
-
-    async def stop(self) -> None:
-        """End it properly, and return once it has ended."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.to_thread(self._process.wait, STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+from asyncjobs.admin.dev.processes import Echo, ServiceProcess
+from asyncjobs.protocol.subjects import DEFAULT_QUEUE
 
 
 class LocalStack:
-    """A running server and its workers."""
+    """A running server and the processes of the services that use it."""
 
-    def __init__(self, server: NatsServer, workers: list[WorkerProcess]) -> None:
-        """Take what was started. See `run`."""
+    def __init__(self, server: NatsServer, echo: Echo | None) -> None:
+        """Use a running server. See `run`."""
         self.server = server
-        self.workers = workers
+        self.processes: list[ServiceProcess] = []
+        self._echo = echo
 
     @classmethod
     @asynccontextmanager
-    async def run(  # noqa: PLR0913 - what there is to choose
+    async def on(cls, server: NatsServer, *, echo: Echo | None = None) -> AsyncGenerator[LocalStack]:
+        """Have processes beside a server for as long as the block does: those that the methods below start in it.
+
+        Args:
+            server: The server; it has to outlive the block.
+            echo: Is told each line that a process logs.
+        """
+        stack = cls(server, echo)
+        try:
+            yield stack
+        finally:
+            await asyncio.gather(*(process.stop() for process in stack.processes))
+
+    @classmethod
+    @asynccontextmanager
+    async def run(
         cls,
         router: str,
         *,
         queue: str,
         concurrency: int = 10,
-        workers: int = 1,
-        port: int = 0,
         config: str = "",
         worker_options: tuple[str, ...] = (),
-        logs: Path | None = None,
     ) -> AsyncGenerator[LocalStack]:
-        """Run a server with a temporary store, and workers, for as long as the block does.
+        """Run a server with a temporary store, and a worker, for as long as the block does.
 
         Args:
             router: Where the handlers are: ``package.module:name``.
             queue: The queue to work on.
-            concurrency: How many tasks each worker runs at once.
-            workers: How many worker processes.
-            port: The server's port; 0: any that is free.
+            concurrency: How many tasks the worker runs at once.
             config: More of the server's configuration.
             worker_options: More options of the command ``asyncjobs-worker``.
-            logs: A folder for the workers' logs; without it they log to where we do.
         """
-        async with NatsServer.run(port=port, config=config) as server:
-            started: list[WorkerProcess] = []
-            try:
-                for number in range(workers):
-                    arguments = [router, "--queue", queue, "--concurrency", str(concurrency), "--server", server.url]
-                    arguments += worker_options
-                    log = None if logs is None else logs / f"worker-{number}.log"
-                    started.append(WorkerProcess.start(arguments, environment={}, log=log))
-                yield cls(server, started)
-            finally:
-                await asyncio.gather(*(worker.stop() for worker in started))
+        async with NatsServer.run(config=config) as server, cls.on(server) as stack:
+            stack.start_worker([router, "--queue", queue, "--concurrency", str(concurrency), *worker_options])
+            yield stack
+
+    def start_worker(self, arguments: Sequence[str]) -> ServiceProcess:
+        """Start ``asyncjobs-worker`` with these arguments."""
+        number = sum(process.name.startswith("worker") for process in self.processes) + 1
+        return self._start(f"worker-{number}", "asyncjobs.worker.main", [*arguments], "worker ready")
+
+    def start_scheduler(self) -> ServiceProcess:
+        """Start ``asyncjobs-scheduler``."""
+        return self._start("scheduler", "asyncjobs.scheduler.main", ["--log-level", "info"], "scheduler ready")
+
+    def start_api(self, port: int, *, queue: str = DEFAULT_QUEUE) -> ServiceProcess:
+        """Start the HTTP API, ``ajc server run``, on a port of the loopback address; 0: any that is free."""
+        arguments = ["server", "run", "--bind", f"127.0.0.1:{port}", "--queue", queue, "--log-level", "info"]
+        return self._start("api", "asyncjobs.admin.cli.main", arguments, "server ready: ")
+
+    def _start(self, name: str, module: str, arguments: list[str], ready: str) -> ServiceProcess:
+        process = ServiceProcess.start(name, module, arguments, url=self.server.url, ready=ready, echo=self._echo)
+        self.processes.append(process)
+        return process
 
     def check(self) -> None:
-        """Make sure that all workers still run.
+        """Make sure that the server and all processes still run.
 
         Raises:
             UnavailableError: One ended; the text has the end of its log.
         """
-        for worker in self.workers:
-            worker.check()
+        self.server.check()
+        for process in self.processes:
+            process.check()
+
+
+def free_port(wanted: int) -> int:
+    """Return a port of the loopback address if it is free, else 0, which lets the system choose."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted

@@ -1,0 +1,147 @@
+"""Renew the output on a page of the documentation: each command on it is run, and what it prints put below it.
+
+``python -m scripts.page docs/ajc.md`` runs the lines that begin with ``$`` in blocks of ``console``, one after the
+other, on a terminal of 110 columns in a folder and with a nats-server of their own. Before a block there may be:
+
+``<!-- file: NAME -->``
+    The block is no command, but a file to be written.
+``<!-- until: TEXT -->``
+    The command is left running once it has printed that.
+``<!-- meanwhile: COMMAND -->``
+    Is run once the command has printed its first line.
+``<!-- typed: TEXT -->``
+    Is typed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from pathlib import Path
+
+from asyncjobs.admin.dev.nats_server import NatsServer
+
+BLOCK = re.compile(r"(?:<!-- (file|until|meanwhile|typed): (.+?) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
+PROGRESS = re.compile(r"(adding|retrying|deleting) .*[0-9?]")
+ASKED = "? [y/N] "
+HOME = "/home/ann/mailer"
+"""What the folder is called on the page; it is as long as the folder's own name."""
+SPAN_S = 60
+
+
+class Terminal:
+    """A folder and variables in which commands are run, each on a terminal."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def run(self, command: str, directive: str | None, argument: str) -> str:
+        ours, theirs = pty.openpty()
+        modes = termios.tcgetattr(theirs)
+        modes[3] &= ~termios.ECHO
+        termios.tcsetattr(theirs, termios.TCSANOW, modes)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec 2>&1; {command}"], cwd=self.folder, env=self.environment,
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        )  # fmt: skip
+        self.running.append(process)
+        os.close(theirs)
+        answer = argument if directive == "typed" else ""
+        if answer:
+            os.write(ours, answer.encode() + b"\n")
+        shown, give_up = b"", time.monotonic() + SPAN_S
+        while not (directive == "until" and argument.encode() in shown):
+            part = read(ours, give_up)
+            if not part:
+                process.wait()
+                break
+            shown += part
+            if directive == "meanwhile" and b"\n" in shown:
+                subprocess.run(
+                    ["bash", "-c", argument], cwd=self.folder, env=self.environment, check=True, timeout=SPAN_S
+                )
+                directive = None
+        if directive == "until":
+            # What it prints from here on is read, so that it does not wait for a reader.
+            threading.Thread(target=drain, args=(ours,), daemon=True).start()
+        text = ESCAPE.sub("", shown.decode()).replace("\r\n", "\n").replace(str(self.folder), HOME)
+        lines = [line.rstrip() for line in text.replace(ASKED, f"{ASKED}{answer}\n").splitlines()]
+        lines = [line for line in lines if not PROGRESS.match(line)]
+        # A bar that is gone leaves an empty line before and after it; only info has such lines of its own.
+        keep_empty = bool(lines) and lines[0] == "Task store"
+        return "".join(f"{line}\n" for line in lines if line or keep_empty)
+
+    def end(self) -> None:
+        for process in self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def read(terminal: int, give_up: float) -> bytes:
+    """Return what is shown next; nothing when nobody has the other end any more."""
+    if not select.select([terminal], [], [], max(0, give_up - time.monotonic()))[0]:
+        sys.exit(f"a command printed nothing for {SPAN_S} s")
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
+
+
+def drain(terminal: int) -> None:
+    while read(terminal, time.monotonic() + 24 * 3600):
+        pass
+
+
+def renew(path: Path, terminal: Terminal) -> None:
+    def block(found: re.Match[str]) -> str:
+        directive, text, language, content = found.groups()
+        if directive == "file":
+            path = terminal.folder / text
+            path.write_text(content)
+            path.chmod(0o755 if text.endswith(".sh") else 0o644)
+        if language != "console":
+            return found.group()
+        printed = ""
+        for line in content.splitlines():
+            if line.startswith("$ "):
+                printed += f"{line}\n{terminal.run(line[2:], directive, text)}"
+                directive = None
+        return f"{found.group()[: found.start(4) - found.start()]}{printed}```"
+
+    path.write_text(BLOCK.sub(block, path.read_text()))
+
+
+async def main(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="abc") as folder:
+        async with NatsServer.run() as server:
+            environment = {
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NATS_URL": server.url, "TZ": "UTC",
+                "HOME": folder, "LANG": "C.UTF-8", "TERM": "xterm", "NO_COLOR": "1", "SHELL": "/bin/bash",
+            }  # fmt: skip
+            terminal = Terminal(Path(folder), environment)
+            try:
+                await asyncio.to_thread(renew, Path(name), terminal)
+            finally:
+                terminal.end()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""``ajc package``: what it takes to build a container of the handlers that an ``asyncjobs.yaml`` names."""
