@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from scripts import pin_image
 
 ROOT = Path(__file__).parents[2]
 MEMBERS = ["packages/protocol", "packages/client", "services/worker", "services/scheduler", "services/admin"]
@@ -48,3 +49,9 @@ def test_no_module_is_past_500_lines():
         if (lines := path.read_text().count("\n")) > 500
     }
     assert long == {}
+
+
+@pytest.mark.parametrize("name", pin_image.FILES)
+def test_the_image_installs_what_its_services_need_at_the_pinned_versions(name: str):
+    there = (ROOT / "deploy/image" / name).read_text()
+    assert there == pin_image.wanted()[name], f"deploy/image/{name} is behind constraints.txt: make image-pins"
