@@ -32,6 +32,15 @@ Point = tuple[int, int, int, int]
 
 
 def main(folder: Path) -> int:
+    made, missing = write_all(folder)
+    print(f"{folder}: {'made ' + ', '.join(made) if made else 'all there already'}")
+    if missing:
+        print(f"certificates for compose.cluster.yaml were not made: {missing}", file=sys.stderr)
+    return 0
+
+
+def write_all(folder: Path) -> tuple[list[str], str]:
+    """Make what is missing; return the names of what was made, and why there are no certificates, if so."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     made: list[str] = []
@@ -59,11 +68,7 @@ def main(folder: Path) -> int:
     for role in ("producer", "admin"):
         write(f"{role}.env", environment(role, folder.resolve()), follows=True)
     missing = certificates(folder / "tls", made)
-
-    print(f"{folder}: {'made ' + ', '.join(made) if made else 'all there already'}")
-    if missing:
-        print(f"certificates for compose.cluster.yaml were not made: {missing}", file=sys.stderr)
-    return 0
+    return made, missing
 
 
 def environment(role: str, folder: Path) -> str:

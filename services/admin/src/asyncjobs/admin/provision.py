@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from asyncjobs.client import Client
 from asyncjobs.client.logs import start_logging
-from asyncjobs.client.storage.queues import QueueStore
 from asyncjobs.client.workers import workers_bucket
-from asyncjobs.protocol.durations import parse_duration
+from asyncjobs.protocol.durations import format_duration, parse_duration
 from asyncjobs.protocol.errors import AsyncJobsError
 from asyncjobs.protocol.names import check_name
 from asyncjobs.protocol.queue import Queue, default_queue
@@ -60,8 +60,7 @@ def provision(
     """
     try:
         start_logging(level=log_level, log_format=log_format)
-        names = dict.fromkeys([DEFAULT_QUEUE, *_names(queues)])
-        asyncio.run(_provision(list(names), server, replicas=replicas, retention_ns=parse_duration(retention)))
+        asyncio.run(_provision(_names(queues), server, replicas=replicas, retention_ns=parse_duration(retention)))
     except AsyncJobsError as e:
         print(f"asyncjobs provision: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
         return USAGE_ERROR if e.code == "invalid_argument" else FAILED
@@ -77,12 +76,22 @@ async def _provision(names: list[str], server: str | None, *, replicas: int, ret
     async with Client.connect(
         server, queue=default_queue(), replicas=replicas, task_retention_ns=retention_ns, name="asyncjobs-provision"
     ) as client:
-        await workers_bucket(client.storage, client.options, create=True)
-        queues: QueueStore = client.storage.queues
-        for name in names:
-            wanted = default_queue() if name == DEFAULT_QUEUE else Queue(name=name)
-            queue = await queues.ensure(wanted, replicas=replicas, memory=False)
-            logger.info("queue %s is there, max run time %g s", queue.name, queue.max_run_time_ns / 1e9)
+        await make_missing(client, names)
+
+
+async def make_missing(client: Client, queues: Iterable[str]) -> None:
+    """Make what is missing: DEFAULT and ``queues``, and the bucket of workers; connecting made the rest.
+
+    Raises:
+        StorageError: The server refuses to make it.
+        PermissionDeniedError: The client's user may not make it.
+    """
+    options = client.options
+    await workers_bucket(client.storage, options, create=True)
+    for name in dict.fromkeys([DEFAULT_QUEUE, *queues]):
+        wanted = default_queue() if name == DEFAULT_QUEUE else Queue(name=name)
+        queue = await client.storage.queues.ensure(wanted, replicas=options.replicas, memory=options.memory_storage)
+        logger.info("queue %s is there, max run time %s", queue.name, format_duration(queue.max_run_time_ns))
 
 
 if __name__ == "__main__":
