@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check constraints image-pins secrets clean
+.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-peers lint format types layers check constraints image-pins secrets clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -57,6 +57,12 @@ soak: setup ## Torment workers for minutes: make soak MINUTES=3
 
 soak-scheduler: setup ## Torment schedulers for minutes: make soak-scheduler MINUTES=4
 	@$(BIN)/python -m tests.soak.schedules $(MINUTES)
+
+test-compose-quick: setup ## Run the stack in a Docker engine: build, up, enqueue, scale
+	@$(BIN)/python -m tests.compose quick
+
+test-compose: setup ## The same with containers killed under load, and the cluster, for minutes
+	@$(BIN)/python -m tests.compose full
 
 bench: setup ## Measure this machine: enqueue and process beside a bare loop
 	@$(BIN)/python -m benchmarks.floor
