@@ -37,10 +37,10 @@ class Stack:
     @classmethod
     @contextmanager
     def fresh(cls, docker: Docker, *files: str) -> Generator[Stack]:
-        """Copy what git knows of, make the secrets, and take everything down at the end."""
+        """Copy what is or would be in git, make the secrets, and take everything down at the end."""
         with tempfile.TemporaryDirectory(prefix="asyncjobs-stack-") as name:
             folder = Path(name)
-            for file in run("git", "-C", str(ROOT), "ls-files").splitlines():
+            for file in run("git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
                 if (ROOT / file).is_file():
                     (folder / file).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(ROOT / file, folder / file)
