@@ -40,7 +40,9 @@ class Stack:
         """Copy what is or would be in git, make the secrets, and take everything down at the end."""
         with tempfile.TemporaryDirectory(prefix="asyncjobs-stack-") as name:
             folder = Path(name)
-            for file in run("git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+            for file in run(
+                "git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"
+            ).splitlines():
                 if (ROOT / file).is_file():
                     (folder / file).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(ROOT / file, folder / file)

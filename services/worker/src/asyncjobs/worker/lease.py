@@ -35,6 +35,7 @@ class Lease:
         self._end = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._beating: asyncio.Task[None] | None = None
+        self._over = False
 
     async def __aenter__(self) -> Self:
         """Start the time."""
@@ -47,11 +48,17 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         """Stop the time. A block that used it up ends in ``TimeoutError``."""
+        self._over = True
         if self._timer is not None:
             self._timer.cancel()
         if self._beating is not None:
             await self._beating
         return await self._timeout.__aexit__(kind, error, traceback)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the block has ended, or is being ended because its time was used up."""
+        return self._over or self._timeout.expired()
 
     @property
     def expired(self) -> bool:
