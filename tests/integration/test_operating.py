@@ -65,6 +65,12 @@ tasks:
 """
 
 
+async def test_a_variable_that_is_empty_says_nothing(server):
+    empty = dict.fromkeys(("AJ_SIGNING_SEED_FILE", "AJ_VERIFICATION_KEY", "AJ_MONITOR", "AJ_CONCURRENCY"), "")
+    async with worker_process(HANDLERS, AJ_WORK_QUEUE="Q", NATS_URL=server.url, **empty) as worker:
+        assert "10 slots" in await worker.wait_log("worker ready")
+
+
 async def test_a_configuration_file_runs_a_worker_without_code(server, configured, tmp_path):
     path = configured(TASKS)
     async with (

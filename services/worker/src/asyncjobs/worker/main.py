@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from asyncjobs.client.exposition import LOOPBACK
 from asyncjobs.client.logs import start_logging
-from asyncjobs.client.program import run_program
+from asyncjobs.client.program import forget_empty_variables, run_program
 from asyncjobs.client.settings import Settings
 from asyncjobs.protocol.durations import MILLISECOND_NS, SECOND_NS, parse_duration
 from asyncjobs.protocol.errors import AsyncJobsError, ConfigurationError, DuplicateHandlerError
@@ -255,6 +255,7 @@ def _new_queue(max_run_time: str | None, max_concurrent: int | None) -> dict[str
 
 def main() -> None:
     """Run the command with the arguments of this process."""
+    forget_empty_variables()
     sys.exit(app())
 
 
