@@ -172,6 +172,27 @@ async def test_an_admin_does_all_that_there_is_to_do_for_queues_and_schedules(st
     assert stack.refused() == []
 
 
+async def test_an_admin_may_take_a_backup_of_a_stream(stack: Accounts):
+    async with stack.connect("admin", queue="Q") as admin:
+        await admin.enqueue("t")
+        connection, requests = admin.storage.connection, admin.storage.requests
+        chunks: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        inbox = connection.nats.new_inbox()
+        subscription = await connection.subscribe_directly(
+            inbox, lambda _, reply_to, __, data: chunks.put_nowait((reply_to.decode(), data))
+        )
+        await admin.storage.jetstream.call(f"STREAM.SNAPSHOT.{TASKS}", {"deliver_subject": inbox})
+        size = 0
+        async with asyncio.timeout(30):
+            while (chunk := await chunks.get())[1]:
+                size += len(chunk[1])
+                requests.send(chunk[0], b"")
+        assert size
+        await connection.synchronize()
+        await connection.unsubscribe(subscription)
+    assert stack.refused() == []
+
+
 # ---- what each cannot do
 
 TASKS, QUEUE, CONFIGURATION, ELECTIONS, WORKERS = (

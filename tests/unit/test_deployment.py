@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = ("compose.yaml", "compose.cluster.yaml")
 KUBERNETES = "1.34"
 ONE_SHOT = {"nats-volume", "setup"}
-UNCHECKED = {"nats-exporter", "nats-exporter-2", "nats-exporter-3"}
 
 
 class Loader(yaml.SafeLoader):
@@ -89,7 +88,7 @@ def test_a_container_has_no_rights_that_it_does_not_need(name: str, service: dic
         assert limits.keys() == {"cpus", "memory", "pids"}
     if name not in ONE_SHOT:
         assert service["restart"] == "unless-stopped"
-        assert ("test" in service["healthcheck"]) is (name not in UNCHECKED)
+        assert "test" in service["healthcheck"]
 
 
 def test_a_container_is_given_longer_to_stop_than_a_worker_waits_for_its_handlers():
