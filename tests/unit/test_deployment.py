@@ -189,7 +189,7 @@ def test_each_file_of_a_kubernetes_secret_is_made_and_told_how_to_be_put_there(s
         text = yaml.safe_dump(template)
         files = set(re.findall(r"/run/secrets/asyncjobs/(\w[\w.]*)", text))
         command = re.search(
-            rf"create secret generic asyncjobs-{'admin' if name == 'setup' else name} (.*(?:\\\n.*)*)", readme
+            rf"create secret generic asyncjobs-{'admin' if name == 'setup' else name} ((?:.*\\\n)*.*)", readme
         )
         assert command is not None, name
         assert files

@@ -120,7 +120,6 @@ class Client:
             JetStreamNotEnabledError: The server or the account has no JetStream.
             QueueNotFoundError: ``bind`` is set and the queue does not exist.
             StorageError: The server refuses to make a stream, bucket or queue.
-            PermissionDeniedError: The NATS user may not do what it takes; the text says what.
         """
         return cls._connect(servers, connection, logger, settings)
 
