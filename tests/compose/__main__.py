@@ -1,4 +1,4 @@
-"""``python -m tests.compose quick``: build, up, enqueue, scale. ``full``: the harm, and the cluster.
+"""``python -m tests.compose quick``: build, up, enqueue, scale. ``full``: more harm, the cluster, metrics.
 
 It ends with 0 when nothing was lost, and prints what it saw.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tests.compose.bases import Bases
+from tests.compose.bases import Bases, image_of
 from tests.compose.docker import Docker, fail, say
 from tests.compose.engine import engine
 from tests.compose.load import Load, Ticks, leader, workers
+from tests.compose.prometheus import Prometheus
 from tests.compose.stack import IMAGE, Stack
+from tests.integration.test_observability import queries
 
 
 async def quick(docker: Docker) -> None:
@@ -91,6 +93,36 @@ async def clustered(docker: Docker) -> None:
         no_trouble(stack)
 
 
+async def observed(docker: Docker) -> None:
+    """Find all replicas, scaled ones too, and ask all that the dashboard and the alerts ask."""
+    Bases().prepare_prometheus(docker)
+    image = image_of("PROMETHEUS_IMAGE")
+    with Stack.fresh(docker, "compose.yaml") as stack:
+        folder = stack.folder / "deploy/prometheus"
+        for kind, file in (("config", "prometheus.yml"), ("rules", "rules.yml")):
+            command = ("run", "--rm", "--volume", f"{folder}:/etc/prometheus:ro", "--entrypoint", "promtool", image)
+            docker(*command, "check", kind, f"/etc/prometheus/{file}")
+        say("promtool has nothing against the configuration and the rules")
+        stack.up("--scale", "worker=2", "worker", "scheduler", "prometheus")
+        prometheus = Prometheus(stack.ports["PROMETHEUS_PORT"])
+        await prometheus.sees(worker=2, scheduler=2)
+        say("Prometheus sees two workers and two schedulers")
+        async with stack.connect("producer") as producer:
+            load = Load(producer, 100, over_s=1)
+            await load.produce()
+            await load.all_complete()
+        stack.up("--scale", "worker=3", "--no-recreate", "worker", "scheduler", "prometheus")
+        await prometheus.sees(worker=3, scheduler=2)
+        say("and the third worker")
+        asked = [query.replace("$queue", ".*") for query in queries() if not query.startswith("label_values")]
+        answers = {query: await prometheus.ask(query) for query in asked}
+        assert await prometheus.ask("sum(choria_asyncjobs_handler_runtime_count)") == [100.0]
+        assert await prometheus.ask('choria_asyncjobs_queue_items{queue="DEFAULT"}') == [0.0]
+        assert await prometheus.ask("sum(choria_asyncjobs_election_leader)") == [1.0]
+        say(f"it understands all {len(answers)} queries, and has something for {sum(map(bool, answers.values()))}")
+        no_trouble(stack)
+
+
 def build(stack: Stack, docker: Docker) -> None:
     stack.compose("build")
     size = int(docker("image", "inspect", "--format", "{{.Size}}", IMAGE))
@@ -119,7 +151,13 @@ def no_trouble(stack: Stack) -> None:
     assert stack.trouble() == [], "\n".join(stack.trouble())
 
 
-SUITES = {"quick": (quick,), "full": (harmed, clustered), "cluster": (clustered,), "prepare": ()}
+SUITES = {
+    "quick": (quick,),
+    "full": (harmed, clustered, observed),
+    "cluster": (clustered,),
+    "observed": (observed,),
+    "prepare": (),
+}
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from asyncjobs.admin.dev.nats_server import find_binary
@@ -32,14 +33,21 @@ class Bases:
 
     def prepare(self, docker: Docker) -> None:
         """Make sure that the engine has the images that the stack begins with."""
-        for image, stand_in in {python_image(): self._python, nats_image(): self._nats}.items():
-            if docker.can("image", "inspect", image):
-                continue
-            if docker.can("pull", "--quiet", image):
-                say(f"pulled {image}")
-                continue
-            say(f"{image} cannot be pulled: a stand-in is used in its place")
-            stand_in(docker, image)
+        self._have(docker, python_image(), self._python)
+        self._have(docker, image_of("NATS_IMAGE"), self._nats)
+
+    def prepare_prometheus(self, docker: Docker) -> None:
+        """Make sure that the engine has the image of Prometheus."""
+        self._have(docker, image_of("PROMETHEUS_IMAGE"), self._prometheus)
+
+    def _have(self, docker: Docker, image: str, stand_in: Callable[[Docker, str], None]) -> None:
+        if docker.can("image", "inspect", image):
+            return
+        if docker.can("pull", "--quiet", image):
+            say(f"pulled {image}")
+            return
+        say(f"{image} cannot be pulled: a stand-in is used in its place")
+        stand_in(docker, image)
 
     def plugins(self) -> Path:
         """Return the folder with the engine's command line plugins, of the same release."""
@@ -99,6 +107,21 @@ class Bases:
             tree.chmod(0o755)
             import_tree(docker, image, ["tar", "-C", str(tree), "-c", "."], 'ENTRYPOINT ["nats-server"]')
 
+    def _prometheus(self, docker: Docker, image: str) -> None:
+        with tempfile.TemporaryDirectory(dir=self._folder) as name:
+            folder = Path(name)
+            for package in ("prometheus", "promtool", "busybox-static"):
+                unpack(self._tree(), package, folder / "unpacked")
+            for program in ("bin/prometheus", "bin/promtool", "bin/busybox"):
+                shutil.copy(next((folder / "unpacked").rglob(program)), folder)
+            (folder / "Dockerfile").write_text(
+                f"FROM {python_image()}\n"
+                "COPY prometheus promtool busybox /usr/local/bin/\n"
+                "RUN ln -s busybox /usr/local/bin/wget && install -d -o 65534 -g 65534 /prometheus\n"
+                'ENTRYPOINT ["prometheus"]\n'
+            )
+            docker("build", "--quiet", "--tag", image, name)
+
 
 def unpack(tree: Path, package: str, folder: Path) -> None:
     """Unpack a package of the small Debian into a folder, without installing it."""
@@ -123,7 +146,8 @@ def python_image() -> str:
     return f"python:{found[1]}-slim"
 
 
-def nats_image() -> str:
-    found = re.search(r"\$\{NATS_IMAGE:-([^}]+)\}", (ROOT / "compose.yaml").read_text())
+def image_of(variable: str) -> str:
+    """Return the image that compose.yaml uses unless a variable says otherwise."""
+    found = re.search(rf"\$\{{{variable}:-([^}}]+)\}}", (ROOT / "compose.yaml").read_text())
     assert found is not None
     return found[1]

@@ -55,7 +55,7 @@ class Stack:
                     print(line)
                 raise
             finally:
-                stack.compose("down", "--volumes", "--timeout", "45")
+                stack.compose("--profile", "*", "down", "--volumes", "--timeout", "45")
                 assert stack.leftovers() == [], f"`down --volumes` left {stack.leftovers()}"
                 say("down: no container, network or volume is left")
 
