@@ -30,6 +30,7 @@ class Bases:
     def __init__(self, folder: Path | None = None) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         self._folder = folder or cache / "asyncjobs-test-compose"
+        self._fresh = False
 
     def prepare(self, docker: Docker) -> None:
         """Make sure that the engine has the images that the stack begins with."""
@@ -76,11 +77,13 @@ class Bases:
             unfinished = Path(tempfile.mkdtemp(dir=self._folder))
             include = "python3,python3-venv,python3-pip,ca-certificates"
             run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(unfinished))
-            shutil.copy("/etc/resolv.conf", unfinished / "etc/resolv.conf")
-            run("chroot", str(unfinished), "apt-get", "-q", "update")
             (unfinished / "usr/local/bin/python").symlink_to("/usr/bin/python3")
             unfinished.chmod(0o755)
             unfinished.rename(tree)
+        if not self._fresh:  # what was made another day knows packages that are gone since
+            shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+            run("chroot", str(tree), "apt-get", "-q", "update")
+            self._fresh = True
         if AUTHORITIES.exists():
             shutil.copy(AUTHORITIES, tree / "etc/ssl/certs/ca-certificates.crt")
             (tree / "etc/pip.conf").write_text("[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n")
