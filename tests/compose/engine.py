@@ -37,7 +37,7 @@ def engine(bases: Bases) -> Generator[Docker]:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         fail("no Docker engine with Compose answers: start one, or run this as root on Debian to have one installed")
     install()
-    with tempfile.TemporaryDirectory(prefix="asyncjobs-engine-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="asyncjobs-engine-") as name:
         folder = Path(name)
         plugins = bases.plugins()
         (folder / "client").mkdir()
@@ -50,6 +50,7 @@ def engine(bases: Bases) -> Generator[Docker]:
             yield docker
         finally:
             stop(process)
+            unmount(folder)
             if not bridge_was_there:
                 subprocess.run(["ip", "link", "delete", "docker0"], check=False, capture_output=True)
 
@@ -80,6 +81,7 @@ def start(folder: Path, docker: Docker) -> subprocess.Popen[bytes]:
                 return process
             time.sleep(0.5)
         stop(process)
+        unmount(folder)
         say(f"no engine with {driver}: {' / '.join(log.read_text(errors='replace').splitlines()[-3:])}")
     fail("no Docker engine could be started on this machine, so the stack was NOT tested")
     raise AssertionError
@@ -93,3 +95,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def unmount(folder: Path) -> None:
+    """Take away what the engine mounted below a folder and left behind, so that the folder can be removed."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for path in sorted((each for each in mounted if Path(each).is_relative_to(folder)), reverse=True):
+        subprocess.run(["umount", path], check=False, capture_output=True)
