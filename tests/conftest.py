@@ -8,6 +8,7 @@ import pytest
 
 from asyncjobs.admin.dev.nats_server import NatsServer
 from asyncjobs.client import Client, Queue
+from tests.integration.api_servers import Api, api_server
 
 QUEUE = Queue(name="Q", max_run_time_ns=60 * 10**9)
 
@@ -30,3 +31,9 @@ def no_settings_of_this_host(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     for name in ("NATS_URL", "NATS_CONTEXT", "CONTEXT", "AJ_NATS_CONTEXT", "NATS_USER", "NATS_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+async def api(server: NatsServer, client: Client) -> AsyncGenerator[Api]:
+    async with api_server(server) as running:
+        yield running

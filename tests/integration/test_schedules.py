@@ -154,6 +154,13 @@ async def test_a_schedule_can_be_run_now(client):
     assert found.deadline is not None
 
 
+async def test_without_a_bucket_there_are_no_schedules(server):
+    async with Client.connect(server.url, no_storage_init=True) as client:
+        assert await client.schedules.all() == []
+        with pytest.raises(ScheduleNotFoundError):
+            await client.schedules.load("nightly")
+
+
 # ---- several who change at once
 
 

@@ -77,6 +77,6 @@ async def test_without_a_span_nothing_is_added(server):
     assert not trace.get_current_span().get_span_context().is_valid
     async with Client.connect(server.url, queue="Q", trace=True) as client:
         headers: dict[str, str] = {}
-        client._enqueuer._inject(headers)
+        client.enqueuer._inject(headers)
         assert headers == {}
         await client.enqueue("t")

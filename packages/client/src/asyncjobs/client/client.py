@@ -90,7 +90,8 @@ class Client:
         self.metrics_port: int | None = None
         """The port that metrics are served on, if they are."""
         self._logger = logging.getLogger("asyncjobs.client")
-        self._enqueuer = Enqueuer(storage, keys, queue.name, injector() if options.trace else None)
+        self.enqueuer = Enqueuer(storage, keys, queue.name, injector() if options.trace else None)
+        """The single steps of enqueuing, for services that do something between them."""
 
     @classmethod
     def connect(
@@ -200,11 +201,11 @@ class Client:
             ConfigurationError: An option does not exist, or the task was made without it.
         """
         if isinstance(task, str):
-            return await self._enqueuer.enqueue(make_task(task, payload, **options), None)
+            return await self.enqueuer.enqueue(make_task(task, payload, **options), None)
         queue = options.pop("queue", None)
         if payload is not None or options:
             raise ConfigurationError(f"task {task.id} is made already: give its payload and options to new_task")
-        return await self._enqueuer.enqueue(task, queue)
+        return await self.enqueuer.enqueue(task, queue)
 
     async def enqueue_many(
         self, tasks: Iterable[Task], *, queue: str | None = None, window: int = ENQUEUE_WINDOW
@@ -219,7 +220,7 @@ class Client:
         Returns:
             The tasks that are enqueued, and those that are not with the reason for each.
         """
-        return await Bulk(self._enqueuer, queue).run(tasks, window)
+        return await Bulk(self.enqueuer, queue).run(tasks, window)
 
     async def load(self, task_id: str) -> Task:
         """Load a task as it is now.
@@ -254,7 +255,7 @@ class Client:
             TaskChangedError: Somebody else changed it at the same moment.
             QueueNotFoundError: There is no such queue.
         """
-        return await self._enqueuer.retry(check_name("task id", task_id), queue, force=force)
+        return await self.enqueuer.retry(check_name("task id", task_id), queue, force=force)
 
     async def delete(self, task_id: str) -> None:
         """Delete a task. A work item for it is dropped by the worker that gets it.
@@ -312,9 +313,24 @@ class Client:
         Args:
             wanted: Which tasks; see `TaskFilter`.
         """
-        async with aclosing(self._browse(Matcher.of(**wanted))) as found:
+        async with aclosing(self.stored_tasks(**wanted)) as found:
             async for stored in found:
                 yield stored.task
+
+    def stored_tasks(self, *, after: int = 0, ahead: int = 0, **wanted: Unpack[TaskFilter]) -> AsyncGenerator[Stored]:
+        """Do as `tasks` does, from a revision of the store on, and say with which revision each task is kept.
+
+        What is not needed is best not on its way: ``ahead`` is how many tasks are, 0 for many.
+        """
+        return browse(
+            self.storage.connection,
+            self.storage.jetstream,
+            matches=Matcher.of(**wanted).matches,
+            until_ns=time.time_ns(),
+            on_corrupt=self._log_corrupt,
+            after=after,
+            ahead=ahead,
+        )
 
     async def task_page(self, limit: int = PAGE, *, cursor: str = "", **wanted: Unpack[TaskFilter]) -> TaskPage:
         """Return some of the stored tasks, least recently changed first, and where to go on.
@@ -335,23 +351,13 @@ class Client:
             raise ConfigurationError(f"cursor {cursor!r} is none: use what the page before gave")
         page: list[Task] = []
         last = ""
-        async with aclosing(self._browse(Matcher.of(**wanted), after=int(cursor or 0))) as found:
+        async with aclosing(self.stored_tasks(after=int(cursor or 0), **wanted)) as found:
             async for stored in found:
                 if len(page) == limit:
                     return TaskPage(page, last)
                 page.append(stored.task)
                 last = str(stored.revision)
         return TaskPage(page, "")
-
-    def _browse(self, matcher: Matcher, *, after: int = 0) -> AsyncGenerator[Stored]:
-        return browse(
-            self.storage.connection,
-            self.storage.jetstream,
-            matches=matcher.matches,
-            until_ns=time.time_ns(),
-            on_corrupt=self._log_corrupt,
-            after=after,
-        )
 
     def _log_corrupt(self, error: CorruptTaskError) -> None:
         self._logger.warning("passed over in the task store: %s", error)

@@ -15,6 +15,7 @@ from asyncjobs.protocol.decisions import error_text, retried
 from asyncjobs.protocol.errors import (
     AsyncJobsError,
     ConfigurationError,
+    DuplicateItemError,
     PayloadTooLargeError,
     RequestTimeoutError,
     TaskAlreadyActiveError,
@@ -73,12 +74,23 @@ class Enqueuer:
         """Begin to put the first work item of a stored task, which `put` ends."""
         return self.storage.items.post(task.queue, task.id, self._headers())
 
-    async def put(self, stored: Stored, *, again: bool, posted: Posted | None = None) -> Task:
-        """Put a work item for a stored task into its queue; the task is stored as ``queue_error`` when that fails."""
+    async def put(
+        self, stored: Stored, *, again: bool, posted: Posted | None = None, may_be_there: bool = False
+    ) -> Task:
+        """Put a work item for a stored task into its queue; the task is stored as ``queue_error`` when that fails.
+
+        Args:
+            stored: The task.
+            again: Whether it may have been in this queue a short while ago.
+            posted: What `post` returned for it.
+            may_be_there: Whether somebody else may be putting the very same item, which is then as good.
+        """
         task = stored.task
         try:
             await self.storage.items.put(task.queue, task.id, again=again, headers=self._headers(), posted=posted)
         except AsyncJobsError as e:
+            if may_be_there and isinstance(e, DuplicateItemError):
+                return task
             failed = msgspec.structs.replace(task, state=TaskState.QUEUE_ERROR, last_err=error_text(e))
             try:
                 await self.storage.tasks.save(failed, stored.revision)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from asyncjobs.client.cron import preview, recurrence_of
 from asyncjobs.client.identifiers import new_id
+from asyncjobs.client.storage.api import STREAM_NOT_FOUND
 from asyncjobs.client.storage.buckets import Bucket, Entry, RevisionError
 from asyncjobs.protocol.codec import decode_schedule, decode_schedule_options, encode, encode_payload
 from asyncjobs.protocol.durations import MICROSECOND_NS
@@ -23,6 +24,7 @@ from asyncjobs.protocol.errors import (
     InvalidScheduleError,
     ScheduleAlreadyExistsError,
     ScheduleNotFoundError,
+    StorageError,
 )
 from asyncjobs.protocol.names import check_name
 from asyncjobs.protocol.schedule import CatchUp, Schedule, ScheduleOptions, check_schedule
@@ -186,9 +188,10 @@ class Schedules:
     async def all(self) -> list[ScheduleInfo]:
         """Return all schedules, sorted by name; what is stored and is none comes as a broken one."""
         entries: dict[str, Entry] = {}
-        async with aclosing(self.bucket.entries()) as found:
-            async for entry in found:
-                entries[entry.key] = entry
+        with _nothing_without_bucket():
+            async with aclosing(self.bucket.entries()) as found:
+                async for entry in found:
+                    entries[entry.key] = entry
         infos: list[ScheduleInfo] = []
         for number, (key, entry) in enumerate(sorted(entries.items())):
             if number % AT_A_STRETCH == 0:
@@ -247,7 +250,9 @@ class Schedules:
             yield changes
 
     async def _entry(self, name: str) -> Entry:
-        entry = await self.bucket.get(schedule_key(check_name("schedule name", name)))
+        key, entry = schedule_key(check_name("schedule name", name)), None
+        with _nothing_without_bucket():
+            entry = await self.bucket.get(key)
         if entry is None:
             raise ScheduleNotFoundError(f"there is no schedule {name}: check the name")
         return entry
@@ -275,6 +280,16 @@ class Schedules:
                     await self.bucket.delete(key, revision)
                 else:
                     await self.bucket.update(key, before.value, revision)
+            raise
+
+
+@contextmanager
+def _nothing_without_bucket() -> Generator[None]:
+    """Pass over what there is no bucket to read from: nobody made a schedule yet."""
+    try:
+        yield
+    except StorageError as e:
+        if e.err_code != STREAM_NOT_FOUND:
             raise
 
 

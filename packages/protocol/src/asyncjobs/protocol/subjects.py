@@ -19,6 +19,8 @@ SCHEDULER_PROGRESS_KEY = "asyncjobs.scheduler_progress"
 ELECTIONS_BUCKET = "CHORIA_AJ_ELECTIONS"
 WORKERS_BUCKET = "CHORIA_AJ_WORKERS"
 """Of our own: what workers tell about themselves."""
+IDEMPOTENCY_BUCKET = "CHORIA_AJ_IDEMPOTENCY"
+"""Of our own: the keys with which tasks are enqueued over HTTP."""
 SCHEDULER_ELECTION = "task_scheduler"
 
 ALL_EVENTS = "CHORIA_AJ.E.>"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncjobs.client.connect import Connection
 
 
-async def browse(
+async def browse(  # noqa: PLR0913 - what to read, and how
     connection: Connection,
     jetstream: JetStream,
     *,
@@ -26,6 +26,7 @@ async def browse(
     until_ns: int,
     on_corrupt: Callable[[CorruptTaskError], None],
     after: int = 0,
+    ahead: int = 0,
 ) -> AsyncGenerator[Stored]:
     """Yield the tasks that were created until a time, least recently changed first.
 
@@ -38,12 +39,13 @@ async def browse(
         until_ns: Nanoseconds since 1970; tasks that are created later are not yielded, so that there is an end.
         on_corrupt: Is told of what cannot be decoded, which is passed over.
         after: Only tasks that were changed after this revision of the store.
+        ahead: How many are on their way to us at once; 0: as many as it takes to be fast.
 
     Raises:
         StorageNotReadyError: There is no task store.
     """
     try:
-        async with aclosing(scan(connection, jetstream, TASKS_STREAM, start=after + 1)) as messages:
+        async with aclosing(scan(connection, jetstream, TASKS_STREAM, start=after + 1, ahead=ahead)) as messages:
             async for delivery in messages:
                 try:
                     task = decode_task(delivery.data)

@@ -24,7 +24,13 @@ SILENCE_S = 2.0
 
 
 async def scan(
-    connection: Connection, jetstream: JetStream, stream: str, subject: str | None = None, start: int = 1
+    connection: Connection,
+    jetstream: JetStream,
+    stream: str,
+    subject: str | None = None,
+    start: int = 1,
+    *,
+    ahead: int = 0,
 ) -> AsyncGenerator[Delivery]:
     """Yield the messages of a stream, oldest first, until there are no more.
 
@@ -34,6 +40,7 @@ async def scan(
         stream: The stream's name.
         subject: Only messages with such a subject.
         start: The sequence to begin with.
+        ahead: How many messages are on their way to us at once; 0: as many as it takes to be fast.
 
     Raises:
         StorageError: There is no such stream.
@@ -48,14 +55,17 @@ async def scan(
                 connection,
                 jetstream.requests,
                 subject=jetstream.subject(f"CONSUMER.MSG.NEXT.{stream}.{name}"),
-                wanted=lambda here=here: PAGE - here.qsize(),
+                wanted=lambda here=here: (ahead or PAGE) - here.qsize(),
                 deliver=here.put_nowait,
             ) as pull:
                 while pending:
                     pull.top_up()
                     try:
-                        async with asyncio.timeout(SILENCE_S):
-                            delivery = await here.get()
+                        if here.empty():
+                            async with asyncio.timeout(SILENCE_S):
+                                delivery = await here.get()
+                        else:
+                            delivery = here.get_nowait()
                     except TimeoutError:
                         # What was still to come may have been deleted, or the consumer have gone with its server.
                         pending = await _pending(jetstream, stream, name)

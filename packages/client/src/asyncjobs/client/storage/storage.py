@@ -46,10 +46,11 @@ class Storage(NamedTuple):
             tasks = TaskStore(jetstream, events)
             items = WorkItems(jetstream)
             storage = cls(connection, requests, jetstream, tasks, items, QueueStore(jetstream), events)
-            await storage._prepare(options)
+            await storage.prepare(options)
             yield storage
 
-    async def _prepare(self, options: ClientOptions) -> None:
+    async def prepare(self, options: ClientOptions) -> None:
+        """Make what is missing, unless the options say not to, and find out how tasks are best read."""
         if options.no_storage_init:
             info = await find_stream(self.jetstream, TASKS_STREAM)
         else:

@@ -1,0 +1,1 @@
+"""The command line ``ajc``: everything that an operator does from a terminal."""
