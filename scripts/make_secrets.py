@@ -64,6 +64,8 @@ def write_all(folder: Path) -> tuple[list[str], str]:
 
     signing = write("signing_seed", os.urandom(32).hex() + "\n")
     write("verification_key", public_key(bytes.fromhex(signing)).hex() + "\n", follows=True)
+    token = write("admin_token", "ajt_" + secrets.token_urlsafe(32) + "\n")
+    write("admin_tokens", f"admin admin sha256:{hashlib.sha256(token.encode()).hexdigest()}\n")
     write("grafana_password", secrets.token_urlsafe(18) + "\n")
     for role in ("producer", "admin"):
         write(f"{role}.env", environment(role, folder.resolve()), follows=True)

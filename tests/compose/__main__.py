@@ -34,6 +34,7 @@ async def quick(docker: Docker) -> None:
                 say("scaled to three")
             await load.all_complete()
             await ticks.end(at_least=5)
+            through_the_api(stack, load.ids[0])
         no_trouble(stack)
 
 
@@ -131,7 +132,7 @@ def build(stack: Stack, docker: Docker) -> None:
 
 def contained(stack: Stack) -> None:
     """Make sure that no container has more rights than it should."""
-    for service in ("nats", "worker", "scheduler"):
+    for service in ("nats", "worker", "scheduler", "admin"):
         for container in stack.containers(service):
             found = stack.inspect(container)
             host = found["HostConfig"]
@@ -145,6 +146,15 @@ def contained(stack: Stack) -> None:
             bindings = [binding for port in (host["PortBindings"] or {}).values() for binding in port]
             assert all(binding["HostIp"] == "127.0.0.1" for binding in bindings), service
     say("containers are contained")
+
+
+def through_the_api(stack: Stack, task_id: str) -> None:
+    """Make sure that the API answers on this host with a token, and only then, and that ajc works in its container."""
+    assert stack.ask(f"/v1/tasks/{task_id}", token=None) == (401, None)
+    status, body = stack.ask(f"/v1/tasks/{task_id}", token=(stack.folder / "secrets/admin_token").read_text().strip())
+    assert (status, body["id"], body["state"]) == (200, task_id, "complete")
+    assert "DEFAULT" in stack.compose("exec", "--no-TTY", "admin", "ajc", "queues", "list")
+    say("the API answers, and ajc")
 
 
 def no_trouble(stack: Stack) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
@@ -101,6 +103,16 @@ class Stack:
     def trouble(self) -> list[str]:
         """Return what the services logged that they never should."""
         return [line for line in self.logs().splitlines() if any(text in line for text in TROUBLE)]
+
+    def ask(self, path: str, token: str | None) -> tuple[int, Any]:
+        """Ask the HTTP API as somebody on this host does; return the status, and the body of a good answer."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['ADMIN_PORT']}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as e:
+            return e.code, None
 
     def connect(self, role: str) -> AbstractAsyncContextManager[Client]:
         """Connect from outside of the stack, as somebody on this host does."""

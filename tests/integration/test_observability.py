@@ -22,7 +22,7 @@ DASHBOARD = ROOT / "deploy/grafana/dashboards/asyncjobs.json"
 RULES = ROOT / "deploy/prometheus/rules.yml"
 MODULES = (
     "asyncjobs.client.metrics", "asyncjobs.client.janitor", "asyncjobs.worker.metrics", "asyncjobs.scheduler.metrics",
-    "asyncjobs.scheduler.depths",
+    "asyncjobs.scheduler.depths", "asyncjobs.admin.api.metrics",
 )  # fmt: skip
 SERIES = re.compile(r"\b((?:choria_asyncjobs|gnatsd_varz|jetstream|process)_\w+)(\{[^}]*\})?")
 OF_JETSTREAM = {"jetstream_server_total_message_bytes": "bytes"}

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from scripts import make_secrets
 
 from asyncjobs.admin import provision
+from asyncjobs.admin.cli import server
 from asyncjobs.client import environment
 from asyncjobs.scheduler import depths
 from asyncjobs.scheduler import main as scheduler
@@ -119,7 +120,7 @@ def test_each_variable_has_a_default_and_is_documented_with_it():
 def read_by_services() -> set[str]:
     """Return the variables that commands and the client read."""
     names = set(environment._TEXTS) | {"NATS_URL"}
-    for module in (worker, scheduler, provision):
+    for module in (worker, scheduler, provision, server):
         names |= set(re.findall(r'"(AJC?_\w+)"', Path(module.__file__).read_text()))
     return names
 
@@ -188,9 +189,7 @@ def test_each_file_of_a_kubernetes_secret_is_made_and_told_how_to_be_put_there(s
     for name, template in pods():
         text = yaml.safe_dump(template)
         files = set(re.findall(r"/run/secrets/asyncjobs/(\w[\w.]*)", text))
-        command = re.search(
-            rf"create secret generic asyncjobs-{'admin' if name == 'setup' else name} ((?:.*\\\n)*.*)", readme
-        )
+        command = re.search(rf"create secret generic asyncjobs-{name} ((?:.*\\\n)*.*)", readme)
         assert command is not None, name
         assert files
         assert files <= set(re.findall(r"--from-file=secrets/(\S+)", command[1])), name

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator
+from hashlib import sha256
 from pathlib import Path
 
 import nkeys
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 from scripts import make_secrets
 
+from asyncjobs.admin.api.tokens import Scope, parse_tokens
 from asyncjobs.client import credentials
 from asyncjobs.client.credentials import warn_if_exposed
 from asyncjobs.protocol.signing import Signer, parse_key
@@ -61,6 +63,12 @@ def test_each_role_has_a_seed_of_its_own_and_the_server_its_public_key(made: Pat
 def test_the_verification_key_is_that_of_the_signing_seed(made: Path):
     signer = Signer(parse_key("seed", (made / "signing_seed").read_text()))
     assert (made / "verification_key").read_text().strip() == signer.public_key_hex
+
+
+def test_the_token_of_the_http_api_is_one_that_it_takes(made: Path):
+    (token,) = parse_tokens((made / "admin_tokens").read_text(), "admin_tokens")
+    assert token.allows(Scope.ADMIN)
+    assert token.digest == sha256((made / "admin_token").read_text().strip().encode()).hexdigest()
 
 
 def test_the_certificates_of_the_nodes_come_from_one_authority_whose_key_is_gone(made: Path):

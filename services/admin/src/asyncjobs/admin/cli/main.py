@@ -87,7 +87,7 @@ _GLOBAL = Parameter(group=Group("Global options", sort_key=100))
 def ajc(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     context: Annotated[str | None, _GLOBAL, Parameter(env_var="CONTEXT")] = None,
-    server: Annotated[str | None, _GLOBAL, Parameter(env_var="NATS_URL")] = None,
+    server: Annotated[str | None, _GLOBAL] = None,
     sign: Annotated[str | None, _GLOBAL] = None,
     verify: Annotated[str | None, _GLOBAL] = None,
     debug: Annotated[bool, _GLOBAL, Parameter(env_var="AJC_DEBUG")] = False,
@@ -100,7 +100,7 @@ def ajc(
         Name of a context of the nats command line. Default: AJC when there is one, else what NATS_URL or the selected
         context says, else the loopback address.
     server
-        URL of a NATS server.
+        URL of a NATS server. Default: what NATS_URL says.
     sign
         Sign new tasks with this seed, in hex, or a file of it.
     verify

@@ -69,7 +69,8 @@ def address() -> tuple[str | None, str | None]:
     from asyncjobs.client.environment import CONTEXT_VARIABLES
 
     given = options()
-    if given.context is not None or given.server is not None or any(map(os.environ.get, CONTEXT_VARIABLES)):
+    named = (*CONTEXT_VARIABLES, "NATS_URL")  # which come with NATS_NKEY and the like, so the client reads them
+    if given.context is not None or given.server is not None or any(map(os.environ.get, named)):
         return given.server, given.context
     exists = (contexts_folder() / "context" / f"{DEFAULT_CONTEXT}.json").exists()
     return None, DEFAULT_CONTEXT if exists else None
