@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check ajc-page constraints clean
+.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-peers lint format types layers check ajc-page constraints image-pins secrets clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -58,6 +58,12 @@ soak: setup ## Torment workers for minutes: make soak MINUTES=3
 soak-scheduler: setup ## Torment schedulers for minutes: make soak-scheduler MINUTES=4
 	@$(BIN)/python -m tests.soak.schedules $(MINUTES)
 
+test-compose-quick: setup ## Run the stack in a Docker engine: build, up, enqueue, scale
+	@$(BIN)/python -m tests.compose quick
+
+test-compose: setup ## The same with containers killed under load, and the cluster, for minutes
+	@$(BIN)/python -m tests.compose full
+
 bench: setup ## Measure this machine: enqueue and process beside a bare loop
 	@$(BIN)/python -m benchmarks.floor
 
@@ -72,6 +78,13 @@ constraints: setup ## Renew constraints.txt: the newest versions that fit, with 
 	@$(BIN)/uv export --quiet --upgrade --all-packages --all-groups --all-extras --no-emit-workspace \
 		--no-header --no-annotate --output-file constraints.txt
 	@rm -f uv.lock
+	@$(MAKE) --no-print-directory image-pins
+
+image-pins: setup ## Renew deploy/image/*.txt: the part of constraints.txt that the image installs
+	@$(BIN)/python -m scripts.pin_image
+
+secrets: ## Make the secrets of `docker compose up` in ./secrets, unless they are there
+	@$(PYTHON) scripts/make_secrets.py
 
 clean: ## Remove what was made: .venv and caches
 	@rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App
+from scripts import pin_image
 
 from asyncjobs.admin.cli.main import app
 
@@ -77,3 +78,9 @@ def test_each_command_of_ajc_is_on_a_page():
         if not any(line.startswith(each) for line in shown for each in {spelled, *others}):
             missing.append(spelled)
     assert missing == []
+
+
+@pytest.mark.parametrize("name", pin_image.FILES)
+def test_the_image_installs_what_its_services_need_at_the_pinned_versions(name: str):
+    there = (ROOT / "deploy/image" / name).read_text()
+    assert there == pin_image.wanted()[name], f"deploy/image/{name} is behind constraints.txt: make image-pins"

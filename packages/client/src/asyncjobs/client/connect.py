@@ -24,6 +24,7 @@ from nats.aio.subscription import Subscription
 from asyncjobs.client.addresses import ConnectOptions, without_credentials
 from asyncjobs.client.credentials import credentials
 from asyncjobs.client.lane import Lane, Receive
+from asyncjobs.client.permissions import PUBLISH, SUBSCRIBE, Denial, Denials, deaf, denied
 from asyncjobs.protocol.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -56,6 +57,8 @@ class Connection:
         self._logger = logger
         self._on_disconnect: list[Callback] = []
         self._on_reconnect: list[Callback] = []
+        self.denials = Denials()
+        """What the user may not do, as far as the server had to say so."""
         self._closed = asyncio.Event()
         self._closing = False
         self._connected_at = time.monotonic()
@@ -108,7 +111,8 @@ class Connection:
             raise ConnectionFailedError(msg)
         connection = cls(client, options.api_prefix, logger or logging.getLogger("asyncjobs.client"))
         # The library offers no way to add a listener later, so these are its own attributes.
-        ours = {
+        ours: dict[str, Callable[..., Awaitable[None]]] = {
+            "_error_cb": connection._note,
             "_disconnected_cb": connection._disconnected,
             "_reconnected_cb": connection._reconnected,
             "_closed_cb": connection._was_closed,
@@ -129,6 +133,7 @@ class Connection:
         async def note(error: Exception) -> None:
             if self._closed_or_connected():
                 self._log_problem(_describe(error))
+                await self._note(error)
                 return
             problems.append(error)
             if is_authorization(error):
@@ -168,6 +173,11 @@ class Connection:
         error = None if attempt.cancelled() else attempt.exception()
         raise _connect_error(options, error or (problems[-1] if problems else None))
 
+    async def _note(self, error: Exception) -> None:
+        denial = Denial.read(error)
+        if denial is not None:
+            self.denials.add(denial)
+
     def _closed_or_connected(self) -> bool:
         return self.nats.is_connected or self.nats.is_reconnecting or self.nats.is_closed
 
@@ -176,17 +186,27 @@ class Connection:
 
         Raises:
             JetStreamNotEnabledError: The server has none, or this account may not use it.
+            PermissionDeniedError: This user may not ask it, or not receive the answer.
             ConnectionFailedError: The connection is closed.
         """
         what_to_do = "start nats-server with -js, enable JetStream for this account, or check the domain or prefix"
+        subject = f"{self.api_prefix}.INFO"
+        told: list[Denial] = []
+        forget = self.denials.on_denied(told.append)
         try:
-            answer = await self.nats.request(f"{self.api_prefix}.INFO", b"", timeout=CLOSE_S)
+            answer = await self.nats.request(subject, b"", timeout=CLOSE_S)
         except nats.errors.NoRespondersError as e:
             msg = f"no JetStream answers on {self.api_prefix}: {what_to_do}"
             raise JetStreamNotEnabledError(msg) from e
         except (nats.errors.TimeoutError, nats.errors.ConnectionClosedError) as e:
+            if any(denial.action == SUBSCRIBE for denial in told):
+                raise deaf(self.nats.new_inbox().rpartition(".")[0] + ".>") from e
+            if any(denial.concerns(PUBLISH, subject) for denial in told):
+                raise denied(PUBLISH, subject) from e
             msg = f"JetStream did not answer on {self.api_prefix}: check the connection and the account's permissions"
             raise ConnectionFailedError(msg) from e
+        finally:
+            forget()
         info: dict[str, Any] = msgspec.json.decode(answer.data)
         error = info.get("error")
         if error is not None:
@@ -318,12 +338,12 @@ def _register(callbacks: list[Callback], callback: Callback) -> Callback:
 
 
 def _both(
-    theirs: Callable[[], Awaitable[None]] | None, ours: Callable[[], Awaitable[None]]
-) -> Callable[[], Awaitable[None]]:
-    async def call() -> None:
+    theirs: Callable[..., Awaitable[None]] | None, ours: Callable[..., Awaitable[None]]
+) -> Callable[..., Awaitable[None]]:
+    async def call(*told: Any) -> None:
         if theirs is not None:
-            await theirs()
-        await ours()
+            await theirs(*told)
+        await ours(*told)
 
     return call
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asyncjobs.client")
 
+MOUNTED = Path("/run/secrets")
+"""Where container engines mount secrets."""
+
 _MARKERS = (b"BEGIN NATS USER JWT", b"END NATS USER JWT", b"BEGIN USER NKEY SEED", b"END USER NKEY SEED")
 
 
@@ -66,8 +69,17 @@ def _nkey_file(path: str | None) -> str | None:
 
 def warn_if_exposed(path: str | Path, kind: str) -> None:
     """Log a warning when others on this host may read a file with a secret."""
-    if os.name == "posix" and Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if os.name == "posix" and _is_exposed(Path(path).resolve()):
         logger.warning("others may read the %s %s: chmod 600 it", kind, path)
+
+
+def _is_exposed(path: Path) -> bool:
+    if path.is_relative_to(MOUNTED):
+        return False  # readable by all of a container, in which nobody else is
+    if not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return False
+    # Nobody gets past a folder that is closed to them.
+    return all(folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for folder in path.parents)
 
 
 def _read(path: str, kind: str) -> bytes:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, OutboundBufferLimitError
 
+from asyncjobs.client.permissions import PUBLISH, SUBSCRIBE, Denial, deaf, denied
 from asyncjobs.protocol.errors import (
     ConnectionFailedError,
     PayloadTooLargeError,
+    PermissionDeniedError,
     RequestTimeoutError,
     UnavailableError,
 )
@@ -76,6 +78,7 @@ class Requests:
         self._tokens = count()
         self._waiting: dict[bytes, _Waiting] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+        self._is_deaf = False
 
     @classmethod
     @asynccontextmanager
@@ -84,10 +87,12 @@ class Requests:
         requests = cls(connection, timeout_s)
         subscription = await connection.subscribe_directly(f"{requests._inbox}.*", requests._receive)
         forget = connection.on_disconnect(requests._connection_lost)
+        forget_denials = connection.denials.on_denied(requests._denied)
         try:
             yield requests
         finally:
             forget()
+            forget_denials()
             if requests._sweeper is not None:
                 requests._sweeper.cancel()
             requests._fail_all(ConnectionFailedError, "the client was closed before the server answered")
@@ -104,6 +109,7 @@ class Requests:
 
         Raises:
             RequestTimeoutError: No answer came in time, or the connection broke: nobody knows whether it was done.
+            PermissionDeniedError: The user may not publish there, or not receive answers; nothing was done.
             NoRespondersError: Nobody listens on that subject; nothing was done.
             PayloadTooLargeError: It is more than the server takes; nothing was sent.
             NotConnectedError: There is no connection, and the buffer is full; nothing was sent.
@@ -131,6 +137,9 @@ class Requests:
         reply_to = f"{self._inbox}.{next(self._tokens)}"
         self.send(subject, data, headers, reply_to)
         future: asyncio.Future[Reply] = self._loop.create_future()
+        if self._is_deaf:
+            future.set_exception(deaf(self._inbox))
+            return future
         expires = self._loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
         self._waiting[reply_to.encode()] = _Waiting(future, subject, expires)
         if self._sweeper is None:
@@ -198,6 +207,21 @@ class Requests:
                 del self._waiting[reply_to]
                 waiting.future.set_exception(RequestTimeoutError(f"no answer on {waiting.subject} in time"))
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep) if self._waiting else None
+
+    def _denied(self, denial: Denial) -> None:
+        if denial.concerns(SUBSCRIBE, f"{self._inbox}.*"):
+            self._is_deaf = True
+            self._fail(self._waiting, deaf(self._inbox))
+        elif denial.action == PUBLISH:
+            for reply_to, waiting in list(self._waiting.items()):
+                if denial.concerns(PUBLISH, waiting.subject):
+                    self._fail({reply_to: waiting}, denied(PUBLISH, waiting.subject))
+
+    def _fail(self, those: dict[bytes, _Waiting], error: PermissionDeniedError) -> None:
+        for reply_to, waiting in list(those.items()):
+            self._waiting.pop(reply_to, None)
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
 
     def _connection_lost(self) -> None:
         # An answer that was on its way will never come; what is sent from now on waits for the new connection.

@@ -45,6 +45,7 @@
         ├── JetStreamNotEnabledError
         ├── StorageNotReadyError
         ├── StorageError
+        │   └── PermissionDeniedError                       the NATS user may not publish or subscribe there
         ├── QueueFullError
         └── RequestTimeoutError
 
@@ -335,6 +336,12 @@ class StorageError(UnavailableError):
         """Keep JetStream's numeric ``err_code`` (0 when it sent none)."""
         super().__init__(message)
         self.err_code = err_code
+
+
+class PermissionDeniedError(StorageError):
+    """The server does not let this user publish to a subject, or subscribe to it; nothing was done."""
+
+    reason = "permission_denied"
 
 
 class QueueFullError(UnavailableError):

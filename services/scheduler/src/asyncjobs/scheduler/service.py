@@ -34,6 +34,7 @@ from asyncjobs.protocol.events import leader_event
 from asyncjobs.protocol.subjects import SCHEDULER_ELECTION, SCHEDULER_PROGRESS_KEY, leader_subject
 from asyncjobs.protocol.timestamps import format_timestamp, parse_timestamp
 from asyncjobs.scheduler import metrics
+from asyncjobs.scheduler.depths import Depths
 from asyncjobs.scheduler.election import Election
 from asyncjobs.scheduler.runs import make_tasks_of
 from asyncjobs.scheduler.timetable import Run, Timetable, order
@@ -132,6 +133,8 @@ class Scheduler:
         if self._janitor is not None:
             cleaning = self._janitor.run(allowed=lambda: self.election.is_leading)
             beside.append(asyncio.create_task(cleaning, name="janitor"))
+        depths = Depths(self._client, self._logger).run(allowed=lambda: self.election.is_leading)
+        beside.append(asyncio.create_task(depths, name="tell how full the queues are"))
         for task in beside:
             task.add_done_callback(self._note_failure)
         try:

@@ -72,12 +72,16 @@ async def watch(connection: Connection, subject: str) -> AsyncGenerator[EventStr
     """Subscribe to events; those published after this block was entered are delivered.
 
     Nobody stores events: one that is published while the connection is down is lost.
+
+    Raises:
+        PermissionDeniedError: The user may not subscribe to them.
     """
     stream = EventStream(connection)
     subscription = await connection.subscribe(subject, stream.receive)
     try:
         # Once the server has answered it knows of the subscription, so an event from now on is not missed.
         await connection.synchronize()
+        connection.denials.require_subscribed(subject)
         yield stream
     finally:
         await connection.unsubscribe(subscription)

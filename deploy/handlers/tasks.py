@@ -1,0 +1,30 @@
+"""The handlers that `docker compose up` runs, until you mount a folder of your own: see docs/deploying.md."""
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime
+
+from asyncjobs.worker import Router
+
+router = Router()
+
+
+@router.handler("hello")
+async def hello(name: str) -> str:
+    return f"hello {name}"
+
+
+@router.handler("digest")
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@router.handler("sleep")
+async def sleep(seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+@router.handler("time")
+def time() -> str:
+    return datetime.now(UTC).isoformat()

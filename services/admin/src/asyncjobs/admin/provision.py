@@ -1,0 +1,98 @@
+"""``python -m asyncjobs.admin.provision``: make the streams, buckets and queues that are missing, and end.
+
+For where the services themselves may make nothing. What exists stays as it is, so it may be run again at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from asyncjobs.client import Client
+from asyncjobs.client.logs import start_logging
+from asyncjobs.client.workers import workers_bucket
+from asyncjobs.protocol.durations import format_duration, parse_duration
+from asyncjobs.protocol.errors import AsyncJobsError
+from asyncjobs.protocol.names import check_name
+from asyncjobs.protocol.queue import Queue, default_queue
+from asyncjobs.protocol.subjects import DEFAULT_QUEUE
+
+USAGE_ERROR = 2
+FAILED = 1
+
+logger = logging.getLogger("asyncjobs.admin")
+
+app = App(name="python -m asyncjobs.admin.provision", help="Make the streams, buckets and queues that are missing.")
+
+
+@app.default
+def provision(
+    *,
+    queues: Annotated[tuple[str, ...], Parameter(env_var="AJ_QUEUES")] = (),
+    replicas: Annotated[int, Parameter(env_var="AJ_REPLICAS")] = 1,
+    retention: Annotated[str, Parameter(env_var="AJ_TASK_RETENTION")] = "0s",
+    server: Annotated[str | None, Parameter(env_var="AJ_NATS_URL")] = None,
+    log_format: Annotated[Literal["text", "json"], Parameter(env_var="AJ_LOG_FORMAT")] = "text",
+    log_level: Annotated[str, Parameter(env_var="AJ_LOG_LEVEL")] = "info",
+) -> int:
+    """Make the streams, buckets and queues that are missing. What exists stays as it is.
+
+    Parameters
+    ----------
+    queues
+        Queues to make, besides DEFAULT. Can be repeated, or be several with commas; NAME=N is understood as NAME, so
+        that the text may be that of a worker.
+    replicas
+        On how many servers to keep what is made, 1 to 5.
+    retention
+        How long after its last change a task is kept, such as 720h; 0s: for ever.
+    server
+        URL of a NATS server. Default: what NATS_URL or the NATS context says, else the loopback address.
+    log_format
+        text, or json with an object a line.
+    log_level
+        debug, info, warning or error.
+    """
+    try:
+        start_logging(level=log_level, log_format=log_format)
+        asyncio.run(_provision(_names(queues), server, replicas=replicas, retention_ns=parse_duration(retention)))
+    except AsyncJobsError as e:
+        print(f"asyncjobs provision: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
+        return USAGE_ERROR if e.code == "invalid_argument" else FAILED
+    return 0
+
+
+def _names(texts: tuple[str, ...]) -> list[str]:
+    found = [text.partition("=")[0].strip() for several in texts for text in several.split(",")]
+    return [check_name("queue name", name) for name in found if name]
+
+
+async def _provision(names: list[str], server: str | None, *, replicas: int, retention_ns: int) -> None:
+    async with Client.connect(
+        server, queue=default_queue(), replicas=replicas, task_retention_ns=retention_ns, name="asyncjobs-provision"
+    ) as client:
+        await make_missing(client, names)
+
+
+async def make_missing(client: Client, queues: Iterable[str]) -> None:
+    """Make what is missing: DEFAULT and ``queues``, and the bucket of workers; connecting made the rest.
+
+    Raises:
+        StorageError: The server refuses to make it.
+        PermissionDeniedError: The client's user may not make it.
+    """
+    options = client.options
+    await workers_bucket(client.storage, options, create=True)
+    for name in dict.fromkeys([DEFAULT_QUEUE, *queues]):
+        wanted = default_queue() if name == DEFAULT_QUEUE else Queue(name=name)
+        queue = await client.storage.queues.ensure(wanted, replicas=options.replicas, memory=options.memory_storage)
+        logger.info("queue %s is there, max run time %s", queue.name, format_duration(queue.max_run_time_ns))
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,1 @@
+"""The stack in a real Docker engine: `make test-compose`, and what CI runs of it, `make test-compose-quick`."""

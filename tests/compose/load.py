@@ -1,0 +1,124 @@
+"""Work from outside of the stack, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+from asyncjobs.client import Client, TaskState
+from asyncjobs.client.storage.buckets import Bucket
+from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.errors import UnavailableError
+from asyncjobs.protocol.schedule import tick_id
+from asyncjobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
+from tests.compose.docker import say
+
+BATCH = 50
+END_S = 240.0
+SCHEDULE = "each-second"
+
+
+class Load:
+    """Tasks that are enqueued while harm is done."""
+
+    def __init__(self, producer: Client, count: int, over_s: float) -> None:
+        """Enqueue ``count`` tasks spread over ``over_s`` seconds."""
+        self._producer = producer
+        self._count = count
+        self._pause_s = over_s * BATCH / count
+        self.ids: list[str] = []
+
+    async def produce(self) -> None:
+        for first in range(0, self._count, BATCH):
+            numbers = range(first, min(first + BATCH, self._count))
+            tasks = [
+                self._producer.new_task("sleep", 0.1) if number % 2 else self._producer.new_task("digest", str(number))
+                for number in numbers
+            ]
+            done = await self._producer.enqueue_many(tasks)
+            assert not done.failed, f"{len(done.failed)} were not enqueued, the first because of {done.failed[0]}"
+            self.ids += [task.id for task in done.enqueued]
+            await asyncio.sleep(self._pause_s)
+
+    async def all_complete(self) -> None:
+        """Wait until every task that was enqueued is complete."""
+        assert len(set(self.ids)) == self._count
+        waiting, give_up = set(self.ids), time.monotonic() + END_S
+        while waiting:
+            tasks = await asyncio.gather(*(self._producer.load(each) for each in sorted(waiting)[:1000]))
+            waiting -= {task.id for task in tasks if task.state is TaskState.COMPLETE}
+            if waiting and time.monotonic() > give_up:
+                states = Counter(str(task.state) for task in tasks)
+                raise AssertionError(f"{len(waiting)} tasks are not complete after {END_S:g} s: {states}")
+            await asyncio.sleep(0.5 if waiting else 0)
+        say(f"all {self._count} tasks are complete")
+
+
+async def leader(admin: Client) -> str:
+    """Return the name of the scheduler that holds the key."""
+    bucket = Bucket(admin.storage.connection, admin.storage.jetstream, ELECTIONS_BUCKET)
+    async with asyncio.timeout(60):
+        while (entry := await bucket.get(SCHEDULER_ELECTION)) is None:
+            await asyncio.sleep(0.2)
+    return entry.value.decode()
+
+
+class Ticks:
+    """A schedule of every second, and its tasks."""
+
+    def __init__(self, admin: Client, created_ns: int) -> None:
+        self._admin = admin
+        self._created_ns = created_ns
+        self._numbers = {tick_id(SCHEDULE, created_ns + n * SECOND_NS): n for n in range(1, 10_000)}
+
+    @classmethod
+    async def begin(cls, admin: Client) -> Ticks:
+        """Make the schedule, and return once its first task is there."""
+        info = await admin.schedules.create(SCHEDULE, "@every 1s", "time", catch_up="all", catch_up_limit=10_000)
+        ticks = cls(admin, info.schedule.created_ns)
+        async with asyncio.timeout(90):
+            while not await ticks.late():
+                await asyncio.sleep(0.5)
+        say("the schedule's first task is there")
+        return ticks
+
+    async def late(self) -> dict[int, float]:
+        """Return the ticks that have a task, and how many seconds after its tick each was made."""
+        found: dict[int, float] = {}
+        async for task in self._admin.tasks():
+            tick = self._numbers.get(task.id)
+            if tick is not None:
+                found[tick] = (task.created_ns - self._created_ns) / SECOND_NS - tick
+        return found
+
+    async def end(self, at_least: int) -> None:
+        """Wait for so many ticks, end the schedule, and make sure that each tick has a task, which is complete."""
+        async with asyncio.timeout(120):
+            while len(late := await self.late()) < at_least:
+                await asyncio.sleep(1)
+        # Whoever leads since a moment ago has made up for what was missed.
+        await self._admin.schedules.delete(SCHEDULE)
+        late = await self.late()
+        missing = sorted(set(range(min(late), max(late) + 1)) - late.keys())
+        assert not missing, f"{len(late)} ticks, and no task for {missing}"
+        async with asyncio.timeout(120):
+            while unfinished := [task.id async for task in self._admin.tasks() if self._is_unfinished(task)]:
+                await asyncio.sleep(1)
+        del unfinished
+        say(f"{len(late)} ticks, each with one task, the latest made {max(late.values()):.1f} s after its tick")
+
+    def _is_unfinished(self, task: object) -> bool:
+        return getattr(task, "id", "") in self._numbers and getattr(task, "state", None) is not TaskState.COMPLETE
+
+
+async def workers(admin: Client, count: int) -> None:
+    """Wait until so many workers announce themselves."""
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                if len(await admin.workers()) == count:
+                    return
+            except UnavailableError:
+                pass
+            await asyncio.sleep(0.5)

@@ -1,0 +1,59 @@
+"""A server with the accounts of the stack, and clients of each of its users."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from scripts import make_secrets
+
+from asyncjobs.admin import provision
+from asyncjobs.admin.dev.nats_server import NatsServer
+from asyncjobs.client import Client
+
+ROOT = Path(__file__).parents[2]
+
+
+class Accounts:
+    """The server, and how each role connects to it."""
+
+    def __init__(self, server: NatsServer, secrets: Path) -> None:
+        self.server = server
+        self.secrets = secrets
+
+    def environment(self, role: str) -> dict[str, str]:
+        return {
+            "NATS_URL": self.server.url,
+            "NATS_NKEY": str(self.secrets / f"nats_{role}.nk"),
+            "NATS_INBOX_PREFIX": f"_INBOX.{role}",
+        }
+
+    def connect(self, role: str, **settings: Any) -> AbstractAsyncContextManager[Client]:
+        options: dict[str, Any] = {
+            "nkey_seed_file": str(self.secrets / f"nats_{role}.nk"),
+            "inbox_prefix": f"_INBOX.{role}",
+        }
+        return Client.connect(self.server.url, **options | settings)
+
+    def refused(self) -> list[str]:
+        """Return what the server logged of what users may not do."""
+        return [line for line in self.server.log.read_text().splitlines() if "Violation" in line]
+
+
+@asynccontextmanager
+async def accounts(*queues: str) -> AsyncGenerator[Accounts]:
+    """Run a server with the stack's own configuration of accounts, with what `setup` makes."""
+    with tempfile.TemporaryDirectory(prefix="asyncjobs-accounts-") as name:
+        folder = Path(name)
+        make_secrets.write_all(folder / "secrets")
+        shutil.copy(ROOT / "deploy/nats/accounts.conf", folder)
+        shutil.copy(folder / "secrets/nats_users.conf", folder)
+        async with NatsServer.run(folder=folder, config="include ./accounts.conf\n") as server:
+            found = Accounts(server, folder / "secrets")
+            async with found.connect("admin") as admin:
+                await provision.make_missing(admin, queues)
+            yield found

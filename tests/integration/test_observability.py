@@ -1,0 +1,106 @@
+"""What the dashboard and the alerts ask for is what the services and the server really tell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import urllib.request
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
+
+from asyncjobs.admin.dev.nats_server import NatsServer
+from tests.integration.clusters import free_ports
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "deploy/grafana/dashboards/asyncjobs.json"
+RULES = ROOT / "deploy/prometheus/rules.yml"
+MODULES = (
+    "asyncjobs.client.metrics", "asyncjobs.client.janitor", "asyncjobs.worker.metrics", "asyncjobs.scheduler.metrics",
+    "asyncjobs.scheduler.depths", "asyncjobs.admin.api.metrics",
+)  # fmt: skip
+SERIES = re.compile(r"\b((?:choria_asyncjobs|gnatsd_varz|jetstream|process)_\w+)(\{[^}]*\})?")
+OF_JETSTREAM = {"jetstream_server_total_message_bytes": "bytes"}
+"""What the exporter calls a number of the server's /jsz."""
+OF_TARGETS = {"service", "job", "instance", "le"}
+"""Labels that Prometheus adds, and that of a histogram's buckets."""
+
+
+def queries() -> list[str]:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    asked = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+    variables = json.loads(DASHBOARD.read_text())["templating"]["list"]
+    asked += [variable["definition"] for variable in variables]
+    return asked + re.findall(r"expr: (?:>-\n)?((?:.+\n)(?: {10}.+\n)*)", RULES.read_text())
+
+
+def told() -> dict[str, set[str]]:
+    """Return the names of all series of the services, each with its labels."""
+    for name in MODULES:
+        import_module(name)
+    found: dict[str, set[str]] = {}
+    collectors: Iterable[Collector] = set(REGISTRY._collector_to_names)
+    for collector in collectors:
+        labels = set(getattr(collector, "_labelnames", ()))
+        found |= dict.fromkeys(REGISTRY._collector_to_names[collector], labels)
+    return found
+
+
+def test_each_query_is_for_what_a_service_tells_with_the_labels_that_it_has():
+    known = told()
+    asked = queries()
+    assert len(asked) > 40
+    for query in asked:
+        names = [name for name, _ in SERIES.findall(query)]
+        for name, selector in SERIES.findall(query):
+            if name.startswith(("gnatsd_", "jetstream_")):
+                continue
+            assert name in known, query
+            assert set(re.findall(r"(\w+)=~?\"", selector)) <= known[name] | OF_TARGETS, query
+        labels = {each.strip() for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", query) for each in group.split(",")}
+        if not any(name.startswith(("gnatsd_", "jetstream_")) for name in names):
+            assert labels <= set().union(*(known[name] for name in names)) | OF_TARGETS, query
+
+
+def test_each_panel_has_a_place_of_its_own_and_asks_the_provisioned_source():
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    source = re.search(r"uid: (\w+)", (ROOT / "deploy/grafana/datasources/prometheus.yml").read_text())
+    assert source is not None
+    cells: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        here = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not here & cells, panel["title"]
+        assert max(x for x, _ in here) < 24
+        cells |= here
+        if panel["type"] != "row":
+            assert {target["datasource"]["uid"] for target in panel["targets"]} == {source[1]}
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def numbers_of(url: str) -> set[str]:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return {key for key, value in json.load(answer).items() if isinstance(value, int | float)}
+
+
+@pytest.mark.parametrize("path", ["varz", "jsz"])
+async def test_what_is_asked_of_nats_is_among_its_numbers(path: str):
+    (port,) = free_ports(1)
+    async with NatsServer.run(config=f'http: "127.0.0.1:{port}"'):
+        numbers = await asyncio.to_thread(numbers_of, f"http://127.0.0.1:{port}/{path}")
+    asked = {name for query in queries() for name, _ in SERIES.findall(query)}
+    if path == "varz":
+        fields = {name.removeprefix("gnatsd_varz_") for name in asked if name.startswith("gnatsd_varz_")}
+    else:
+        fields = {OF_JETSTREAM[name] for name in asked if name.startswith("jetstream_")}
+    assert fields
+    assert fields <= numbers

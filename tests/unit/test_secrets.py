@@ -1,0 +1,140 @@
+"""What `make secrets` makes, and who is warned that others may read a secret."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from hashlib import sha256
+from pathlib import Path
+
+import nkeys
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nacl.signing import SigningKey
+from scripts import make_secrets
+
+from asyncjobs.admin.api.tokens import Scope, parse_tokens
+from asyncjobs.client import credentials
+from asyncjobs.client.credentials import warn_if_exposed
+from asyncjobs.protocol.signing import Signer, parse_key
+
+SCRIPT = Path(make_secrets.__file__)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("here") / "secrets"
+    make(folder)
+    return folder
+
+
+def make(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", SCRIPT, folder], check=True, text=True, capture_output=True, env=os.environ | environment
+    )
+
+
+@given(seed=st.binary(min_size=32, max_size=32))
+@settings(max_examples=25, deadline=None)
+def test_public_keys_and_nkeys_are_those_of_the_libraries(seed: bytes):
+    assert make_secrets.public_key(seed) == bytes(SigningKey(seed).verify_key)
+    text = make_secrets.nkey(seed, make_secrets.SEED, make_secrets.USER)
+    assert make_secrets.seed_of(text) == seed
+    theirs = nkeys.from_seed(bytearray(text.encode()))
+    assert theirs.public_key.decode() == make_secrets.nkey(make_secrets.public_key(seed), make_secrets.USER)
+
+
+def test_each_role_has_a_seed_of_its_own_and_the_server_its_public_key(made: Path):
+    users = dict(re.findall(r'^(\w+): "(U\w+)"$', (made / "nats_users.conf").read_text(), re.MULTILINE))
+    assert set(users) == {"PRODUCER", "WORKER", "SCHEDULER", "ADMIN"}
+    assert len(set(users.values())) == 4
+    for role, public in users.items():
+        seed = bytearray((made / f"nats_{role.lower()}.nk").read_bytes().strip())
+        assert nkeys.from_seed(seed).public_key.decode() == public
+
+
+def test_the_verification_key_is_that_of_the_signing_seed(made: Path):
+    signer = Signer(parse_key("seed", (made / "signing_seed").read_text()))
+    assert (made / "verification_key").read_text().strip() == signer.public_key_hex
+
+
+def test_the_token_of_the_http_api_is_one_that_it_takes(made: Path):
+    (token,) = parse_tokens((made / "admin_tokens").read_text(), "admin_tokens")
+    assert token.allows(Scope.ADMIN)
+    assert token.digest == sha256((made / "admin_token").read_text().strip().encode()).hexdigest()
+
+
+def test_the_certificates_of_the_nodes_come_from_one_authority_whose_key_is_gone(made: Path):
+    context = ssl.create_default_context(cafile=str(made / "tls/ca.pem"))
+    for node in make_secrets.NODES:
+        context.load_cert_chain(made / f"tls/{node}.pem", made / f"tls/{node}.key")
+        command = ["openssl", "verify", "-x509_strict", "-CAfile", made / "tls/ca.pem", "-verify_hostname", node]
+        verified = subprocess.run([*command, made / f"tls/{node}.pem"], check=False, capture_output=True, text=True)
+        assert verified.returncode == 0, verified.stderr
+    assert {path.suffix for path in (made / "tls").iterdir()} == {".pem", ".key"}
+    assert not (made / "tls/ca.key").exists()
+
+
+def test_the_folder_is_for_its_owner_alone_and_its_files_can_be_read_in_a_container(made: Path):
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in made.rglob("*") if path.is_file()} == {0o444}
+
+
+def test_what_is_there_is_kept_and_what_follows_from_it_is_made_to_fit(tmp_path: Path):
+    first = make(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert make(tmp_path).stdout.endswith("all there already\n")
+    assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    (tmp_path / "nats_worker.nk").unlink()
+    assert make(tmp_path).stdout.endswith("made nats_worker.nk, nats_users.conf\n")
+    changed = {path.name for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() != before[path.name]}
+    assert changed == {"nats_worker.nk", "nats_users.conf"}
+    assert first.stderr == ""
+
+
+def test_without_openssl_everything_but_the_certificates_is_made(tmp_path: Path):
+    done = make(tmp_path, PATH=str(tmp_path))
+    assert "certificates for compose.cluster.yaml were not made: there is no command openssl" in done.stderr
+    assert (tmp_path / "verification_key").exists()
+    assert not (tmp_path / "tls").exists()
+
+
+@pytest.fixture
+def secret() -> Generator[Path]:
+    """Yield a file that others may read, in a folder that others may enter."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        file = folder / "seed"
+        file.write_text("SU...")
+        file.chmod(0o644)
+        yield file
+
+
+def test_a_secret_that_others_may_read_is_warned_about(secret: Path, caplog: pytest.LogCaptureFixture):
+    warn_if_exposed(secret, "seed file")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == f"others may read the seed file {secret}: chmod 600 it"
+
+
+@pytest.mark.parametrize("closed", ["file", "folder", "mount"])
+def test_a_secret_that_nobody_else_gets_at_is_not(
+    secret: Path, closed: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    match closed:
+        case "file":
+            secret.chmod(0o600)
+        case "folder":
+            secret.parent.chmod(0o700)
+        case _:
+            monkeypatch.setattr(credentials, "MOUNTED", secret.parent)
+    warn_if_exposed(secret, "seed file")
+    assert caplog.records == []
