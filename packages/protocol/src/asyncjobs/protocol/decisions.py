@@ -49,7 +49,7 @@ class Action(Enum):
     LEAVE = auto()
 
 
-class Admission(msgspec.Struct, frozen=True):
+class Admission(msgspec.Struct, frozen=True, gc=False):
     """An action, and for `Action.LEAVE` the nanoseconds after which to look again."""
 
     action: Action
@@ -86,7 +86,7 @@ class Readiness(Enum):
     FAILED = auto()
 
 
-class Resolution(msgspec.Struct, frozen=True):
+class Resolution(msgspec.Struct, frozen=True, gc=False):
     """A readiness with the task to go on with: with results when ready, as unreachable when a parent failed."""
 
     readiness: Readiness
@@ -131,27 +131,27 @@ def expire(task: Task) -> Task:
     return _replace(task, state=TaskState.EXPIRED)
 
 
-class Succeeded(msgspec.Struct, frozen=True):
+class Succeeded(msgspec.Struct, frozen=True, gc=False):
     """The handler returned; ``payload`` is its result as JSON."""
 
     payload: bytes
 
 
-class Failed(msgspec.Struct, frozen=True):
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """The handler failed, and may be tried again; after ``delay_ns`` when it says so, else by the retry policy."""
 
     error: str
     delay_ns: int | None = None
 
 
-class Terminated(msgspec.Struct, frozen=True):
+class Terminated(msgspec.Struct, frozen=True, gc=False):
     """The handler said that trying again is of no use, and with ``discard`` that nobody needs the task any more."""
 
     error: str
     discard: bool = False
 
 
-class Interrupted(msgspec.Struct, frozen=True):
+class Interrupted(msgspec.Struct, frozen=True, gc=False):
     """The worker stopped before the handler was done: the task is handed back as if it had not been started."""
 
 
@@ -171,7 +171,7 @@ class Disposal(Enum):
     """Deliver it again, but the server has delivered it as often as it may: put a fresh item into its place."""
 
 
-class Conclusion(msgspec.Struct, frozen=True):
+class Conclusion(msgspec.Struct, frozen=True, gc=False):
     """The task to save, or with ``discard`` to announce and delete, and then what to do with its item."""
 
     task: Task

@@ -14,7 +14,7 @@ TASK_STATE_EVENT = "io.choria.asyncjobs.v1.task_state"
 LEADER_EVENT = "io.choria.asyncjobs.v1.leader_elected"
 
 
-class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A task reached a state."""
 
     event_id: str
@@ -30,7 +30,7 @@ class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Nanoseconds since the task was created."""
 
 
-class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True):
+class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A process won an election."""
 
     event_id: str
