@@ -121,7 +121,7 @@ async def test_a_task_that_moves_in_the_same_moment_is_left_alone(client, monkey
 
 async def test_an_item_that_could_not_be_read_leaves_a_truthful_task(client):
     task = await client.enqueue("t", 1)
-    await client.storage.jetstream.publish(item_subject("Q", task.id), b"{")
+    await client.storage.requests.request(item_subject("Q", task.id), b"{")
     router = Router()
     router.add("t", lambda: "ran")
     async with working(client, router):

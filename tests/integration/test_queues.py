@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from asyncjobs.client import Client, Queue
+from asyncjobs.client import Client, Queue, TaskState
 from asyncjobs.protocol.errors import (
     ConfigurationError,
     InvalidNameError,
@@ -16,6 +16,8 @@ from asyncjobs.protocol.errors import (
     StorageError,
 )
 from asyncjobs.protocol.subjects import queue_stream
+from asyncjobs.worker import Router
+from tests.integration.workers import working
 
 FULL = Queue(
     name="FULL", max_age_ns=3600 * 10**9, max_entries=10, discard_old=True, max_tries=7, max_run_time_ns=5 * 10**9,
@@ -114,3 +116,42 @@ async def test_buckets_are_made_as_the_original_makes_them(client):
     bucket = await js.key_value("CHORIA_AJ_ELECTIONS")
     revision = await bucket.create("task_scheduler", b"me")
     assert await bucket.update("task_scheduler", b"me", revision) > revision
+
+
+async def test_a_paused_queue_delivers_nothing_until_it_is_resumed(server, client):
+    router = Router()
+    router.add("t", lambda: None)
+    await client.pause_queue("Q")
+    assert (await client.queue_info()).paused_until is not None
+    async with working(client, router):
+        task = await client.enqueue("t")
+        # An item of another queue, enqueued later and done, shows that the paused one was passed by.
+        async with Client.connect(server.url, queue="OTHER") as other, working(other, router):
+            await other.result((await other.enqueue("t")).id, timeout=30)
+        assert (await client.load(task.id)).state is TaskState.NEW
+        await client.configure_queue("Q", max_concurrent=5)
+        assert (await client.queue_info()).paused_until is not None
+        await client.resume_queue("Q")
+        assert (await client.wait(task.id, timeout=30)).state is TaskState.COMPLETE
+    assert (await client.queue_info()).paused_until is None
+
+
+async def test_a_pause_ends_by_itself(client):
+    router = Router()
+    router.add("t", lambda: None)
+    await client.pause_queue("Q", seconds=0.3)
+    async with working(client, router):
+        assert (await client.wait((await client.enqueue("t")).id, timeout=30)).state is TaskState.COMPLETE
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+async def test_a_pause_of_no_time_is_refused(client, seconds):
+    with pytest.raises(ConfigurationError, match="positive"):
+        await client.pause_queue("Q", seconds=seconds)
+
+
+async def test_a_queue_that_is_not_there_cannot_be_paused(client):
+    with pytest.raises(QueueNotFoundError):
+        await client.pause_queue("MISSING")
+    with pytest.raises(QueueNotFoundError):
+        await client.resume_queue("MISSING")

@@ -3,12 +3,13 @@
 from asyncjobs.client.addresses import ConnectOptions
 from asyncjobs.client.blocking import BlockingClient
 from asyncjobs.client.bulk import BulkFailure, BulkResult
-from asyncjobs.client.client import Client
+from asyncjobs.client.client import Client, TaskPage
+from asyncjobs.client.filters import TaskFilter
 from asyncjobs.client.making import TaskOptions
 from asyncjobs.client.options import ClientOptions
 from asyncjobs.client.schedules import ScheduleInfo
-from asyncjobs.client.storage.info import StoreInfo
 from asyncjobs.client.storage.queues import QueueInfo
+from asyncjobs.client.storage.store import StoreInfo
 from asyncjobs.protocol.queue import Queue
 from asyncjobs.protocol.states import TaskState
 from asyncjobs.protocol.task import Task
@@ -25,6 +26,8 @@ __all__ = [
     "ScheduleInfo",
     "StoreInfo",
     "Task",
+    "TaskFilter",
     "TaskOptions",
+    "TaskPage",
     "TaskState",
 ]

@@ -11,21 +11,20 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from asyncjobs.client.bulk import BulkResult
-from asyncjobs.client.client import ENQUEUE_WINDOW, Client
+from asyncjobs.client.client import ENQUEUE_WINDOW, PAGE, Client, TaskPage
+from asyncjobs.client.filters import TaskFilter
 from asyncjobs.client.making import TaskOptions, make_task
 from asyncjobs.client.schedules import ScheduleChanges, ScheduleInfo, Schedules, ScheduleSettings
 from asyncjobs.client.settings import Settings
-from asyncjobs.client.storage.info import StoreInfo
 from asyncjobs.client.storage.queues import QueueInfo
+from asyncjobs.client.storage.store import StoreInfo
 from asyncjobs.protocol.errors import ConnectionFailedError
 from asyncjobs.protocol.presence import WorkerPresence
 from asyncjobs.protocol.queue import Queue
-from asyncjobs.protocol.states import TaskState
 from asyncjobs.protocol.task import Task
 
 T = TypeVar("T")
@@ -127,16 +126,9 @@ class BlockingClient:
         """See `Client.result`."""
         return self._run(self._client.result(task_id, result_type, timeout=timeout))
 
-    def tasks(
-        self,
-        *,
-        states: Iterable[TaskState] = (),
-        queue: str | None = None,
-        task_type: str | None = None,
-        created_since: datetime | None = None,
-    ) -> Iterator[Task]:
+    def tasks(self, **wanted: Unpack[TaskFilter]) -> Iterator[Task]:
         """See `Client.tasks`."""
-        found = self._client.tasks(states=states, queue=queue, task_type=task_type, created_since=created_since)
+        found = self._client.tasks(**wanted)
         try:
             while (task := self._run(_next(found))) is not None:
                 yield task
@@ -146,6 +138,22 @@ class BlockingClient:
     def store_info(self) -> StoreInfo:
         """See `Client.store_info`."""
         return self._run(self._client.store_info())
+
+    def task_page(self, limit: int = PAGE, *, cursor: str = "", **wanted: Unpack[TaskFilter]) -> TaskPage:
+        """See `Client.task_page`."""
+        return self._run(self._client.task_page(limit, cursor=cursor, **wanted))
+
+    def configure_store(self, *, retention_ns: int | None = None, replicas: int | None = None) -> StoreInfo:
+        """See `Client.configure_store`."""
+        return self._run(self._client.configure_store(retention_ns=retention_ns, replicas=replicas))
+
+    def purge_tasks(self) -> int:
+        """See `Client.purge_tasks`."""
+        return self._run(self._client.purge_tasks())
+
+    def leaders(self) -> dict[str, str]:
+        """See `Client.leaders`."""
+        return self._run(self._client.leaders())
 
     def create_queue(self, queue: Queue) -> Queue:
         """See `Client.create_queue`."""
@@ -158,6 +166,14 @@ class BlockingClient:
     def configure_queue(self, name: str, **settings: int) -> Queue:
         """See `Client.configure_queue`."""
         return self._run(self._client.configure_queue(name, **settings))
+
+    def pause_queue(self, name: str, *, seconds: float | None = None) -> None:
+        """See `Client.pause_queue`."""
+        self._run(self._client.pause_queue(name, seconds=seconds))
+
+    def resume_queue(self, name: str) -> None:
+        """See `Client.resume_queue`."""
+        self._run(self._client.resume_queue(name))
 
     def purge_queue(self, name: str) -> int:
         """See `Client.purge_queue`."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import msgspec
@@ -15,7 +14,9 @@ from asyncjobs.client.bulk import Bulk, BulkResult
 from asyncjobs.client.connect import Connection
 from asyncjobs.client.enqueueing import Enqueuer
 from asyncjobs.client.exposition import serve_metrics
-from asyncjobs.client.making import TaskOptions, make_task, unix_ns
+from asyncjobs.client.filters import Matcher, TaskFilter
+from asyncjobs.client.leaders import list_leaders
+from asyncjobs.client.making import TaskOptions, make_task
 from asyncjobs.client.options import (
     ClientOptions,
     Keys,
@@ -28,19 +29,20 @@ from asyncjobs.client.schedules import Schedules
 from asyncjobs.client.settings import Settings, split_settings
 from asyncjobs.client.storage.browse import browse
 from asyncjobs.client.storage.events import EventStream, watch
-from asyncjobs.client.storage.info import StoreInfo, store_info
 from asyncjobs.client.storage.queues import QueueInfo
 from asyncjobs.client.storage.storage import Storage
+from asyncjobs.client.storage.store import StoreInfo, configure_store, purge_store, store_info
+from asyncjobs.client.storage.tasks import Stored
 from asyncjobs.client.tracing import injector
 from asyncjobs.client.waiting import check_complete, wait_for
 from asyncjobs.client.workers import list_workers
 from asyncjobs.protocol.codec import decode_result
+from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import ConfigurationError, CorruptTaskError
 from asyncjobs.protocol.names import check_name
 from asyncjobs.protocol.presence import WorkerPresence
 from asyncjobs.protocol.queue import Queue
 from asyncjobs.protocol.signing import verify_task
-from asyncjobs.protocol.states import TaskState
 from asyncjobs.protocol.subjects import ALL_EVENTS, task_state_subject
 from asyncjobs.protocol.task import Task
 
@@ -49,8 +51,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PAGE = 200
+"""How many tasks a page has that is not told."""
+
+PAUSED_FOR_EVER_S = 100 * 365 * 86_400
+"""Seconds that a queue is paused for when it is paused until somebody resumes it."""
+
 ENQUEUE_WINDOW = 1_500
 """How many tasks `Client.enqueue_many` has on their way at once: more does not make it faster."""
+
+
+class TaskPage(msgspec.Struct, frozen=True):
+    """Some of the stored tasks, and the cursor of the next page; it is empty when there are no more."""
+
+    tasks: list[Task]
+    cursor: str
 
 
 class Client:
@@ -288,44 +303,55 @@ class Client:
         """
         return decode_result(check_complete(await self.wait(task_id, timeout=timeout)).result, result_type)
 
-    async def tasks(
-        self,
-        *,
-        states: Iterable[TaskState] = (),
-        queue: str | None = None,
-        task_type: str | None = None,
-        created_since: datetime | None = None,
-    ) -> AsyncGenerator[Task]:
+    async def tasks(self, **wanted: Unpack[TaskFilter]) -> AsyncGenerator[Task]:
         """Iterate over all stored tasks, least recently changed first, however many there are.
 
         A task that changes meanwhile may come twice; the later one is the newer. What cannot be decoded is logged
         and passed over. Signatures are not verified.
 
         Args:
-            states: Only tasks in one of these states.
-            queue: Only tasks of this queue.
-            task_type: Only tasks of this type.
-            created_since: Only tasks that were made at this time or later.
+            wanted: Which tasks; see `TaskFilter`.
         """
-        wanted = frozenset(states)
-        since_ns = None if created_since is None else unix_ns(created_since)
+        async with aclosing(self._browse(Matcher.of(**wanted))) as found:
+            async for stored in found:
+                yield stored.task
 
-        def matches(task: Task) -> bool:
-            return (
-                (not wanted or task.state in wanted)
-                and (queue is None or task.queue == queue)
-                and (task_type is None or task.type == task_type)
-                and (since_ns is None or task.created_ns >= since_ns)
-            )
+    async def task_page(self, limit: int = PAGE, *, cursor: str = "", **wanted: Unpack[TaskFilter]) -> TaskPage:
+        """Return some of the stored tasks, least recently changed first, and where to go on.
 
-        async for stored in browse(
+        A task that changes between two pages moves to the end, so it may come again.
+
+        Args:
+            limit: How many at most.
+            cursor: The page before's `TaskPage.cursor`; empty for the first.
+            wanted: Which tasks; see `TaskFilter`.
+
+        Raises:
+            ConfigurationError: The limit is not positive, or the cursor is none.
+        """
+        if limit < 1:
+            raise ConfigurationError(f"limit is {limit}: use a positive number")
+        if cursor and not (cursor.isascii() and cursor.isdecimal()):
+            raise ConfigurationError(f"cursor {cursor!r} is none: use what the page before gave")
+        page: list[Task] = []
+        last = ""
+        async with aclosing(self._browse(Matcher.of(**wanted), after=int(cursor or 0))) as found:
+            async for stored in found:
+                if len(page) == limit:
+                    return TaskPage(page, last)
+                page.append(stored.task)
+                last = str(stored.revision)
+        return TaskPage(page, "")
+
+    def _browse(self, matcher: Matcher, *, after: int = 0) -> AsyncGenerator[Stored]:
+        return browse(
             self.storage.connection,
             self.storage.jetstream,
-            matches=matches,
+            matches=matcher.matches,
             until_ns=time.time_ns(),
             on_corrupt=self._log_corrupt,
-        ):
-            yield stored.task
+            after=after,
+        )
 
     def _log_corrupt(self, error: CorruptTaskError) -> None:
         self._logger.warning("passed over in the task store: %s", error)
@@ -345,6 +371,32 @@ class Client:
             StorageNotReadyError: There is none.
         """
         return await store_info(self.storage.jetstream)
+
+    async def configure_store(self, *, retention_ns: int | None = None, replicas: int | None = None) -> StoreInfo:
+        """Change the task store's settings that are given, and return how it stands then.
+
+        Args:
+            retention_ns: Nanoseconds after its last change that a task is kept; 0: for ever.
+            replicas: On how many servers it is kept, 1 to 5.
+
+        Raises:
+            StorageNotReadyError: There is none.
+            ConfigurationError: A setting is out of range.
+            StorageError: The server refuses the change.
+        """
+        return await configure_store(self.storage.jetstream, retention_ns=retention_ns, replicas=replicas)
+
+    async def purge_tasks(self) -> int:
+        """Delete all tasks, and return how many there were. Work items stay; workers drop those without a task.
+
+        Raises:
+            StorageNotReadyError: There is no task store.
+        """
+        return await purge_store(self.storage.jetstream)
+
+    async def leaders(self) -> dict[str, str]:
+        """Return the name of the leader of each election that has one; the schedulers' is ``task_scheduler``."""
+        return await list_leaders(self.storage)
 
     # ---- queues
 
@@ -385,6 +437,27 @@ class Client:
             ConfigurationError: A setting is out of range.
         """
         return await self.storage.queues.configure(name, **settings)
+
+    async def pause_queue(self, name: str, *, seconds: float | None = None) -> None:
+        """Have no item delivered to any worker, Go's included. What runs goes on; enqueuing does too.
+
+        Args:
+            name: The queue.
+            seconds: For how long; without it, until `resume_queue`.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            ConfigurationError: The time is not positive.
+            StorageError: The server is older than 2.11 and cannot.
+        """
+        if seconds is not None and not 0 < seconds <= PAUSED_FOR_EVER_S:
+            raise ConfigurationError(f"cannot pause a queue for {seconds:g} s: use a positive time, or none at all")
+        span_s = PAUSED_FOR_EVER_S if seconds is None else seconds
+        await self.storage.queues.pause(name, time.time_ns() + int(span_s * SECOND_NS))
+
+    async def resume_queue(self, name: str) -> None:
+        """Have a paused queue's items delivered again. Raises as `pause_queue` does."""
+        await self.storage.queues.resume(name)
 
     async def purge_queue(self, name: str) -> int:
         """Remove all work items of a queue, and return how many there were. Their tasks stay as they are.

@@ -25,6 +25,7 @@ async def browse(
     matches: Callable[[Task], bool],
     until_ns: int,
     on_corrupt: Callable[[CorruptTaskError], None],
+    after: int = 0,
 ) -> AsyncGenerator[Stored]:
     """Yield the tasks that were created until a time, least recently changed first.
 
@@ -36,12 +37,13 @@ async def browse(
         matches: Which tasks to yield.
         until_ns: Nanoseconds since 1970; tasks that are created later are not yielded, so that there is an end.
         on_corrupt: Is told of what cannot be decoded, which is passed over.
+        after: Only tasks that were changed after this revision of the store.
 
     Raises:
         StorageNotReadyError: There is no task store.
     """
     try:
-        async with aclosing(scan(connection, jetstream, TASKS_STREAM)) as messages:
+        async with aclosing(scan(connection, jetstream, TASKS_STREAM, start=after + 1)) as messages:
             async for delivery in messages:
                 try:
                     task = decode_task(delivery.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -18,9 +19,11 @@ from asyncjobs.client.storage.api import (
 from asyncjobs.client.storage.provision import ensure_stream, find_stream
 from asyncjobs.protocol.errors import (
     ConfigurationError,
+    JetStreamNotEnabledError,
     QueueAlreadyExistsError,
     QueueConsumerNotFoundError,
     QueueNotFoundError,
+    RequestTimeoutError,
     StorageError,
 )
 from asyncjobs.protocol.names import check_name
@@ -32,8 +35,12 @@ from asyncjobs.protocol.queue import (
     queue_stream_config,
 )
 from asyncjobs.protocol.subjects import ALL_ITEMS, QUEUE_CONSUMER, QUEUE_STREAM_PREFIX, queue_stream
+from asyncjobs.protocol.timestamps import format_timestamp
 
 _PAGE = 64
+
+RESUME_NS = 100 * 10**6
+"""Nanoseconds after which a queue that is resumed goes on."""
 
 
 class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +61,8 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     redelivered: int
     pulls: int
     """Requests of workers that wait for items."""
+    paused_until: str | None
+    """Until when no item is delivered, as RFC 3339; ``None``: it is not paused."""
     first_item: str
     """When the oldest item was put in, as RFC 3339; the zero time when there is none."""
     last_item: str
@@ -138,6 +147,7 @@ class QueueStore:
             waiting=consumer["num_pending"],
             redelivered=consumer["num_redelivered"],
             pulls=consumer["num_waiting"],
+            paused_until=consumer["config"].get("pause_until") if consumer.get("paused") else None,
             first_item=state["first_ts"],
             last_item=state["last_ts"],
             stream=stream,
@@ -212,6 +222,29 @@ class QueueStore:
             {"stream_name": full_name, "config": changed, "action": "update"},
         )
         return queue_from_config(name, stream["config"], consumer["config"])
+
+    async def pause(self, name: str, until_ns: int) -> None:
+        """Have no item delivered, to any worker, until a time in nanoseconds since 1970. What runs goes on.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            StorageError: The server is older than 2.11 and cannot.
+        """
+        await self._set_pause(name, until_ns)
+
+    async def resume(self, name: str) -> None:
+        """Have items delivered again. Raises as `pause` does."""
+        # Requests of workers that wait are not woken by a pause that is taken back, but by one that ends.
+        await self._set_pause(name, time.time_ns() + RESUME_NS)
+
+    async def _set_pause(self, name: str, until_ns: int) -> None:
+        await self._both(name)
+        body = {"pause_until": format_timestamp(until_ns)}
+        try:
+            await self._jetstream.call(f"CONSUMER.PAUSE.{queue_stream(name)}.{QUEUE_CONSUMER}", body)
+        except (JetStreamNotEnabledError, RequestTimeoutError) as e:
+            msg = f"queue {name} cannot be paused or resumed, nobody answered: it takes nats-server 2.11 or newer"
+            raise StorageError(msg) from e
 
     async def purge(self, name: str) -> int:
         """Remove all work items and return how many there were. Their tasks stay as they are.

@@ -24,7 +24,7 @@ SILENCE_S = 2.0
 
 
 async def scan(
-    connection: Connection, jetstream: JetStream, stream: str, subject: str | None = None
+    connection: Connection, jetstream: JetStream, stream: str, subject: str | None = None, start: int = 1
 ) -> AsyncGenerator[Delivery]:
     """Yield the messages of a stream, oldest first, until there are no more.
 
@@ -33,11 +33,11 @@ async def scan(
         jetstream: The API on it.
         stream: The stream's name.
         subject: Only messages with such a subject.
+        start: The sequence to begin with.
 
     Raises:
         StorageError: There is no such stream.
     """
-    start = 1
     pending: int | None = 1
     while pending:
         consumer = await _create_consumer(jetstream, stream, subject, start)
