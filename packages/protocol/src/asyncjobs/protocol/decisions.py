@@ -56,13 +56,17 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     delay_ns: int = 0
 
 
+# Made once: nearly every item gets one of these.
+_RUN = Admission(Action.RUN)
+_ACKNOWLEDGE = Admission(Action.ACKNOWLEDGE)
+
 _ACKNOWLEDGED = frozenset({TaskState.COMPLETE, TaskState.EXPIRED, TaskState.TERMINATED, TaskState.UNREACHABLE})
 
 
 def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
     """Decide what to do with a received item, by its task as it is stored."""
     if task.state in _ACKNOWLEDGED:
-        return Admission(Action.ACKNOWLEDGE)
+        return _ACKNOWLEDGE
     if task.state is TaskState.ACTIVE:
         tried_ns = task.tried_ns
         lease_ns = queue.max_run_time_ns if tried_ns is None else tried_ns + queue.max_run_time_ns - now_ns
@@ -75,7 +79,7 @@ def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
         return Admission(Action.EXPIRE_TRIES)
     if task.state is TaskState.BLOCKED and task.dependencies:
         return Admission(Action.RESOLVE)
-    return Admission(Action.RUN)
+    return _RUN
 
 
 class Readiness(Enum):

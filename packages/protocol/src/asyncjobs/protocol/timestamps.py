@@ -74,6 +74,12 @@ def format_timestamp(unix_ns: int) -> Timestamp:
 
 
 @lru_cache(maxsize=64)
+def format_second(unix_s: int) -> Timestamp:
+    """Return the RFC 3339 text in UTC for seconds since 1970. Raises as `format_timestamp` does."""
+    return format_timestamp(unix_s * NS_PER_S)
+
+
+@lru_cache(maxsize=64)
 def _format_second(unix_s: int) -> str:
     if not _FIRST_S <= unix_s <= _LAST_S:
         msg = f"{unix_s} seconds since 1970 are outside the years 1 to 9999"

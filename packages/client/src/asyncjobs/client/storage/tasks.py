@@ -115,7 +115,7 @@ class TaskStore:
 
     def note_saved(self, task: Task, *, announce: bool = True) -> None:
         """Count a save that was accepted, and announce the task's state."""
-        metrics.TASK_UPDATES.inc(task.state.value)
+        metrics.TASK_UPDATES.inc(task.state)
         if announce:
             self._events.announce(task)
 
