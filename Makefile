@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-peers lint format types layers check constraints clean
+.PHONY: help setup demo dev test test-unit soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth lint format types layers check constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -58,11 +58,20 @@ soak: setup ## Torment workers for minutes: make soak MINUTES=3
 soak-scheduler: setup ## Torment schedulers for minutes: make soak-scheduler MINUTES=4
 	@$(BIN)/python -m tests.soak.schedules $(MINUTES)
 
-bench: setup ## Measure this machine: enqueue and process beside a bare loop
+bench: setup ## Measure all, beside other job queues, and write benchmarks/results
+	@$(BIN)/python -m benchmarks
+
+bench-quick: setup ## A look at all of that, with small numbers
+	@$(BIN)/python -m benchmarks --quick
+
+bench-floor: setup ## Measure enqueuing and processing beside a bare loop
 	@$(BIN)/python -m benchmarks.floor
 
 bench-peers: setup ## Measure beside other job queues, each in an environment of its own
-	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks peers
+
+bench-growth: setup ## Measure as the store grows, with many queues, slots and schedules
+	@$(BIN)/python -m benchmarks growth
 
 constraints: setup ## Renew constraints.txt: the newest versions that fit, with hashes
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -1,5 +1,6 @@
 """SAQ: Redis; results kept."""
 
+import asyncio
 import os
 
 import clock
@@ -9,17 +10,23 @@ from saq import Queue
 queue = Queue.from_url(os.environ["BENCH_URL"], max_concurrent_ops=256)
 
 
-async def bench(_: dict, *, payload: int) -> int:
-    clock.tick()
-    return payload
+async def bench(_, *, payload):
+    if clock.SLEEP_S:
+        await asyncio.sleep(clock.SLEEP_S)
+    return clock.tick(payload)
 
 
 settings = {"queue": queue, "functions": [bench], "concurrency": int(os.environ.get("BENCH_SLOTS", "32"))}
 
 
-async def main() -> None:
+async def main(measure):
     await queue.connect()
-    produce.report(seconds=await produce.timed(lambda n: queue.enqueue("bench", payload=n)))
+
+    async def result(job):
+        await job.refresh(until_complete=produce.RESULT_S)
+        return job.result
+
+    await measure(lambda payload: queue.enqueue("bench", payload=payload), None, result)
     await queue.disconnect()
 
 
