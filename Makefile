@@ -27,8 +27,8 @@ $(STAMP): constraints.txt $(MEMBERS:%=%/pyproject.toml)
 demo: setup ## Run the main job on real files: make demo DEMO_PATH=folder
 	@$(BIN)/python -m examples.demo $(DEMO_PATH)
 
-dev: setup ## Keep a nats-server and a worker running until Ctrl-C
-	@$(BIN)/python -m asyncjobs.admin.dev examples.demo.tasks:router
+dev: setup ## Keep a nats-server and a worker running until Ctrl-C: make dev AJ_ROUTER=module:name AJ_WORK_QUEUE=NAME
+	@$(BIN)/python -m asyncjobs.admin.dev $(or $(AJ_ROUTER),examples.demo.tasks:router)
 
 test: setup ## Run all tests, against real nats-servers
 	@$(BIN)/python -m pytest

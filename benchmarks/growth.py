@@ -80,16 +80,13 @@ async def stored(most: int, patience_s: float) -> AsyncGenerator[Figures]:
     async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE, concurrency=128) as client:
         filled = 0
         for size in (most // 1000, most // 10, most):
-            began = time.perf_counter()
-            await fill(client, filled, size)
-            rate = (size - filled) / (time.perf_counter() - began)
-            filled = size
             async with asyncio.timeout(patience_s):
-                yield (
-                    {"stored": size, "fill": rate}
-                    | await probe(client, size)
-                    | {"server memory": resident_mib(server.pid or 0)}
-                )
+                began = time.perf_counter()
+                await fill(client, filled, size)
+                figures = {"stored": float(size), "fill": (size - filled) / (time.perf_counter() - began)}
+                figures |= await probe(client, size)
+            filled = size
+            yield figures | {"server memory": resident_mib(server.pid or 0)}
 
 
 def task_id(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from asyncjobs.worker import Router, Task, TerminateTask
+from asyncjobs.worker import RetryTask, Router, Task, TerminateTask
 
 router = Router()
 
@@ -23,6 +23,50 @@ def die() -> None:
 @router.handler("cpu:fail", executor="process")
 def fail() -> None:
     raise ValueError("boom")
+
+
+class OwnConstructorError(Exception):
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+@router.handler("cpu:own-constructor", executor="process")
+def own_constructor() -> None:
+    raise OwnConstructorError(1, 2)
+
+
+class Panic(BaseException):
+    """Stands for the errors of libraries that are no `Exception`."""
+
+
+@router.handler("cpu:panic", executor="process")
+def panic() -> None:
+    raise Panic("oh")
+
+
+@router.handler("cpu:interrupt", executor="process")
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@router.handler("cpu:exit", executor="process")
+def leave() -> None:
+    raise SystemExit(4)
+
+
+@router.handler("cpu:exhausted", executor="process")
+def exhausted() -> object:
+    return next(iter([]))
+
+
+@router.handler("cpu:unpicklable", executor="process")
+def unpicklable() -> object:
+    return lambda: None
+
+
+@router.handler("cpu:later", executor="process")
+def later() -> None:
+    raise RetryTask("later", after=0.01)
 
 
 @router.handler("cpu:terminate", executor="process")

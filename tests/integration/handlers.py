@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import AsyncGenerator
 
 from asyncjobs.worker import Context, Router, Task
 
 router = Router()
+
+
+slow_to_start = Router()
+slow_to_start.add("t", lambda: "ran")
+
+
+@slow_to_start.lifespan
+async def connects() -> AsyncGenerator[None]:
+    """Wait for a database that is not there."""
+    logging.getLogger("asyncjobs.handler").info("connecting")
+    await asyncio.Event().wait()
+    yield
 
 
 @router.handler("echo")
@@ -34,6 +48,14 @@ async def stubborn() -> None:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             continue
+
+
+@router.handler("clumsy")
+async def clumsy() -> None:
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        raise OSError("cannot clean up")
 
 
 @router.handler("thread")

@@ -17,7 +17,7 @@ class WorkerProcess:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
         self.log: list[str] = []
         self._reader = asyncio.create_task(self._read())
 
@@ -25,12 +25,16 @@ class WorkerProcess:
         assert self._process.stderr is not None
         async for line in self._process.stderr:
             self._lines.put_nowait(line.decode())
+        self._lines.put_nowait(None)
 
     async def wait_log(self, text: str) -> str:
         """Wait until it logs a line with this text."""
         async with asyncio.timeout(60):
             while True:
                 line = await self._lines.get()
+                if line is None:
+                    self._lines.put_nowait(None)
+                    raise AssertionError(f"it ended without logging {text!r}:\n{''.join(self.log)}")
                 self.log.append(line)
                 if text in line:
                     return line
@@ -42,8 +46,9 @@ class WorkerProcess:
         async with asyncio.timeout(60):
             code = await self._process.wait()
             await self._reader
-        while not self._lines.empty():
-            self.log.append(self._lines.get_nowait())
+        while (line := await self._lines.get()) is not None:
+            self.log.append(line)
+        self._lines.put_nowait(None)
         return code
 
     async def kill(self) -> None:

@@ -65,6 +65,12 @@ tasks:
 """
 
 
+async def test_a_variable_that_is_empty_says_nothing(server):
+    empty = dict.fromkeys(("AJ_SIGNING_SEED_FILE", "AJ_VERIFICATION_KEY", "AJ_MONITOR", "AJ_CONCURRENCY"), "")
+    async with worker_process(HANDLERS, AJ_WORK_QUEUE="Q", NATS_URL=server.url, **empty) as worker:
+        assert "10 slots" in await worker.wait_log("worker ready")
+
+
 async def test_a_configuration_file_runs_a_worker_without_code(server, configured, tmp_path):
     path = configured(TASKS)
     async with (
@@ -225,6 +231,37 @@ async def test_processes_that_can_never_work_are_not_started_again(server):
     assert "there is no module" in "".join(supervisor.log)
 
 
+async def test_watching_outlives_code_that_cannot_work(server, tmp_path):
+    module = tmp_path / "watched.py"
+    module.write_text("")
+    arguments = ("watched:router", "--queue", "Q", "--watch", "--server", server.url)
+    async with worker_process(*arguments, cwd=tmp_path) as worker:
+        await worker.wait_log("waiting for the code to change")
+        module.write_text("def broken(:")
+        for _ in range(2):
+            await worker.wait_log("ended with 1")
+        module.write_text("from asyncjobs.worker import Router\nrouter = Router()\nrouter.add('t', lambda: 1)\n")
+        await worker.wait_log("worker ready")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0, worker.log
+
+
+async def test_watching_without_what_it_needs_is_refused(server, tmp_path):
+    (tmp_path / "watchfiles.py").write_text("raise ImportError('not installed')")
+    arguments = (HANDLERS, "--watch", "--server", server.url)
+    async with worker_process(*arguments, PYTHONPATH=str(tmp_path)) as worker:
+        assert await worker.ended() == 2
+    assert "pip install 'asyncjobs-worker[watch]'" in "".join(worker.log)
+
+
+async def test_settings_for_a_new_queue_that_is_not_new_are_warned_about(server):
+    arguments = (HANDLERS, "--queue", "Q", "--max-run-time", "2m", "--server", server.url)
+    connecting = Client.connect(server.url, queue=Queue(name="Q", max_run_time_ns=60 * 10**9))
+    async with connecting, worker_process(*arguments) as worker:
+        line = await worker.wait_log("queue Q exists")
+        assert "its max run time stays 1m0s: 2m0s is for queues that are made here" in line
+
+
 async def test_watching_starts_again_when_code_changes(server, tmp_path):
     module = tmp_path / "watched.py"
     code = "from asyncjobs.worker import Router\nrouter = Router()\nrouter.add('t', lambda: {})\n"
@@ -241,6 +278,25 @@ async def test_watching_starts_again_when_code_changes(server, tmp_path):
 
 
 # ---- health and metrics
+
+
+ORIGINAL_METRICS = (
+    "queue_enqueue_count_total",
+    "queue_enqueue_error_count_total",
+    "queue_item_corrupt_error_count_total",
+    "queue_task_not_found_error_count_total",
+    "queue_task_past_deadline_count_total",
+    "queue_task_past_max_tries_count_total",
+    "queue_poll_total",
+    "queue_poll_error_total",
+    "task_update_total",
+    "task_update_error_total",
+    "task_dependencies_failed_total",
+    "handler_busy_count",
+    "handler_error_total",
+    "handler_runtime",
+)
+"""Those of workers; the Python library adds the ``_total``."""
 
 
 async def get(url: str) -> tuple[int, str]:
@@ -280,6 +336,8 @@ async def test_health_metrics_and_presence_of_a_process(server):
             "process_open_fds",
         ):
             assert line in metrics
+        for name in ORIGINAL_METRICS:
+            assert f"# TYPE choria_asyncjobs_{name} " in metrics
         server.kill()
         async with asyncio.timeout(30):
             while (await get(f"{base}/readyz"))[0] == 200:
@@ -287,6 +345,18 @@ async def test_health_metrics_and_presence_of_a_process(server):
         status, body = await get(f"{base}/readyz")
         assert (status, json.loads(body)["checks"]["nats"]) == (503, "not connected")
         assert (await get(f"{base}/healthz"))[0] == 200
+
+
+async def test_a_worker_is_ready_once_its_lifespans_are(server):
+    arguments = ("tests.integration.handlers:slow_to_start", "--queue", "Q", "--monitor", "0", "--server", server.url)
+    async with worker_process(*arguments) as worker:
+        port = int(re.search(r"on port (\d+)", await worker.wait_log("metrics and health"))[1])
+        await worker.wait_log("connecting")
+        status, body = await get(f"http://127.0.0.1:{port}/readyz")
+        assert (status, json.loads(body)["checks"]["started"]) == (503, "not started yet")
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0
+    assert "worker ready" not in "".join(worker.log)
 
 
 async def test_health_tells_a_loop_that_hangs():

@@ -202,18 +202,33 @@ async def test_a_process_that_dies_fails_its_own_task_only(server):
 
 
 @pytest.mark.parametrize(
-    ("task_type", "state", "error"), [("fail", "expired", "boom"), ("terminate", "terminated", "of no use")]
+    ("task_type", "state", "error"),
+    [
+        ("fail", "expired", "boom"),
+        ("terminate", "terminated", "of no use"),
+        ("later", "expired", "later"),
+        ("own-constructor", "expired", "OwnConstructorError: 1 and 2"),
+        ("panic", "expired", "Panic: oh"),
+        ("interrupt", "expired", "KeyboardInterrupt"),
+        ("exit", "expired", "the handler called sys.exit(4)"),
+        ("exhausted", "expired", "the handler raised StopIteration: give next() a default, or catch it"),
+        ("unpicklable", "expired", "Can't pickle local object 'unpicklable.<locals>.<lambda>'"),
+    ],
 )
 async def test_what_a_handler_raises_comes_back_from_its_process(client, task_type, state, error):
     async with working(client, compute.router):
         task = await client.wait((await client.enqueue(f"cpu:{task_type}", max_tries=1)).id, timeout=60)
-    assert (task.state, task.last_err) == (state, error)
+        assert (task.state, task.last_err) == (state, error)
+        # The processes are as good as before.
+        assert (await client.result((await client.enqueue("cpu:square", 3)).id, timeout=60))[0] == 9
 
 
 async def test_a_time_out_stops_a_process_for_good(server, tmp_path):
-    queue = Queue(name="Q", max_run_time_ns=SECOND_NS)
-    async with Client.connect(server.url, queue=queue) as client, working(client, compute.router):
-        task = await client.enqueue("cpu:hang", str(tmp_path / "pid"), max_tries=1)
+    # The first tries may be over before their process has begun.
+    queue = Queue(name="Q", max_run_time_ns=2 * SECOND_NS)
+    connecting = Client.connect(server.url, queue=queue, retry_policy=QUICK)
+    async with connecting as client, working(client, compute.router):
+        task = await client.enqueue("cpu:hang", str(tmp_path / "pid"), max_tries=4)
         assert "max run time" in (await client.wait(task.id, timeout=60)).last_err
         await wait_gone(int((tmp_path / "pid").read_text()))
 

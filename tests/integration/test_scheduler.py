@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import socket
@@ -12,20 +13,24 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from asyncjobs.client import Client, Queue, TaskState
+from asyncjobs.client.janitor import Janitor
 from asyncjobs.client.storage.buckets import Bucket, RevisionError
 from asyncjobs.client.storage.provision import bucket_config, ensure_stream
 from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.errors import UnavailableError
 from asyncjobs.protocol.events import LeaderEvent
 from asyncjobs.protocol.ids import parse_ksuid
 from asyncjobs.protocol.schedule import tick_id
 from asyncjobs.protocol.signing import Signer, verify_task
 from asyncjobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION, SCHEDULER_PROGRESS_KEY
+from asyncjobs.protocol.timestamps import parse_timestamp
 from asyncjobs.scheduler import service
 from asyncjobs.scheduler.election import Election, Standing
-from asyncjobs.scheduler.runs import make_task_of
+from asyncjobs.scheduler.runs import make_tasks_of
 from asyncjobs.scheduler.service import Scheduler
 from asyncjobs.scheduler.timetable import Run
 from tests.integration.processes import program
@@ -146,6 +151,115 @@ async def test_what_was_missed_is_made_up_for_by_the_next_leader(client, monkeyp
     assert set(await tasks_of(client)) == expected
 
 
+async def test_a_server_that_does_not_answer_for_a_moment_loses_no_run(client, monkeypatch):
+    """Not even one of a schedule that lets missed runs go; and the schedule goes on."""
+    failures = iter([UnavailableError("no answer"), UnavailableError("no answer")])
+
+    async def fail_at_first(*arguments):
+        for failure in failures:
+            raise failure
+        return await make_tasks_of(*arguments)
+
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        monkeypatch.setattr(service, "make_tasks_of", fail_at_first)
+        info = await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="none")
+        made = {task.id for task in await wait_tasks(client, 3)}
+    assert {tick_id("s", info.schedule.created_ns + n * SECOND_NS) for n in (1, 2, 3)} <= made
+
+
+async def test_a_stop_does_not_wait_for_what_is_not_begun(client):
+    scheduler = Scheduler(client, "one", janitor=False)
+    run = await run_of(client)
+    async with scheduler.election.campaigning():
+        async with asyncio.timeout(30):
+            while not scheduler.election.is_leading:
+                await asyncio.sleep(0.01)
+        assert await scheduler._make([run])
+        scheduler.stop()
+        assert not await scheduler._make([run._replace(tick_ns=run.tick_ns + SECOND_NS)])
+    assert len(await tasks_of(client)) == 1
+
+
+class Clock:
+    """A wall clock that can be set."""
+
+    monotonic = staticmethod(time.monotonic)
+    ahead_ns = 0
+
+    def time_ns(self) -> int:
+        return time.time_ns() + self.ahead_ns
+
+
+async def test_a_clock_that_was_years_ahead_and_is_set_right_is_believed(client, monkeypatch):
+    clock = Clock()
+    clock.ahead_ns = 10 * 365 * 86400 * SECOND_NS
+    monkeypatch.setattr(service, "time", clock)
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        await client.schedules.create("s", "@every 1s", "t", queue="Q")
+        async with asyncio.timeout(30):
+            while (scheduler.timetable.next_due_ns or 0) < clock.time_ns() - 60 * SECOND_NS:
+                await asyncio.sleep(0.01)
+        clock.ahead_ns = 0
+        right_ns = time.time_ns()
+        ahead = set(await tasks_of(client))
+        async with asyncio.timeout(30):
+            while len(await tasks_of(client)) < len(ahead) + 2:
+                await asyncio.sleep(0.02)
+        seconds = [parse_ksuid(task_id).unix_s for task_id in await tasks_of(client) if task_id not in ahead]
+        progress = await client.schedules.bucket.get(SCHEDULER_PROGRESS_KEY)
+    assert all(abs(second - right_ns // SECOND_NS) < 3600 for second in seconds)
+    assert parse_timestamp(json.loads(progress.value)["done_until"]) < right_ns + 3600 * SECOND_NS
+
+
+async def test_a_clock_that_is_set_back_a_little_has_nothing_made_twice(client, monkeypatch):
+    """Not even when its tasks were discarded, by this leader and the next one."""
+    clock = Clock()
+    monkeypatch.setattr(service, "time", clock)
+    made: list[int] = []
+
+    async def note(_client, runs, _logger):
+        made.extend(run.tick_ns for run in runs)
+
+    monkeypatch.setattr(service, "make_tasks_of", note)
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="all")
+        async with asyncio.timeout(30):
+            while len(made) < 2:
+                await asyncio.sleep(0.01)
+        clock.ahead_ns = -2 * SECOND_NS
+        async with asyncio.timeout(30):
+            while len(made) < 4:
+                await asyncio.sleep(0.01)
+        clock.ahead_ns -= SECOND_NS
+    async with Scheduler(client, "two", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        async with asyncio.timeout(30):
+            while len(made) < 7:
+                await asyncio.sleep(0.01)
+    assert [tick - made[0] for tick in made] == [n * SECOND_NS for n in range(len(made))]
+
+
+async def test_a_change_that_was_not_told_is_found(client, monkeypatch):
+    monkeypatch.setattr(service, "RESCAN_S", 0.2)
+    monkeypatch.setattr(Scheduler, "_note_change", lambda *_: None)
+    async with Scheduler(client, "one", janitor=False).running() as scheduler:
+        await leading(scheduler)
+        for name in ("s", "gone"):
+            await client.schedules.create(name, "@every 1h", "t", queue="Q")
+        async with asyncio.timeout(30):
+            while set(scheduler.timetable.schedules) != {"s", "gone"}:
+                await asyncio.sleep(0.01)
+        await client.schedules.update("s", schedule="@every 1s")
+        await client.schedules.delete("gone")
+        await wait_tasks(client, 1)
+        async with asyncio.timeout(30):
+            while set(scheduler.timetable.schedules) != {"s"}:
+                await asyncio.sleep(0.01)
+
+
 # ---- exactly one task for a tick
 
 
@@ -157,28 +271,44 @@ async def run_of(client: Client) -> Run:
 
 async def test_a_run_that_is_made_by_many_at_once_is_made_once(client):
     run = await run_of(client)
-    made = await asyncio.gather(*(make_task_of(client, run, LOGGER) for _ in range(20)))
-    assert made.count(True) == 1
+    made = await asyncio.gather(*(make_tasks_of(client, [run], LOGGER) for _ in range(20)))
+    assert sum(made) == 1
     assert len(await tasks_of(client)) == 1
     assert (await client.queue_info("Q")).items == 1
 
 
+async def test_of_many_runs_each_is_dealt_with_on_its_own(client):
+    """Those that were made before, those without a queue and those of a text that is no task type disturb no others."""
+    run = await run_of(client)
+    info = run.info
+    nowhere = msgspec.structs.replace(info, schedule=msgspec.structs.replace(info.schedule, name="n", queue="MISSING"))
+    wrong = msgspec.structs.replace(info, schedule=msgspec.structs.replace(info.schedule, name="w", queue="a.b"))
+    ticks = [run.tick_ns + n * SECOND_NS for n in range(1_500)]
+    runs = [Run(tick, tick, info) for tick in ticks]
+    assert await make_tasks_of(client, runs[:700], LOGGER) == 700
+    mixed = [*runs[600:], Run(ticks[0], ticks[0], nowhere), Run(ticks[0], ticks[0], wrong)]
+    assert await make_tasks_of(client, mixed, LOGGER) == 800
+    states = Counter((task.queue, task.state) for task in (await tasks_of(client)).values())
+    assert states == {("Q", TaskState.NEW): 1_500, ("MISSING", TaskState.QUEUE_ERROR): 1}
+    assert (await client.queue_info("Q")).items == 1_500
+
+
 async def test_a_task_without_its_item_gets_it_from_the_next_leader(client):
     run = await run_of(client)
-    await make_task_of(client, run, LOGGER)
+    await make_tasks_of(client, [run], LOGGER)
     await client.purge_queue("Q")
     await client.delete_queue("Q")
     await client.create_queue(QUEUE)
-    assert not await make_task_of(client, run, LOGGER)
+    assert not await make_tasks_of(client, [run], LOGGER)
     assert (await client.queue_info("Q")).items == 1
 
 
 async def test_a_run_whose_task_was_done_and_discarded_is_not_made_again(client):
     run = await run_of(client)
-    await make_task_of(client, run, LOGGER)
+    await make_tasks_of(client, [run], LOGGER)
     (task_id,) = await tasks_of(client)
     await client.delete(task_id)
-    assert not await make_task_of(client, run, LOGGER)
+    assert not await make_tasks_of(client, [run], LOGGER)
     assert await tasks_of(client) == {}
 
 
@@ -273,6 +403,43 @@ async def test_a_winner_waits_before_it_acts_however_many_others_try(client, ser
         assert time.monotonic() - won >= 0.75 * TTL_S - 0.1
 
 
+@pytest.mark.parametrize("taken", ["key", "bucket"])
+async def test_who_wins_what_was_taken_away_waits_until_nobody_can_act_by_it(client, taken):
+    """Its holder may be paused, and go on within its lease."""
+    jetstream = client.storage.jetstream
+    bucket = Bucket(client.storage.connection, jetstream, ELECTIONS_BUCKET)
+    await bucket.create("held", b"somebody")
+    election = Election(client, "held", "one", LOGGER)
+    async with election.campaigning():
+        if taken == "key":
+            await bucket.delete("held")
+        else:
+            await jetstream.call(f"STREAM.DELETE.KV_{ELECTIONS_BUCKET}")
+            await quick_elections_again(client)
+            await election._find_bucket()
+        began = time.monotonic()
+        async with asyncio.timeout(30):
+            while not election.is_leading:
+                await asyncio.sleep(0.01)
+        assert time.monotonic() - began >= TTL_S - 0.3
+
+
+async def test_an_unexpected_failure_does_not_end_the_campaign(client, monkeypatch):
+    election = Election(client, "robust", "one", LOGGER)
+    keep = election._keep
+    failures = iter([RuntimeError("nobody expects it")])
+
+    async def fail_once():
+        for failure in failures:
+            raise failure
+        return await keep()
+
+    monkeypatch.setattr(election, "_keep", fail_once)
+    async with election.campaigning(), asyncio.timeout(30):
+        while not election.is_leading:
+            await asyncio.sleep(0.01)
+
+
 async def test_the_leader_cleans_up_behind_tasks(client):
     task = await client.enqueue("t")
     await client.delete(task.id)
@@ -280,6 +447,18 @@ async def test_the_leader_cleans_up_behind_tasks(client):
         async with asyncio.timeout(60):
             while (await client.queue_info("Q")).items:
                 await asyncio.sleep(0.02)
+
+
+async def test_a_janitor_that_fails_is_reported_and_disturbs_no_schedule(client, monkeypatch, caplog):
+    async def fail(*_args, **_options):
+        raise RuntimeError("nobody expects it")
+
+    monkeypatch.setattr(Janitor, "run", fail)
+    async with Scheduler(client, "one").running() as scheduler:
+        await leading(scheduler)
+        await client.schedules.create("s", "@every 1s", "t", queue="Q")
+        await wait_tasks(client, 1)
+    assert "no more of this until a restart: janitor" in caplog.text
 
 
 # ---- everything at once

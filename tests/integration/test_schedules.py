@@ -71,6 +71,7 @@ async def test_changing_pausing_and_resuming_keep_the_rest(client):
         (("s", "@daily", "t"), {"queue": "a.b"}, InvalidNameError),
         (("s", "* * *", "t"), {}, InvalidScheduleError),
         (("s", "@daily", "t"), {"deadline": timedelta(seconds=29)}, InvalidScheduleError),
+        (("s", "@daily", "t"), {"deadline": timedelta(days=365 * 300)}, InvalidScheduleError),
         (("s", "@daily", "t"), {"max_tries": -1}, InvalidScheduleError),
         (("s", "@daily", "t"), {"catch_up": "some"}, InvalidScheduleError),
         (("s", "@daily", "t"), {"catch_up_limit": 0}, InvalidScheduleError),
@@ -151,3 +152,128 @@ async def test_a_schedule_can_be_run_now(client):
     found = await client.load(first.id)
     assert (found.type, found.queue, found.payload, found.max_tries) == ("t", "Q", b'{"a":1}', 10)
     assert found.deadline is not None
+
+
+# ---- several who change at once
+
+
+async def at_the_same_moment(client, monkeypatch, first, second):
+    """Have ``second`` happen in full after ``first`` has read what is stored, and before it writes."""
+    entered = client.schedules._with_options
+    happened = []
+
+    def with_options(*arguments):
+        happened.append(arguments)
+        if len(happened) > 1:
+            return entered(*arguments)
+        return Interrupted()
+
+    class Interrupted:
+        """Lets the other one through first."""
+
+        async def __aenter__(self) -> None:
+            await second()
+            self._inner = entered(*happened[0])
+            await self._inner.__aenter__()
+
+        async def __aexit__(self, *error: object) -> bool | None:
+            return await self._inner.__aexit__(*error)
+
+    monkeypatch.setattr(client.schedules, "_with_options", with_options)
+    await first()
+
+
+async def test_a_pause_is_not_lost_to_a_change_in_the_same_moment(client, monkeypatch):
+    await client.schedules.create("s", "@daily", "t")
+    with pytest.raises(ConfigurationError, match="same moment"):
+        await at_the_same_moment(
+            client, monkeypatch,
+            lambda: client.schedules.update("s", catch_up="none"), lambda: client.schedules.pause("s"),
+        )  # fmt: skip
+    found = await client.schedules.load("s")
+    assert (found.options.paused, found.options.catch_up) == (True, CatchUp.LAST)
+
+
+async def test_of_two_that_are_created_in_the_same_moment_one_is_stored_as_a_whole(client, monkeypatch):
+    with pytest.raises(ScheduleAlreadyExistsError):
+        await at_the_same_moment(
+            client, monkeypatch,
+            lambda: client.schedules.create("s", "@daily", "first", paused=True),
+            lambda: client.schedules.create("s", "@daily", "second", catch_up="all"),
+        )  # fmt: skip
+    found = await client.schedules.load("s")
+    assert (found.schedule.task_type, found.options.paused, found.options.catch_up) == ("second", False, CatchUp.ALL)
+
+
+async def test_many_that_create_one_schedule_at_once_make_one_as_one_of_them_wants_it(client, server):
+    async def create(number: int) -> bool:
+        try:
+            await client.schedules.create("s", "@daily", f"t{number}", catch_up="all", catch_up_limit=number)
+        except ScheduleAlreadyExistsError:
+            return False
+        return True
+
+    made = await asyncio.gather(*(create(number) for number in range(1, 21)))
+    found = await client.schedules.load("s")
+    assert made.count(True) == 1
+    assert found.schedule.task_type == f"t{made.index(True) + 1}"
+    assert found.options.catch_up_limit == made.index(True) + 1
+
+
+async def test_a_change_that_is_refused_leaves_the_options_as_they_were(client):
+    await client.schedules.create("s", "@daily", "t", catch_up="none")
+    entry = client.schedules._entry
+
+    async def entry_and_then_another(name):
+        found = await entry(name)
+        await client.schedules.bucket.put(found.key, found.value)
+        return found
+
+    client.schedules._entry = entry_and_then_another
+    with pytest.raises(ConfigurationError, match="same moment"):
+        await client.schedules.pause("s")
+    client.schedules._entry = entry
+    found = await client.schedules.load("s")
+    assert (found.options.paused, found.options.catch_up) == (False, CatchUp.NONE)
+
+
+# ---- beside the original
+
+
+GO_SCHEDULE = (
+    b'{"name":"s","schedule":"@every 1m","queue":"DEFAULT","task_type":"email:new","payload":"eyJhIjoxfQ==",'
+    b'"deadline":3600000000000,"max_tries":5,"created_at":"2026-01-02T03:04:05.123456789Z"}'
+)
+
+
+async def test_what_the_original_writes_is_read_and_options_of_an_older_schedule_are_not_its(client):
+    """The original deletes a schedule without what we keep beside it, and may make another one by that name."""
+    await client.schedules.create("s", "@daily", "t", paused=True)
+    await client.schedules.bucket.delete(schedule_key("s"))
+    await client.schedules.bucket.put(schedule_key("s"), GO_SCHEDULE)
+    found = await client.schedules.load("s")
+    assert (found.schedule.task_type, found.schedule.payload) == ("email:new", b'{"a":1}')
+    assert (found.schedule.deadline, found.schedule.max_tries) == (3600 * SECOND_NS, 5)
+    assert (found.options.paused, found.problem) == (False, None)
+    created_ns = found.schedule.created_ns
+    assert created_ns % SECOND_NS == 123_456_789
+    assert found.next_runs(2, created_ns) == [created_ns + 60 * SECOND_NS, created_ns + 120 * SECOND_NS]
+    assert (await client.schedules.pause("s")).options.paused
+    changed = json.loads((await client.schedules.bucket.get(schedule_key("s"))).value)
+    assert changed == json.loads(GO_SCHEDULE)
+    assert [info.options.paused for info in await client.schedules.all()] == [True]
+
+
+async def test_a_loaded_schedule_says_what_is_wrong_with_it_and_can_be_put_right(client):
+    wrong = GO_SCHEDULE.replace(b"@every 1m", b"61 * * * *")
+    await client.schedules.bucket.put(schedule_key("s"), wrong)
+    found = await client.schedules.load("s")
+    assert "field 1 (minute)" in found.problem
+    assert found.next_runs() == []
+    assert (await client.schedules.update("s", schedule="1 * * * *")).problem is None
+
+
+async def test_a_text_of_any_length_in_the_bucket_is_a_broken_schedule(client):
+    await client.schedules.bucket.put(schedule_key("s"), GO_SCHEDULE.replace(b"@every 1m", b"9" * 5000 + b" * * * *"))
+    (found,) = await client.schedules.all()
+    assert "5,008 characters" in found.problem

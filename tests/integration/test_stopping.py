@@ -36,7 +36,9 @@ async def test_running_tasks_finish_the_others_stay_and_the_exit_is_0(server, cl
         assert (await client.load(later.id)).state is TaskState.NEW
 
 
-@pytest.mark.parametrize(("task_type", "payload"), [("slow", 60), ("thread", 4.0), ("stubborn", None)])
+@pytest.mark.parametrize(
+    ("task_type", "payload"), [("slow", 60), ("thread", 4.0), ("stubborn", None), ("clumsy", None)]
+)
 async def test_what_does_not_finish_in_time_is_handed_back_without_counting_the_try(server, client, task_type, payload):
     async with worker_process(*arguments(server, "--grace", "100ms")) as worker:
         task = await client.enqueue(task_type, payload)
@@ -93,6 +95,8 @@ async def test_options_come_from_the_environment_too(server, client):
         ([HANDLERS, "--retry-policy", "9m"], 2, "retry policy"),
         ([HANDLERS, "--discard", "retry"], 2, "discarded"),
         ([HANDLERS, "--grace", "soon"], 2, "duration"),
+        ([HANDLERS, "--grace=-5s"], 2, "--grace -5s: use 0 or more"),
+        ([HANDLERS, "--max-run-time", "0s"], 2, "--max-run-time 0s: use more than 0"),
         ([HANDLERS, "--verification-key", "xyz"], 2, "public key"),
         ([HANDLERS, "--queue", "MISSING", "--bind"], 1, "MISSING"),
         ([HANDLERS, "--server", "nats://127.0.0.1:1"], 1, "cannot connect"),

@@ -1,13 +1,15 @@
 """A long run of handlers of every temper on workers that are killed at random: ``make soak``.
 
 It ends with 0 when every task is in the state that it should be in, no work item is left, and the one worker that was
-never killed holds no more asyncio tasks, threads, files and child processes than before.
+never killed holds no more asyncio tasks, threads, files and child processes than before; and no process that a worker
+started has outlived it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import sys
@@ -55,6 +57,11 @@ RARE = ("terminating", "raising", "hanging", "process-hanging", "process-dying",
 """One task of forty is one of these."""
 MAX_TRIES = {"raising": 3, "hanging": 2, "process-hanging": 2, "process-dying": 2}
 
+SOAK = "AJ_SOAK_FOLDER"
+"""The variable by which a process is known to come from this run."""
+OUTLIVE_S = 10.0
+"""Seconds that processes have to end after their worker."""
+
 console = Console()
 
 
@@ -63,6 +70,7 @@ class Workers:
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url
+        self._folder = folder
         self._log = (folder / "workers.log").open("wb")
         self._killed = 0
         self._processes: list[asyncio.subprocess.Process] = []
@@ -72,8 +80,9 @@ class Workers:
         for queue in queues:
             arguments += ["--queue", queue]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "asyncjobs.worker.main", *arguments, stdout=self._log, stderr=self._log
-        )
+            sys.executable, "-m", "asyncjobs.worker.main", *arguments, stdout=self._log, stderr=self._log,
+            env=os.environ | {SOAK: str(self._folder)},
+        )  # fmt: skip
         self._processes.append(process)
         return process
 
@@ -142,6 +151,26 @@ async def inspect(client: Client, pid: int) -> Inside:
     return found
 
 
+async def outlived(folder: Path) -> list[str]:
+    """Return the processes that workers of this run started and that are still there when all workers have ended."""
+    end = time.monotonic() + OUTLIVE_S
+    while left := await asyncio.to_thread(_of_this_run, folder):
+        if time.monotonic() > end:
+            break
+        await asyncio.sleep(0.5)
+    return left
+
+
+def _of_this_run(folder: Path) -> list[str]:
+    mark = f"{SOAK}={folder}".encode()
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append(f"{process.name} {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
+    return found
+
+
 async def finished(client: Client) -> list[Task]:
     """Wait until all tasks are in a final state, or for as long as that may take."""
     end = time.monotonic() + END_S
@@ -154,7 +183,7 @@ async def finished(client: Client) -> list[Task]:
         await asyncio.sleep(5)
 
 
-def judge(tasks: list[Task], before: Inside, after: Inside, items: int) -> list[str]:
+def judge(made: list[Task], tasks: list[Task], before: Inside, after: Inside, items: int) -> list[str]:
     """Return what is not as it should be."""
     wrong: list[str] = []
     table = Table("type", "state", "tasks", "expected", "most tries")
@@ -175,6 +204,8 @@ def judge(tasks: list[Task], before: Inside, after: Inside, items: int) -> list[
                 or msgspec.json.decode(task.result.payload) != 2 * int(task.payload)
             ]
     console.print(table)
+    stored = {task.id for task in tasks}
+    wrong += [f"{task.id} {task.type} is not stored any more" for task in made if task.id not in stored]
     for field, slack in (("tasks", 3), ("threads", 25), ("files", 10), ("children", 0)):
         held, holds = getattr(before, field), getattr(after, field)
         console.print(f"the surviving worker held {held} {field}, and holds {holds}")
@@ -226,9 +257,12 @@ async def soak(minutes: float, folder: Path) -> int:
                 await asyncio.sleep(5)
             after = await inspect(client, survivor.pid)
             items = sum(info.items for info in await client.queues())
-            wrong = judge(tasks, before, after, items)
+            wrong = judge(first + second, tasks, before, after, items)
         finally:
             await workers.stop()
+        left = await outlived(folder)
+        console.print(f"{len(left)} processes have outlived their worker")
+        wrong += [f"a process has outlived its worker: {each}" for each in left]
     for line in wrong[:20]:
         console.print(line, style="red")
     console.print("[red]not as it should be[/]" if wrong else "[green]everything is as it should be[/]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncjobs.client.cron import next_ticks, parse_recurrence
+from asyncjobs.client.cron import latest_ticks, next_ticks, parse_recurrence
 from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import InvalidScheduleError
 
@@ -37,6 +37,17 @@ def ticks(text: str, after: str, count: int, zone: str = "UTC") -> list[str]:
         ("0 0 31 * *", ["03-31 00:00", "05-31 00:00", "07-31 00:00"]),
         ("0 0 13 * fri", ["03-13 00:00", "03-20 00:00", "03-27 00:00"]),
         ("0 0 15 * 1-2", ["03-15 00:00", "03-16 00:00", "03-17 00:00"]),
+        # A day that begins with * is not restricted: both have to fit.
+        ("0 0 */2 * mon", ["03-23 00:00", "04-13 00:00", "04-27 00:00"]),
+        ("0 0 1 * */2", ["08-01 00:00", "09-01 00:00", "10-01 00:00"]),
+        ("0 0 30,31 * *", ["03-30 00:00", "03-31 00:00", "04-30 00:00"]),
+        ("0 0 28-31 2 *", ["02-28 00:00", "02-28 00:00", "02-29 00:00"]),
+        ("0 0 * * 0-0", ["03-15 00:00", "03-22 00:00", "03-29 00:00"]),
+        ("0 0 1-31 * mon", ["03-11 00:00", "03-12 00:00", "03-13 00:00"]),
+        ("5/25 12 * * *", ["03-10 12:05", "03-10 12:30", "03-10 12:55"]),
+        ("0 0 * * 6-7", ["03-14 00:00", "03-15 00:00", "03-21 00:00"]),
+        ("0 0 * * Fri-7/2", ["03-13 00:00", "03-15 00:00", "03-20 00:00"]),
+        ("0 0 1 JAN-mar/2 *", ["01-01 00:00", "03-01 00:00", "01-01 00:00"]),
         ("0 0 * * 7", ["03-15 00:00", "03-22 00:00", "03-29 00:00"]),
         ("0 0 * * 0", ["03-15 00:00", "03-22 00:00", "03-29 00:00"]),
         ("10-30/10 3 ? * *", ["03-11 03:10", "03-11 03:20", "03-11 03:30"]),
@@ -54,6 +65,92 @@ def ticks(text: str, after: str, count: int, zone: str = "UTC") -> list[str]:
 )
 def test_a_text_means_what_it_means_everywhere(text, expected):
     assert ticks(text, "2026-03-10T12:00:00+00:00", 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"), [("2026-03-01T00:00+00:00", [2028, 2032]), ("2096-03-01T00:00+00:00", [2104, 2108])]
+)
+def test_a_leap_day_comes_in_leap_years(after, expected):
+    recurrence = parse_recurrence("CRON_TZ=Europe/Berlin 0 12 29 2 *", 0)
+    found = islice(next_ticks(recurrence, ns(after)), len(expected))
+    days = [datetime.fromtimestamp(tick // SECOND_NS, UTC) for tick in found]
+    assert [(day.year, day.month, day.day, day.hour) for day in days] == [(year, 2, 29, 11) for year in expected]
+
+
+VALUES = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
+
+
+@st.composite
+def fields(draw, low: int, high: int) -> str:
+    """Return a field of numbers, ranges, steps and lists."""
+
+    def term() -> str:
+        kind = draw(st.sampled_from(["*", "*/", "number", "range", "range/"]))
+        step = draw(st.integers(1, high + 3))
+        first = draw(st.integers(low, high))
+        last = draw(st.integers(first, high))
+        return {"*": "*", "*/": f"*/{step}", "number": str(first), "range": f"{first}-{last}"}.get(
+            kind, f"{first}-{last}/{step}"
+        )
+
+    return ",".join(term() for _ in range(draw(st.integers(1, 3))))
+
+
+def meant(field: str, low: int, high: int) -> set[int]:
+    """Return the numbers that a field stands for, in the plainest way."""
+    numbers: set[int] = set()
+    for term in field.split(","):
+        span, _, step = term.partition("/")
+        first, _, last = (f"{low}-{high}" if span == "*" else span).partition("-")
+        numbers |= set(range(int(first), int(last or first) + 1, int(step or 1)))
+    return numbers
+
+
+@given(st.tuples(*(fields(low, high) for low, high in VALUES)), st.integers(1_700_000_000, 1_900_000_000))
+def test_fields_mean_what_they_say_and_days_are_as_in_vixies_cron(given_fields, second):
+    text = " ".join(given_fields)
+    minutes, hours, days, months, weekdays = (meant(f, *v) for f, v in zip(given_fields, VALUES, strict=True))
+    either = not given_fields[2].startswith("*") and not given_fields[4].startswith("*")
+
+    def fits(day: datetime) -> bool:
+        by_month, by_week = day.day in days, bool({day.isoweekday() % 7, day.isoweekday()} & weekdays)
+        return day.month in months and (by_month or by_week if either else by_month and by_week)
+
+    try:
+        recurrence = parse_recurrence(text, 0)
+    except InvalidScheduleError as e:
+        assert "never comes" in str(e)  # noqa: PT017 - it may be refused, for this reason only
+        assert not either
+        return
+    found = datetime.fromtimestamp(recurrence.next_after(second * SECOND_NS) // SECOND_NS, UTC)
+    assert fits(found)
+    assert found.hour in hours
+    assert found.minute in minutes
+    assert found.second == 0
+    began = datetime.fromtimestamp(second, UTC)
+    day = datetime(began.year, began.month, began.day, tzinfo=UTC)
+    while day.date() < found.date():
+        last = max(hours) * 60 + max(minutes)
+        assert not fits(day) or (day.date() == began.date() and began.hour * 60 + began.minute >= last)
+        day += timedelta(days=1)
+    times = sorted(hour * 60 + minute for hour in hours for minute in minutes)
+    after = began.hour * 60 + began.minute if day.date() == began.date() else -1
+    assert found.hour * 60 + found.minute == next(each for each in times if each > after)
+
+
+@given(
+    st.sampled_from(["*/7 * * * *", "0 9 * * 1-5", "* 9 1 * *", "0 0 29 2 *", "@every 37s", "TZ=UTC 30 2 * * *"]),
+    st.integers(0, 10**9), st.integers(0, 200_000), st.integers(0, 30),
+)  # fmt: skip
+def test_the_latest_times_are_the_last_of_all_times(text, start, length, count):
+    recurrence = parse_recurrence(text, 0)
+    after, until = start * SECOND_NS, (start + length) * SECOND_NS
+    every: list[int] = []
+    for tick in next_ticks(recurrence, after):
+        if tick > until:
+            break
+        every.append(tick)
+    assert latest_ticks(recurrence, after, until, count) == every[len(every) - min(count, len(every)) :]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +221,13 @@ def test_every_counts_from_the_creation():
         ("* * * 13 *", r"field 4 \(month\).*or a name"),
         ("* * * foo *", "has foo"),
         ("* * * * 8", r"field 5 \(day of the week\)"),
-        ("5-1 * * * *", "ends before it begins"),
+        ("5-1 * * * *", "ends before it begins: use two parts, 5-59,0-1"),
+        ("0 0 * * fri-sun", "use two parts, fri-sat,sun"),
+        ("* * * * monday", r"has monday: use 0 to 7 or a name \(sun, mon"),
+        ("9" * 5000 + " * * * *", "has 5,008 characters"),
+        ("@every " + "9" * 900 + "h", "@every: '9{20}'... has 901 characters"),
+        ("@reboot", "not known"),
+        ("0 0 L * *", r"field 3 \(day of the month\).*has L"),
         ("*/0 * * * *", "step 0"),
         ("*-5 * * * *", "begins a range"),
         ("1,, * * * *", "'' is not"),

@@ -259,3 +259,9 @@ def test_an_error_text_is_never_empty_too_long_or_impossible_to_encode():
     assert error_text(ValueError()) == "ValueError"
     assert len(error_text(ValueError("x" * 10**6))) == MAX_ERROR_LENGTH
     error_text(ValueError("\udc80")).encode()
+
+    class NoTextError(Exception):
+        def __str__(self):
+            raise RuntimeError("none")
+
+    assert error_text(NoTextError()) == "NoTextError, whose text cannot be had: it raises RuntimeError"

@@ -254,7 +254,7 @@ async def in_process_async(payload: int) -> None: ...
 def in_process_context(context: Context) -> None: ...
 
 
-@pytest.mark.parametrize("function", [in_process, in_process_async, in_process_context])
+@pytest.mark.parametrize("function", [in_process, in_process_async, in_process_context, lambda payload: payload])
 def test_a_handler_for_processes_takes_nothing_that_stays_here(function):
     router = with_lifespans(database)
     router.add("t", function, executor="process")

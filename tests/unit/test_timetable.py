@@ -5,12 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from asyncjobs.client.cron import parse_recurrence
 from asyncjobs.client.schedules import ScheduleInfo
 from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.ids import parse_ksuid
 from asyncjobs.protocol.schedule import CatchUp, Schedule, ScheduleOptions, due_ns, tick_id
 from asyncjobs.protocol.timestamps import format_timestamp
-from asyncjobs.scheduler.timetable import Timetable
+from asyncjobs.scheduler import timetable
+from asyncjobs.scheduler.timetable import MOST_DROPPED, Timetable
 
 START = 1_800_000_000 * SECOND_NS
 
@@ -89,6 +91,83 @@ def test_what_was_due_while_standing_by_is_passed_over():
 def test_what_was_missed_is_made_up_for_as_the_schedule_wants_it(options, wanted, dropped):
     found = table(info(**options)).missed(at(10), at(45))
     assert [seconds(runs) for runs in found] == [wanted, dropped]
+
+
+@pytest.mark.parametrize("catch_up", CatchUp)
+def test_a_run_that_is_hardly_late_is_made_whatever_the_schedule_says_of_missed_ones(catch_up):
+    wanted, _ = table(info(catch_up=catch_up)).missed(at(10), at(21))
+    assert seconds(wanted) == [20]
+
+
+def test_after_a_long_time_it_looks_at_no_more_than_it_needs(monkeypatch):
+    asked = 0
+
+    class Counting:
+        """Counts how often it is asked."""
+
+        def __init__(self, recurrence) -> None:
+            self._recurrence = recurrence
+
+        def next_after(self, now_ns: int) -> int:
+            nonlocal asked
+            asked += 1
+            return self._recurrence.next_after(now_ns)
+
+    monkeypatch.setattr(timetable, "recurrence_of", lambda of: Counting(parse_recurrence(of.schedule, of.created_ns)))
+    year_s = 365 * 86400
+    for text in ("@every 1s", "* * * * *", "* 9 * * mon"):
+        made = table(info(text=text))
+        wanted, dropped = made.missed(at(0), at(year_s))
+        assert (len(wanted), len(dropped)) == (1 if "every" not in text else 2, MOST_DROPPED), text
+        assert asked < 300, text
+        asked = 0
+
+
+def test_runs_that_could_not_be_made_are_due_again():
+    made = table(info("a"), info("b"))
+    due = made.pop_due(at(10))
+    made.put(info("b", "@every 7s"), at(10))  # changed meanwhile: its own next run counts
+    made.put_back(due)
+    assert [(run.info.name, run.tick_ns) for run in made.pop_due(at(10))] == [("a", at(10))]
+    assert made.next_due_ns == at(14)
+
+
+def test_it_can_begin_anew_at_an_earlier_time():
+    made = table(info(), now_s=10_000)
+    made.restart(at(25))
+    assert made.next_due_ns == at(30)
+
+
+def test_jitter_never_makes_a_run_later_than_the_next_one():
+    """Otherwise what is done could not be told by one time."""
+    made = table(info(text="@every 3s", jitter=60 * SECOND_NS))
+    taken = []
+    while made.next_due_ns <= at(300):
+        due = made.pop_due(made.next_due_ns)
+        taken += due
+        made.advance(due)
+    assert seconds(taken) == [3 * n for n in range(1, len(taken) + 1)]
+    assert len(taken) >= 99
+    assert all(run.tick_ns <= run.due_ns < run.tick_ns + 3 * SECOND_NS for run in taken)
+    assert len({run.due_ns - run.tick_ns for run in taken}) > 90
+
+
+def test_a_run_whose_tick_is_over_and_whose_time_is_not_is_still_to_come():
+    jitter = 8 * SECOND_NS
+    due = due_ns("a", at(10), jitter)
+    assert due > at(10)
+    made = Timetable()
+    made.put(info(jitter=jitter), due - 1)
+    assert [run.tick_ns for run in made.pop_due(due)] == [at(10)]
+    made.put(info(jitter=jitter), due)
+    assert made.pop_due(due) == []
+
+
+def test_changing_a_schedule_again_and_again_takes_no_more_memory():
+    made = table(info("a", "@yearly"), info("b"))
+    for _ in range(10_000):
+        made.put(info("a", "@yearly"), at(0))
+    assert len(made._heap) < 200
 
 
 def test_with_jitter_runs_are_late_by_up_to_it_and_the_same_for_everybody():

@@ -2,10 +2,11 @@
 
 A text is five fields (minute, hour, day of the month, month, day of the week) with names, ranges, steps and lists, one
 of ``@yearly`` ``@annually`` ``@monthly`` ``@weekly`` ``@daily`` ``@midnight`` ``@hourly``, or ``@every 1h30m``. When
-both days are restricted, either is enough, as everywhere. ``CRON_TZ=Europe/Berlin`` (or ``TZ=``) in front says whose
-clock counts; without it, UTC's.
+both days are restricted, either is enough; a day that begins with ``*`` is not restricted, not even ``*/2``, so both
+have to fit then. That is the meaning of Vixie's cron. ``CRON_TZ=Europe/Berlin`` (or ``TZ=``) in front says whose clock
+counts; without it, UTC's.
 
-Where clocks change, the rule is that of Vixie's cron:
+Where clocks change, the rule follows Vixie's cron too, and goes by the hours alone:
 
 - A schedule that names its hours runs once for each time that it names. A time that the clocks skip is made up for at
   the moment of the change, all such times together once; of a time that comes twice, the first counts.
@@ -42,6 +43,8 @@ DESCRIPTORS = {
     "@hourly": "0 * * * *",
 }
 SHORTEST_EVERY_NS = SECOND_NS
+LONGEST_TEXT = 1_000
+"""Characters of a cron text at the most."""
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
@@ -86,10 +89,19 @@ class Every(NamedTuple):
         return self.start_ns + (passed + 1) * self.interval_ns
 
 
+class _Times(NamedTuple):
+    """What a clock shows when something is due."""
+
+    text: str
+    """Five fields of plain numbers, or ``*``."""
+    either_day: bool
+    """Whether one of both days is enough."""
+
+
 class Cron(NamedTuple):
     """By the clock of a time zone."""
 
-    text: str
+    times: _Times
     zone: ZoneInfo
     every_hour: bool
     """Whether the hours begin with ``*``."""
@@ -109,7 +121,7 @@ class Cron(NamedTuple):
         """Yield when the clock will show the times that are named, going by what it shows at ``local``."""
         wall = local.replace(tzinfo=None)
         while True:
-            wall = _next_wall(self.text, wall)
+            wall = _next_wall(self.times, wall)
             yield from _instants(wall, self.zone, both=self.every_hour)
 
     def _second_pass(self, local: datetime, now: datetime) -> datetime | None:
@@ -120,7 +132,7 @@ class Cron(NamedTuple):
             return None
         change = _change(self.zone, now, second.astimezone(UTC))
         wall = change.astimezone(self.zone).replace(tzinfo=None) - timedelta(seconds=1)
-        wall = _next_wall(self.text, wall)
+        wall = _next_wall(self.times, wall)
         return wall.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
 
 
@@ -152,12 +164,12 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
 
 
 @lru_cache(maxsize=65_536)
-def _next_wall(text: str, wall: datetime) -> datetime:
+def _next_wall(times: _Times, wall: datetime) -> datetime:
     # Many schedules share a text, and all are asked at the same time.
     try:
-        return croniter(text, wall).get_next(datetime)
+        return croniter(times.text, wall, day_or=times.either_day).get_next(datetime)
     except CroniterError as e:
-        raise InvalidScheduleError(f"{text!r} never comes") from e
+        raise InvalidScheduleError(f"{times.text!r} never comes") from e
 
 
 def parse_recurrence(text: str, created_ns: int) -> Recurrence:
@@ -170,6 +182,8 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
     Raises:
         InvalidScheduleError: The text is wrong; the message says where and why.
     """
+    if len(text) > LONGEST_TEXT:
+        raise InvalidScheduleError(f"{text[:20]!r}... has {len(text):,} characters: use {LONGEST_TEXT:,} at the most")
     zone, rest = _take_zone(text.strip())
     if rest.startswith("@every"):
         return Every(created_ns, _interval(rest.removeprefix("@every").strip()))
@@ -184,9 +198,27 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
 @lru_cache(maxsize=65_536)
 def _cron(text: str, zone: ZoneInfo) -> Cron:
     fields = _check_fields(text)
-    plain = " ".join(fields)
-    _next_wall(plain, _ANY_DAY)  # a 30th of February never comes
-    return Cron(plain, zone, fields[1].startswith("*"))
+    times = _times(fields)
+    try:
+        _next_wall(times, _ANY_DAY)
+    except InvalidScheduleError as e:  # a 30th of February
+        raise InvalidScheduleError(f"{text!r} never comes: there is no such day") from e
+    return Cron(times, zone, fields[1].startswith("*"))
+
+
+def _times(fields: list[str]) -> _Times:
+    """Return what fields mean, in plain numbers: croniter takes some ranges, such as 0-0, for something else."""
+    numbers = [_numbers(field, value) for field, value in zip(_FIELDS, fields, strict=True)]
+    days, weekdays = numbers[2], {number % 7 for number in numbers[4]}
+    either_day = not (fields[2].startswith("*") or fields[4].startswith("*"))
+    numbers[4] = weekdays
+    if either_day and (len(days) == len(range(1, 32)) or len(weekdays) == len(_DAYS)):
+        numbers[2], numbers[4] = set(range(1, 32)), set(range(7))
+    texts = (
+        "*" if len(each) == count else ",".join(str(number) for number in sorted(each))
+        for each, count in zip(numbers, (60, 24, 31, 12, 7), strict=True)
+    )
+    return _Times(" ".join(texts), either_day)
 
 
 def recurrence_of(schedule: Schedule) -> Recurrence:
@@ -199,6 +231,38 @@ def next_ticks(recurrence: Recurrence, now_ns: int) -> Iterator[int]:
     while True:
         now_ns = recurrence.next_after(now_ns)
         yield now_ns
+
+
+def latest_ticks(recurrence: Recurrence, after_ns: int, until_ns: int, count: int) -> list[int]:
+    """Return the last ``count`` times after one time and up to another, in order.
+
+    It looks at little more than those, however many there are before.
+    """
+    if after_ns >= until_ns or count < 1:
+        return []
+    try:
+        upcoming = list(islice(next_ticks(recurrence, until_ns), 2))
+    except InvalidScheduleError:
+        upcoming = []
+    window_ns = (upcoming[1] - upcoming[0]) * count if len(upcoming) > 1 else until_ns - after_ns
+    while True:
+        start_ns = max(after_ns, until_ns - window_ns)
+        ticks = _ticks_between(recurrence, start_ns, until_ns)
+        if len(ticks) >= count or start_ns == after_ns:
+            return ticks[-count:]
+        window_ns *= 4
+
+
+def _ticks_between(recurrence: Recurrence, after_ns: int, until_ns: int) -> list[int]:
+    ticks: list[int] = []
+    try:
+        for tick_ns in next_ticks(recurrence, after_ns):
+            if tick_ns > until_ns:
+                break
+            ticks.append(tick_ns)
+    except InvalidScheduleError:
+        pass  # there are no more
+    return ticks
 
 
 def preview(schedule: Schedule, now_ns: int, count: int) -> list[int]:
@@ -254,10 +318,35 @@ def _problem(field: _Field, term: str) -> str | None:
     bounds = [] if any_value else [_number(field, each) for each in (first, last) if each is not None]
     for given, bound in zip((first, last), bounds, strict=False):
         if bound is None or not field.lowest <= bound <= field.highest:
-            return f"has {given}: use {field.lowest} to {field.highest}{' or a name' if field.names else ''}"
-    if len(bounds) > 1 and bounds[0] > bounds[1]:  # pyright: ignore[reportOperatorIssue] - both are numbers by now
-        return "ends before it begins"
+            names = f" or a name ({', '.join(field.names)})" if field.names else ""
+            return f"has {given}: use {field.lowest} to {field.highest}{names}"
+    if last is not None and bounds[0] > bounds[1]:  # pyright: ignore[reportOperatorIssue] - both are numbers by now
+        return f"ends before it begins: use two parts, {_range(first, _last(field))},{_range(_first(field), last)}"
     return None
+
+
+def _range(first: str, last: str) -> str:
+    return first if first.lower() == last.lower() else f"{first}-{last}"
+
+
+def _first(field: _Field) -> str:
+    return next(iter(field.names), str(field.lowest))
+
+
+def _last(field: _Field) -> str:
+    return list(field.names)[-1] if field.names else str(field.highest)
+
+
+def _numbers(field: _Field, value: str) -> set[int]:
+    """Return the numbers that a field stands for, which was checked before."""
+    numbers: set[int] = set()
+    for each in value.split(","):
+        span, _, step = each.partition("/")
+        first, _, last = span.partition("-")
+        low = field.lowest if first == "*" else _number(field, first) or 0
+        high = field.highest if first == "*" or (step and not last) else _number(field, last or first) or 0
+        numbers.update(range(low, high + 1, int(step or 1)))
+    return numbers
 
 
 def _number(field: _Field, text: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import TimeoutError as ThreadTimeoutError
@@ -16,6 +17,12 @@ ANSWER_S = 3.0
 """Seconds that the event loop has to answer whether it lives."""
 
 T = TypeVar("T")
+
+
+def forget_empty_variables() -> None:
+    """Take ``AJ_*`` variables that are empty out of the environment: what fills in others cannot leave one out."""
+    for name in [name for name, value in os.environ.items() if name.startswith("AJ_") and not value]:
+        del os.environ[name]
 
 
 def run_program(main: Coroutine[Any, Any, int]) -> int:

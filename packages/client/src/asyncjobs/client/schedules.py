@@ -20,7 +20,6 @@ from asyncjobs.protocol.durations import MICROSECOND_NS
 from asyncjobs.protocol.errors import (
     AsyncJobsError,
     ConfigurationError,
-    DecodeError,
     InvalidScheduleError,
     ScheduleAlreadyExistsError,
     ScheduleNotFoundError,
@@ -36,10 +35,13 @@ from asyncjobs.protocol.subjects import (
     schedule_options_key,
 )
 from asyncjobs.protocol.task import DEFAULT_MAX_TRIES, Task, new_task
-from asyncjobs.protocol.timestamps import format_timestamp
+from asyncjobs.protocol.timestamps import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from asyncjobs.client.client import Client
+
+AT_A_STRETCH = 250
+"""Schedules that are decoded before others may go on."""
 
 
 class ScheduleSettings(TypedDict, total=False):
@@ -125,11 +127,12 @@ class Schedules:
             created_at=format_timestamp(time.time_ns()),
         )
         made, options = _changed(blank, ScheduleOptions(), settings)
+        before = await self.bucket.get(schedule_options_key(name))
         if await self.bucket.get(schedule_key(name)) is not None:
             raise _exists(name)
-        await self.bucket.put(schedule_options_key(name), encode(options))
         try:
-            await self.bucket.create(schedule_key(name), encode(made))
+            async with self._with_options(name, options, made, before):
+                await self.bucket.create(schedule_key(name), encode(made))
         except RevisionError as e:
             raise _exists(name) from e
         return await self.load(name)
@@ -140,11 +143,13 @@ class Schedules:
         Raises:
             ConfigurationError: Somebody else changed it in the same moment.
         """
+        before = await self.bucket.get(schedule_options_key(check_name("schedule name", name)))
         entry = await self._entry(name)
-        schedule, options = _changed(_decoded(entry), await self._options(name), settings)
-        await self.bucket.put(schedule_options_key(name), encode(options))
+        stored = decode_schedule(entry.value)
+        schedule, options = _changed(stored, _options(stored, before), settings)
         try:
-            await self.bucket.update(entry.key, encode(schedule), entry.revision)
+            async with self._with_options(name, options, schedule, before):
+                await self.bucket.update(entry.key, encode(schedule), entry.revision)
         except RevisionError as e:
             raise ConfigurationError(f"schedule {name} was changed in the same moment: look at it and try again") from e
         return await self.load(name)
@@ -168,15 +173,15 @@ class Schedules:
         await self.bucket.delete(schedule_options_key(name))
 
     async def load(self, name: str) -> ScheduleInfo:
-        """Return a schedule.
+        """Return a schedule; one that cannot be run says so in its ``problem``.
 
         Raises:
             ScheduleNotFoundError: There is none by that name.
             DecodeError: What is stored is none.
         """
         entry = await self._entry(name)
-        options = await self.bucket.get(schedule_options_key(name))
-        return _info(_decoded(entry), entry, options)
+        decode_schedule(entry.value)
+        return read_schedule(name, entry, await self.bucket.get(schedule_options_key(name)))
 
     async def all(self) -> list[ScheduleInfo]:
         """Return all schedules, sorted by name; what is stored and is none comes as a broken one."""
@@ -185,7 +190,9 @@ class Schedules:
             async for entry in found:
                 entries[entry.key] = entry
         infos: list[ScheduleInfo] = []
-        for key, entry in sorted(entries.items()):
+        for number, (key, entry) in enumerate(sorted(entries.items())):
+            if number % AT_A_STRETCH == 0:
+                await asyncio.sleep(0)  # others have work to do while thousands are decoded
             if key.startswith(SCHEDULE_KEY_PREFIX):
                 name = key.removeprefix(SCHEDULE_KEY_PREFIX)
                 infos.append(read_schedule(name, entry, entries.get(schedule_options_key(name))))
@@ -245,9 +252,30 @@ class Schedules:
             raise ScheduleNotFoundError(f"there is no schedule {name}: check the name")
         return entry
 
-    async def _options(self, name: str) -> ScheduleOptions:
-        entry = await self.bucket.get(schedule_options_key(name))
-        return ScheduleOptions() if entry is None else decode_schedule_options(entry.value)
+    @asynccontextmanager
+    async def _with_options(
+        self, name: str, options: ScheduleOptions, schedule: Schedule, before: Entry | None
+    ) -> AsyncGenerator[None]:
+        """Store options in place of those that were there before; take that back should the block not succeed.
+
+        Raises:
+            RevisionError: Somebody else was faster.
+        """
+        key = schedule_options_key(name)
+        value = encode(msgspec.structs.replace(options, belongs_to=schedule.created_at))
+        if before is None:
+            revision = await self.bucket.create(key, value)
+        else:
+            revision = await self.bucket.update(key, value, before.revision)
+        try:
+            yield
+        except RevisionError:
+            with suppress(RevisionError):
+                if before is None:
+                    await self.bucket.delete(key, revision)
+                else:
+                    await self.bucket.update(key, before.value, revision)
+            raise
 
 
 def task_of(schedule: Schedule, *, task_id: str, tick_ns: int) -> Task:
@@ -264,30 +292,32 @@ def task_of(schedule: Schedule, *, task_id: str, tick_ns: int) -> Task:
 
 
 def read_schedule(name: str, entry: Entry, options: Entry | None) -> ScheduleInfo:
-    """Return what is stored under a name, as a broken schedule when it is none."""
-    try:
-        info = _info(_decoded(entry), entry, options)
-        check_schedule(info.schedule)
-        recurrence_of(info.schedule)
-        if info.name != name:
-            raise InvalidScheduleError(f"it is stored as {name} and says that it is {info.name}")
-    except AsyncJobsError as e:
-        broken = Schedule(name=name, schedule="", task_type="", created_at=format_timestamp(entry.stored_ns))
-        with suppress(DecodeError):
-            broken = decode_schedule(entry.value)
-        broken = msgspec.structs.replace(broken, name=name)
-        return ScheduleInfo(schedule=broken, options=ScheduleOptions(), since_ns=entry.stored_ns, problem=str(e))
-    return info
-
-
-def _info(schedule: Schedule, entry: Entry, options: Entry | None) -> ScheduleInfo:
+    """Return what is stored under a name, as a broken schedule when it is none or cannot be run."""
     since_ns = max(entry.stored_ns, options.stored_ns if options else 0)
-    decoded = ScheduleOptions() if options is None else decode_schedule_options(options.value)
-    return ScheduleInfo(schedule=schedule, options=decoded, since_ns=since_ns)
+    schedule = Schedule(name=name, schedule="", task_type="", created_at=format_timestamp(entry.stored_ns))
+    decoded = ScheduleOptions()
+    problem = None
+    try:
+        schedule = decode_schedule(entry.value)
+        decoded = _options(schedule, options)
+        check_schedule(schedule)
+        recurrence_of(schedule)
+        if schedule.name != name:
+            raise InvalidScheduleError(f"it is stored as {name} and says that it is {schedule.name}")
+    except AsyncJobsError as e:
+        problem = str(e)
+        schedule = msgspec.structs.replace(schedule, name=name)
+    return ScheduleInfo(schedule=schedule, options=decoded, since_ns=since_ns, problem=problem)
 
 
-def _decoded(entry: Entry) -> Schedule:
-    return decode_schedule(entry.value)
+def _options(schedule: Schedule, entry: Entry | None) -> ScheduleOptions:
+    """Return what is stored beside a schedule, unless it was left behind by another one of that name."""
+    if entry is None:
+        return ScheduleOptions()
+    options = decode_schedule_options(entry.value)
+    if options.belongs_to and parse_timestamp(options.belongs_to) != schedule.created_ns:
+        return ScheduleOptions()
+    return options
 
 
 def _exists(name: str) -> ScheduleAlreadyExistsError:

@@ -242,7 +242,11 @@ _UNRESOLVED = frozenset({TaskState.BLOCKED, TaskState.UNREACHABLE, TaskState.QUE
 
 def error_text(error: BaseException) -> str:
     """Return an exception's text for ``last_err``: its message, or its type when it has none."""
-    return _cut(str(error)) or type(error).__name__
+    try:
+        text = str(error)
+    except Exception as e:
+        text = f"{type(error).__name__}, whose text cannot be had: it raises {type(e).__name__}"
+    return _cut(text) or type(error).__name__
 
 
 def _cut(text: str) -> str:

@@ -23,6 +23,8 @@ _UNIT_NS = {
     "m": MINUTE_NS,
     "h": HOUR_NS,
 }
+_LONGEST_TEXT = 200
+"""Characters at the most: far more than the longest duration takes."""
 _TERM = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
 _is_duration = re.compile(rf"[+-]?(?:{_TERM})+", re.ASCII).fullmatch
 _terms = re.compile(_TERM, re.ASCII).findall
@@ -36,6 +38,9 @@ def parse_duration(text: str) -> int:
     """
     if text.lstrip("+-") == "0" and len(text) <= len("-0"):
         return 0
+    if len(text) > _LONGEST_TEXT:
+        msg = f"{text[:20]!r}... has {len(text):,} characters: use numbers with ns, us, ms, s, m or h, such as 1h30m"
+        raise InvalidDurationError(msg)
     if _is_duration(text) is None:
         msg = f"{text!r} is not a duration: use numbers with ns, us, ms, s, m or h, such as 90s or 1h30m"
         raise InvalidDurationError(msg)

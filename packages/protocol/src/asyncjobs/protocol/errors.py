@@ -24,6 +24,7 @@
     │   ├── TaskCannotEnqueueError
     │   ├── TaskAlreadyActiveError
     │   ├── TaskAlreadySignedError
+    │   ├── RunOverError                                    a handler's run has ended, or lost its time
     │   └── TaskPastDeadlineError
     ├── DuplicateError                  duplicate
     │   ├── TaskAlreadyExistsError
@@ -190,6 +191,12 @@ class TaskAlreadySignedError(ConflictError):
     """The task carries a signature and may not be signed again."""
 
     reason = "task_already_signed"
+
+
+class RunOverError(ConflictError):
+    """A handler's run has ended, or its time was used up: it cannot have more."""
+
+    reason = "run_over"
 
 
 class TaskPastDeadlineError(ConflictError):

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import msgspec
 
-from asyncjobs.protocol.durations import SECOND_NS, format_duration
+from asyncjobs.protocol.durations import MAX_DURATION_NS, SECOND_NS, format_duration
 from asyncjobs.protocol.errors import InvalidScheduleError
 from asyncjobs.protocol.ids import PAYLOAD_BYTES, format_ksuid
 from asyncjobs.protocol.names import check_name
@@ -54,6 +54,8 @@ class ScheduleOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     catch_up_limit: int = 100
     jitter: int = 0
     """Nanoseconds by which a run may be late, so that not all begin at once; the same for each run of a tick."""
+    belongs_to: str = ""
+    """When the schedule was made that these are of: one that is made later by the same name begins without them."""
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range.
@@ -101,6 +103,9 @@ def check_schedule(schedule: Schedule) -> Schedule:
             f"schedule {schedule.name} has a deadline of {format_duration(schedule.deadline)}: "
             f"use {format_duration(SHORTEST_DEADLINE_NS)} or more"
         )
+        raise InvalidScheduleError(msg)
+    if schedule.deadline > MAX_DURATION_NS:
+        msg = f"schedule {schedule.name} has a deadline of {schedule.deadline} ns: use {MAX_DURATION_NS} or less"
         raise InvalidScheduleError(msg)
     if schedule.max_tries < 0:
         msg = f"schedule {schedule.name} has max_tries {schedule.max_tries}: use a positive number, or 0 for no limit"

@@ -18,12 +18,15 @@ time against the revision that it wrote last (`update`). The server's compare-an
   candidate looks at the key's age and campaigns when it expires, not only when its own interval is over.
 - **A clean stop** takes the key away and says so in a header. Candidates are told, campaign at once and act at once.
 - **The key deleted or overwritten** by somebody else: the leader is told, finds that its next update is refused, and
-  stands down; if it was not told, at its next update. Whoever wins waits, as above.
+  stands down; if it was not told, at its next update. Whoever wins after a deletion waits for a whole time to live: a
+  leader that is paused in that moment cannot know, and goes on within its lease when it wakes.
 - **An update without an answer** may have been stored. The candidate looks who holds the key; each start of a process
   has an id of its own in a header, so that two processes by one name are never taken for each other.
-- **The bucket deleted**: updates fail, the leader stands down, and whoever comes first makes the bucket anew. **The
-  server restarted**: updates fail until it is back; within the lease they are tried again, after it the leader has
-  stood down.
+- **A clock that jumps** changes nothing: leases are measured on the monotonic clock, the key's age by the server. What
+  a candidate's wall clock says decides only when it tries.
+- **The bucket deleted**: updates fail, the leader stands down, and whoever comes first makes the bucket anew; who wins
+  waits as after a deletion. **The server restarted**: updates fail until it is back; within the lease they are tried
+  again, after it the leader has stood down.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ from asyncjobs.client.storage.provision import ELECTION_TTL_NS, ensure_buckets, 
 from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import AsyncJobsError, UnavailableError
 from asyncjobs.protocol.subjects import ELECTIONS_BUCKET
+from asyncjobs.protocol.timestamps import parse_timestamp
 from asyncjobs.scheduler import metrics
 
 if TYPE_CHECKING:
@@ -87,6 +91,7 @@ class Election:
         self._lease_ends = 0.0
         self._wake = asyncio.Event()
         self._vacated = False
+        self._others_until = 0.0
         self.changed = asyncio.Event()
         """Set whenever the standing changes; whoever waits for it clears it."""
 
@@ -121,8 +126,8 @@ class Election:
             await self._client.storage.connection.unsubscribe(subscription)
             await self._give_up()
 
-    async def _learn_ttl(self) -> None:
-        """Take the time to live from the bucket, which may have been made by somebody else."""
+    async def _learn_ttl(self) -> float:
+        """Take the time to live from the bucket, whoever made it, and return its age in seconds."""
         info = await find_stream(self._client.storage.jetstream, self._bucket.stream)
         if info is None:
             options = self._client.options
@@ -131,7 +136,13 @@ class Election:
             )
         elif info["config"]["max_age"]:
             self._ttl_s = info["config"]["max_age"] / SECOND_NS
+        else:
+            self._logger.error(
+                "keys of bucket %s never expire, so nobody takes over from a leader that dies: delete the bucket",
+                ELECTIONS_BUCKET,
+            )
         metrics.ELECTION_INTERVAL.labels(self._key, self.name).set(self.interval_s)
+        return 0.0 if info is None else (time.time_ns() - parse_timestamp(info["created"])) / SECOND_NS
 
     async def _told(self, message: Msg) -> None:
         """Be told of what is written to the key."""
@@ -142,23 +153,41 @@ class Election:
         elif is_deletion(said):
             # Only its holder says in a header that nobody acts any more.
             self._vacated = CANDIDATE in said
+            self._others_until = 0.0 if self._vacated else time.monotonic() + self._ttl_s
             self._wake.set()
 
     async def _campaign(self) -> None:
         await self._sleep(random.uniform(0, SPLAY_PART * self._ttl_s))  # noqa: S311 - to spread start-ups
         while True:
             metrics.CAMPAIGNS.labels(self._key, self.name, self._metric_state).inc()
-            pause_s = self.interval_s
             try:
-                pause_s = await (self._try_to_win() if self._standing is Standing.STANDBY else self._keep())
-            except UnavailableError as e:
-                pause_s = self._lost_touch(e)
-                with suppress(AsyncJobsError):
-                    await self._learn_ttl()  # should the bucket be gone
-            except AsyncJobsError:
-                self._logger.exception("the election could not go on")
+                await self._sleep(await self._attempt())
+            except Exception:
+                # Whatever it is: a scheduler that campaigns no more would be of no use, and nobody would know.
+                self._logger.exception("the election could not go on: trying again")
                 self._stand(Standing.STANDBY)
-            await self._sleep(pause_s)
+                await asyncio.sleep(self.interval_s)
+
+    async def _attempt(self) -> float:
+        """Try to win or to keep the key; return the seconds until the next attempt."""
+        try:
+            if self._standing is Standing.STANDBY:
+                return await self._try_to_win()
+            async with asyncio.timeout(max(0.0, self._lease_ends - time.monotonic())):
+                return await self._keep()
+        except TimeoutError:
+            self._logger.warning("leadership has run out before it could be renewed")
+            self._stand(Standing.STANDBY)
+            return 0.0
+        except UnavailableError as e:
+            with suppress(AsyncJobsError):
+                await self._find_bucket()
+            return self._lost_touch(e)
+
+    async def _find_bucket(self) -> None:
+        """Make the bucket anew should it be gone. Whoever led by the old one may act until its lease has run out."""
+        age_s = await self._learn_ttl()
+        self._others_until = max(self._others_until, time.monotonic() + self._ttl_s - age_s)
 
     @property
     def _metric_state(self) -> str:
@@ -204,6 +233,11 @@ class Election:
         # Whoever gave the key up has said that it does not act any more.
         return 0.0 if vacated else self.interval_s
 
+    @property
+    def _others_s(self) -> float:
+        """Seconds for which somebody whose key or bucket was taken away may still act."""
+        return max(0.0, self._others_until - time.monotonic())
+
     async def _until_expiry(self) -> float:
         """Return the seconds until the holder's key expires, unless it writes it again, or the interval if shorter."""
         entry = await self._bucket.get(self._key)
@@ -216,10 +250,6 @@ class Election:
 
     async def _keep(self) -> float:
         """Write the key again; return the seconds until the next time."""
-        if time.monotonic() >= self._lease_ends:
-            self._logger.warning("leadership has run out before it could be renewed")
-            self._stand(Standing.STANDBY)
-            return 0.0
         sent = time.monotonic()
         try:
             self._revision = await self._bucket.update(
@@ -230,8 +260,12 @@ class Election:
                 self._logger.warning("leadership is lost: somebody else wrote the key")
                 self._stand(Standing.STANDBY)
                 return random.uniform(0, 1)  # noqa: S311 - not all at once
+            # It was stored earlier than this attempt was sent, so the lease does not begin here.
+            return 0.0
         self._lease_ends = sent + self._ttl_s
         if self._standing is Standing.ELECTED:
+            if self._others_s:
+                return min(self._others_s, self.interval_s)
             self._stand(Standing.LEADING)
         return self.interval_s
 

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from asyncjobs.client import Client
 from asyncjobs.client.exposition import LOOPBACK
 from asyncjobs.client.logs import start_logging
-from asyncjobs.client.program import monitored, run_program, stopped_by_signals
+from asyncjobs.client.program import forget_empty_variables, monitored, run_program, stopped_by_signals
 from asyncjobs.client.settings import Settings
 from asyncjobs.protocol.errors import AsyncJobsError
 from asyncjobs.scheduler.service import Scheduler
@@ -111,6 +111,7 @@ async def _serve(
 
 def main() -> None:
     """Run the command with the arguments of this process."""
+    forget_empty_variables()
     sys.exit(app())
 
 

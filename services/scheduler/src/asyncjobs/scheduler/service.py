@@ -6,6 +6,10 @@ new leader goes on from there: it makes up for what was missed as each schedule 
 
 A run that is made twice, because a leader died between making it and writing so, is made by the same id: see
 `asyncjobs.scheduler.runs`.
+
+Ticks are times of the wall clock. When it is set forward, or stands still with the process, what was due meanwhile was
+missed. When it is set back by up to `SET_BACK_S`, nothing is due until it shows again what it had shown, so that
+nothing is made twice; when it is set back further, it was wrong before, and what it shows now counts at once.
 """
 
 from __future__ import annotations
@@ -24,21 +28,23 @@ from asyncjobs.client.janitor import Janitor
 from asyncjobs.client.schedules import ScheduleInfo
 from asyncjobs.client.storage.buckets import Entry, RevisionError
 from asyncjobs.protocol.codec import encode
-from asyncjobs.protocol.durations import SECOND_NS
+from asyncjobs.protocol.durations import SECOND_NS, format_duration
 from asyncjobs.protocol.errors import AsyncJobsError, ConnectionFailedError, UnavailableError
 from asyncjobs.protocol.events import leader_event
 from asyncjobs.protocol.subjects import SCHEDULER_ELECTION, SCHEDULER_PROGRESS_KEY, leader_subject
 from asyncjobs.protocol.timestamps import format_timestamp, parse_timestamp
 from asyncjobs.scheduler import metrics
 from asyncjobs.scheduler.election import Election
-from asyncjobs.scheduler.runs import make_task_of
-from asyncjobs.scheduler.timetable import Run, Timetable
+from asyncjobs.scheduler.runs import make_tasks_of
+from asyncjobs.scheduler.timetable import Run, Timetable, order
 
 if TYPE_CHECKING:
     from asyncjobs.client.client import Client
 
-AT_ONCE = 128
-"""Tasks that are being made at once."""
+MAKE_AT_ONCE = 1_000
+"""Tasks that are made before it is asked again whether this still leads."""
+READ_AT_ONCE = 128
+"""Changed schedules that are read before what is due is looked at again."""
 LOOK_S = 1.0
 """Seconds after which the clock is looked at again, should it have been set."""
 RESCAN_S = 60.0
@@ -47,6 +53,10 @@ RETRY_S = 0.2
 """Seconds until the next attempt when the server does not answer."""
 LATE_S = 10.0
 """Seconds of standing still after which runs count as missed, not as late."""
+SET_BACK_S = 3 * 3600.0
+"""Seconds by which the clock may be set back and what it had shown before still counts, as in Vixie's cron."""
+AT_A_STRETCH_S = 0.02
+"""Seconds after which a long computation lets others go on: the campaign, and whoever asks for health."""
 PROGRESS_S = 30.0
 """Seconds after which progress is written although there was nothing to do."""
 
@@ -81,16 +91,19 @@ class Scheduler:
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
-        self._rescan = True
-        self._next_rescan: asyncio.TimerHandle | None = None
+        self._doubt = asyncio.Event()
         self._loaded = False
         self._leads = False
         self._revision = 0
+        self._seen_ns = 0
         self._done_ns = 0
         self._written_ns = 0
 
     def stop(self) -> None:
-        """Finish what is being made, give leadership up, and let `run` return."""
+        """Finish what is being made, give leadership up, and let `run` return.
+
+        Runs that are due and not begun are the next leader's.
+        """
         self._stop.set()
         self._wake.set()
 
@@ -112,10 +125,15 @@ class Scheduler:
         metrics.PAUSED.set(1)
         connection = self._client.storage.connection
         forget = connection.on_reconnect(self._reconnected)
-        beside = [asyncio.create_task(self._watch_connection(), name="watch the connection")]
+        beside = [
+            asyncio.create_task(self._watch_connection(), name="watch the connection"),
+            asyncio.create_task(self._look_for_changes(), name="look for changes"),
+        ]
         if self._janitor is not None:
             cleaning = self._janitor.run(allowed=lambda: self.election.is_leading)
             beside.append(asyncio.create_task(cleaning, name="janitor"))
+        for task in beside:
+            task.add_done_callback(self._note_failure)
         try:
             async with self._client.schedules.changes(self._note_change), self.election.campaigning():
                 while not self._stop.is_set():
@@ -126,8 +144,6 @@ class Scheduler:
                         await self._sleep(RETRY_S)
         finally:
             forget()
-            if self._next_rescan is not None:
-                self._next_rescan.cancel()
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
@@ -145,14 +161,17 @@ class Scheduler:
             self.stop()
             await running
 
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._logger.error("no more of this until a restart: %s", task.get_name(), exc_info=task.exception())
+
     def _note_change(self, name: str) -> None:
         self._changed.add(name)
         self._wake.set()
 
     def _reconnected(self) -> None:
         # What changed meanwhile was told to nobody.
-        self._rescan = True
-        self._wake.set()
+        self._doubt.set()
 
     async def _watch_connection(self) -> None:
         await self._client.storage.connection.wait_closed()
@@ -161,6 +180,7 @@ class Scheduler:
     # ---- one round
 
     async def _step(self) -> None:
+        self._look_at_clock()
         await self._read_changes()
         if self.election.is_leading:
             if not self._leads:
@@ -171,6 +191,17 @@ class Scheduler:
         else:
             self.timetable.skip_to(time.time_ns())
         await self._sleep(self._pause_s())
+
+    def _look_at_clock(self) -> None:
+        now_ns = time.time_ns()
+        if now_ns < self._seen_ns - SET_BACK_S * SECOND_NS:
+            self._logger.warning(
+                "the clock was set back by %s: what it shows now counts", format_duration(self._seen_ns - now_ns)
+            )
+            self.timetable.restart(now_ns)
+            self._leads = False
+            self._seen_ns = now_ns
+        self._seen_ns = max(self._seen_ns, now_ns)
 
     def _pause_s(self) -> float:
         due_ns = self.timetable.next_due_ns
@@ -193,36 +224,53 @@ class Scheduler:
     # ---- schedules
 
     async def _read_changes(self) -> None:
-        if self._rescan:
+        if not self._loaded:
             await self._read_all()
-        changed, self._changed = self._changed, set()
+        names = sorted(self._changed)[:READ_AT_ONCE]
+        self._changed.difference_update(names)
         try:
-            for name in sorted(changed):
-                info = await self._client.schedules.read(name)
-                if info is None:
-                    self.timetable.remove(name)
-                    self._logger.info("schedule is gone", extra={"schedule": name})
-                else:
-                    self._put(info.name, info)
+            infos = await asyncio.gather(*(self._client.schedules.read(name) for name in names))
         except UnavailableError:
-            self._changed |= changed
+            self._changed.update(names)
             raise
-        if changed:
+        for name, info in zip(names, infos, strict=True):
+            if info is not None:
+                self._put(name, info)
+            elif name in self.timetable.schedules:
+                self.timetable.remove(name)
+                self._logger.info("schedule is gone", extra={"schedule": name})
+        if names:
             self._count()
+        if self._changed:
+            self._wake.set()  # the rest after what is due
 
     async def _read_all(self) -> None:
-        infos = {info.name: info for info in await self._client.schedules.all()}
-        self._rescan = False
-        for name in self.timetable.schedules.keys() - infos.keys():
-            self.timetable.remove(name)
-        for name, info in infos.items():
-            if self.timetable.schedules.get(name) != info:
-                self._put(name, info)
+        for info in await self._client.schedules.all():
+            self._put(info.name, info)
         self._loaded = True
         self._count()
-        if self._next_rescan is not None:
-            self._next_rescan.cancel()
-        self._next_rescan = asyncio.get_running_loop().call_later(RESCAN_S, self._reconnected)
+
+    async def _look_for_changes(self) -> None:
+        """Look for changes that were not told, from time to time and after every reconnect."""
+        pause_s = RESCAN_S
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._doubt.wait()
+            self._doubt.clear()
+            try:
+                infos = {info.name: info for info in await self._client.schedules.all()}
+            except UnavailableError as e:
+                self._logger.warning("schedules cannot be read: %s", e)
+                pause_s = RETRY_S
+                continue
+            pause_s = RESCAN_S
+            known = self.timetable.schedules
+            # They are read once more: they may have changed again meanwhile.
+            differ = {name for name in known.keys() | infos.keys() if known.get(name) != infos.get(name)}
+            if differ:
+                self._changed |= differ
+                self._wake.set()
 
     def _put(self, name: str, info: ScheduleInfo) -> None:
         if info.problem is not None:
@@ -242,23 +290,39 @@ class Scheduler:
         entry = await self._client.schedules.bucket.get(SCHEDULER_PROGRESS_KEY)
         now_ns = time.time_ns()
         self._revision = 0 if entry is None else entry.revision
-        self._done_ns = now_ns if entry is None else _done_until(entry, now_ns)
-        wanted, dropped = self.timetable.missed(self._done_ns, now_ns)
-        for run in dropped:
-            metrics.MISSED.labels(run.info.schedule.task_type, run.info.schedule.queue).inc()
+        done_ns = now_ns if entry is None else _done_until(entry, now_ns)
+        wanted, dropped = await self._missed(done_ns, now_ns)
         self._logger.info(
-            "leading: %d schedules, %d missed runs to make up for, %d to let go",
-            len(self.timetable.schedules), len(wanted), len(dropped),
+            "leading: %d schedules, %d missed runs to make up for, %d or more to let go",
+            len(self.timetable.schedules), len(wanted), dropped,
         )  # fmt: skip
-        await self._make(wanted)
-        self.timetable.skip_to(now_ns)
-        self._done_ns = now_ns
+        if not await self._make(wanted):
+            return
+        # Another clock, or ours before it was set, may have been ahead of ours.
+        self._done_ns = max(done_ns, now_ns)
+        self.timetable.skip_to(self._done_ns)
         self._leads = True
-        await self._write_progress(now_ns)
+        await self._write_progress(self._done_ns)
         if not self._leads:
             return
         metrics.PAUSED.set(0)
         await self._announce()
+
+    async def _missed(self, done_ns: int, now_ns: int) -> tuple[list[Run], int]:
+        """Return the runs to make up for, in order, and how many are let go."""
+        wanted: list[Run] = []
+        dropped = 0
+        let_others_at = time.monotonic() + AT_A_STRETCH_S
+        for name in list(self.timetable.schedules):
+            made_up, let_go = self.timetable.missed_of(name, done_ns, now_ns)
+            wanted += made_up
+            dropped += len(let_go)
+            for run in let_go:
+                metrics.MISSED.labels(run.info.schedule.task_type, run.info.schedule.queue).inc()
+            if time.monotonic() > let_others_at:
+                await asyncio.sleep(0)
+                let_others_at = time.monotonic() + AT_A_STRETCH_S
+        return sorted(wanted, key=order), dropped
 
     async def _announce(self) -> None:
         event = leader_event(self.election.name, SCHEDULER_ELECTION, event_id=new_id())
@@ -277,33 +341,33 @@ class Scheduler:
             return
         due = self.timetable.pop_due(now_ns)
         try:
-            await self._make(due)
-        except UnavailableError:
-            # The timetable has moved on: go on from what is written, which has none of these.
-            self._step_down()
+            made = await self._make(due)
+        except BaseException:
+            # Some may be made; they are found by their ids when all are made once more.
+            self.timetable.put_back(due)
             raise
+        if not made:
+            self.timetable.put_back(due)
+            self._step_down()
+            return
         self.timetable.advance(due)
         next_due_ns = self.timetable.next_due_ns
-        self._done_ns = now_ns if next_due_ns is None else min(now_ns, next_due_ns - 1)
+        done_ns = now_ns if next_due_ns is None else min(now_ns, next_due_ns - 1)
+        self._done_ns = max(self._done_ns, done_ns)
         if due or now_ns - self._written_ns > PROGRESS_S * SECOND_NS:
             await self._write_progress(self._done_ns)
 
-    async def _make(self, runs: Sequence[Run]) -> None:
-        """Make the tasks of runs, several at once, for as long as this leads."""
-        waiting = iter(runs)
+    async def _make(self, runs: Sequence[Run]) -> bool:
+        """Make the tasks of runs, many at once; tell whether all were before leadership ended or a stop.
 
-        async def work() -> None:
-            for run in waiting:
-                if not self.election.is_leading:
-                    raise UnavailableError("leadership ended before all tasks were made: the next leader goes on")
-                await make_task_of(self._client, run, self._logger)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(AT_ONCE, len(runs))):
-                    group.create_task(work())
-        except* UnavailableError as e:
-            raise e.exceptions[0] from None
+        Raises:
+            UnavailableError: The server could not be asked.
+        """
+        for start in range(0, len(runs), MAKE_AT_ONCE):
+            if self._stop.is_set() or not self.election.is_leading:
+                return False
+            await make_tasks_of(self._client, runs[start : start + MAKE_AT_ONCE], self._logger)
+        return True
 
     async def _write_progress(self, done_ns: int) -> None:
         bucket = self._client.schedules.bucket
@@ -321,6 +385,7 @@ class Scheduler:
 
 
 def _done_until(entry: Entry, now_ns: int) -> int:
+    done_ns = entry.stored_ns  # somebody wrote something else over it
     with suppress(msgspec.MsgspecError, AsyncJobsError, ValueError):
-        return min(now_ns, parse_timestamp(msgspec.json.decode(entry.value, type=Progress).done_until))
-    return entry.stored_ns  # somebody wrote something else over it
+        done_ns = parse_timestamp(msgspec.json.decode(entry.value, type=Progress).done_until)
+    return done_ns if done_ns < now_ns + SET_BACK_S * SECOND_NS else now_ns

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
-from asyncjobs.client.cron import Recurrence, recurrence_of
+from asyncjobs.client.cron import Recurrence, latest_ticks, recurrence_of
 from asyncjobs.client.schedules import ScheduleInfo
+from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.errors import InvalidScheduleError
 from asyncjobs.protocol.schedule import CatchUp, due_ns
 
-MOST_MISSED = 100_000
-"""Ticks of one schedule that are looked at for those that were missed, the oldest: beyond that, too long ago."""
+LATE_NS = 2 * SECOND_NS
+"""How late a run may be and still be made, whatever its schedule says of those that were missed."""
+MOST_DROPPED = 10
+"""Runs of one schedule that are counted when they are let go: counting all of a month would take long."""
+SPARE = 64
+"""Entries of the heap that may be out of date besides as many as there are schedules."""
 
 
 class Run(NamedTuple):
@@ -30,6 +35,14 @@ class _Line(NamedTuple):
 
     info: ScheduleInfo
     recurrence: Recurrence
+
+    def due_ns(self, tick_ns: int) -> int:
+        """Return when the run of a tick is due, which is before the next tick."""
+        jitter = self.info.options.jitter
+        if jitter:
+            with suppress(InvalidScheduleError):  # there is no next tick
+                jitter = min(jitter, self.recurrence.next_after(tick_ns) - tick_ns - 1)
+        return due_ns(self.info.name, tick_ns, jitter)
 
 
 class Timetable:
@@ -58,7 +71,10 @@ class Timetable:
         self._lines[info.name] = line
         self._version += 1
         self._versions[info.name] = self._version
-        self._push(line, now_ns)
+        self._push(line, now_ns - info.options.jitter, now_ns)
+        if len(self._heap) > 2 * len(self._lines) + SPARE:
+            self._heap = [entry for entry in self._heap if self._versions.get(entry[2]) == entry[3]]
+            heapq.heapify(self._heap)
 
     def remove(self, name: str) -> None:
         """Forget a schedule, if it is there."""
@@ -85,33 +101,65 @@ class Timetable:
         for run in runs:
             line = self._lines.get(run.info.name)
             if line is not None and line.info is run.info:
-                self._push(line, run.tick_ns)
+                self._push(line, run.tick_ns, run.tick_ns)
+
+    def put_back(self, runs: Iterable[Run]) -> None:
+        """Have runs that were taken and not made due again."""
+        for run in runs:
+            line = self._lines.get(run.info.name)
+            if line is not None and line.info is run.info:
+                heapq.heappush(self._heap, (run.due_ns, run.tick_ns, run.info.name, self._versions[run.info.name]))
+
+    def restart(self, now_ns: int) -> None:
+        """Begin anew at a time, an earlier one maybe: all runs after it."""
+        self._heap.clear()
+        for line in self._lines.values():
+            self._push(line, now_ns - line.info.options.jitter, now_ns)
 
     def skip_to(self, now_ns: int) -> None:
         """Pass over all runs up to a time."""
         while self._drop_stale() and self._heap[0][0] <= now_ns:
             _, tick_ns, name, _ = heapq.heappop(self._heap)
-            self._push(self._lines[name], max(tick_ns, now_ns - self._lines[name].info.options.jitter))
+            line = self._lines[name]
+            self._push(line, max(tick_ns, now_ns - line.info.options.jitter), now_ns)
 
     def missed(self, after_ns: int, until_ns: int) -> tuple[list[Run], list[Run]]:
         """Return the runs that were due between two times: those to make up for, and those to let go, both in order."""
-        wanted: list[Run] = []
-        dropped: list[Run] = []
-        for line in self._lines.values():
-            runs = list(_between(line, max(after_ns, line.info.since_ns), until_ns))
-            keep = _kept(line.info, len(runs))
-            dropped += runs[: len(runs) - keep]
-            wanted += runs[len(runs) - keep :]
-        return sorted(wanted, key=_order), sorted(dropped, key=_order)
+        found = [self.missed_of(name, after_ns, until_ns) for name in self._lines]
+        wanted = [run for runs, _ in found for run in runs]
+        dropped = [run for _, runs in found for run in runs]
+        return sorted(wanted, key=order), sorted(dropped, key=order)
 
-    def _push(self, line: _Line, after_ns: int) -> None:
+    def missed_of(self, name: str, after_ns: int, until_ns: int) -> tuple[list[Run], list[Run]]:
+        """Return the same of one schedule; of those to let go the last `MOST_DROPPED` at the most.
+
+        It takes no longer after a month than after a minute.
+        """
+        line = self._lines.get(name)
+        if line is None:
+            return [], []
+        info = line.info
+        after_ns = max(after_ns, info.since_ns)
+        looked_at = _limit(info) + MOST_DROPPED + LATE_NS // SECOND_NS + 1
+        ticks = latest_ticks(line.recurrence, max(after_ns - info.options.jitter, info.since_ns), until_ns, looked_at)
+        runs = [Run(line.due_ns(tick_ns), tick_ns, info) for tick_ns in ticks]
+        runs = [run for run in runs if after_ns < run.due_ns <= until_ns]
+        late = sum(run.due_ns > until_ns - LATE_NS for run in runs)
+        first = len(runs) - min(len(runs), max(late, _limit(info)))
+        return runs[first:], runs[max(0, first - MOST_DROPPED) : first]
+
+    def _push(self, line: _Line, after_ns: int, due_after_ns: int) -> None:
+        """Put the next run into the heap: of a tick after one time, and due after another."""
         name = line.info.name
-        after_ns = max(after_ns, line.info.since_ns)
+        tick_ns = max(after_ns, line.info.since_ns)
         try:
-            tick_ns = line.recurrence.next_after(after_ns)
+            while True:
+                tick_ns = line.recurrence.next_after(tick_ns)
+                due = line.due_ns(tick_ns)
+                if due > due_after_ns:
+                    break
         except InvalidScheduleError:
             return  # it has no more runs
-        due = due_ns(name, tick_ns, line.info.options.jitter)
         heapq.heappush(self._heap, (due, tick_ns, name, self._versions[name]))
 
     def _drop_stale(self) -> bool:
@@ -121,33 +169,17 @@ class Timetable:
         return bool(self._heap)
 
 
-def _order(run: Run) -> tuple[int, str]:
+def order(run: Run) -> tuple[int, str]:
+    """Return what runs are sorted by."""
     return run.due_ns, run.info.name
 
 
-def _kept(info: ScheduleInfo, missed: int) -> int:
+def _limit(info: ScheduleInfo) -> int:
+    """Return how many missed runs are made up for at the most."""
     match info.options.catch_up:
         case CatchUp.NONE:
             return 0
         case CatchUp.LAST:
-            return min(1, missed)
+            return 1
         case CatchUp.ALL:
-            return min(info.options.catch_up_limit, missed)
-
-
-def _between(line: _Line, after_ns: int, until_ns: int) -> Iterator[Run]:
-    """Yield the runs of a schedule that were due between two times."""
-    jitter = line.info.options.jitter
-    found: deque[Run] = deque(maxlen=MOST_MISSED)
-    tick_ns = max(after_ns - jitter, line.info.since_ns)
-    while True:
-        try:
-            tick_ns = line.recurrence.next_after(tick_ns)
-        except InvalidScheduleError:
-            break
-        if tick_ns > until_ns:
-            break
-        due = due_ns(line.info.name, tick_ns, jitter)
-        if after_ns < due <= until_ns:
-            found.append(Run(due, tick_ns, line.info))
-    yield from found
+            return info.options.catch_up_limit

@@ -44,9 +44,11 @@ from asyncjobs.protocol.decisions import (
 )
 from asyncjobs.protocol.durations import SECOND_NS, format_duration
 from asyncjobs.protocol.errors import (
+    AsyncJobsError,
     CorruptItemError,
     CorruptTaskError,
     PayloadTooLargeError,
+    RunOverError,
     TaskChangedError,
     TaskNotFoundError,
     TaskNotSignedError,
@@ -113,6 +115,8 @@ class Execution:
         self._running: dict[Delivery, Running] = {}
         self._young = Young()
         metrics.BUSY.add(self)
+        self._waiting_for_threads: set[asyncio.Task[None]] = set()
+        self._interrupted = False
         self.counters: Counter[str] = Counter()
         """How many tries ended in which state."""
 
@@ -139,15 +143,34 @@ class Execution:
             self._logger.warning("task %s waits: %s", item.job, e)
             await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
             return
-        if run.thread is not None and not is_cancelled():
+        if run.thread is not None and not self._interrupted and not is_cancelled():
             # The slot is taken for as long as the thread is: it uses what the slot stands for.
-            await asyncio.wait([run.thread])
+            self._waiting_for_threads.add(run.slot)
+            try:
+                await asyncio.wait([run.thread])
+            finally:
+                self._waiting_for_threads.discard(run.slot)
+
+    def interrupt(self) -> None:
+        """Cancel all handlers, and start no more: their tasks are handed back.
+
+        Only handlers are cancelled. What is on its way to the server before and after them is short, and would be lost.
+        """
+        self._interrupted = True
+        for running in self._running.values():
+            running.run.slot.cancel()
+        for slot in self._waiting_for_threads:
+            slot.cancel()
 
     async def hand_back(self) -> None:
         """Hand back the tasks of handlers that do not end although they were cancelled."""
         for delivery, running in list(self._running.items()):
-            self._logger.error("the handler of task %s ignores its cancellation", running.started.task.id)
-            await self._conclude(running, Interrupted(), delivery)
+            task_id = running.started.task.id
+            self._logger.error("the handler of task %s ignores its cancellation", task_id)
+            try:
+                await self._conclude(running, Interrupted(), delivery)
+            except AsyncJobsError as e:
+                self._logger.warning("task %s comes back when its max run time is over: %s", task_id, e)
 
     # ---- load, admit, start
 
@@ -246,8 +269,10 @@ class Execution:
             metrics.TASK_WAIT.observe((time.time_ns() - task.created_ns) / SECOND_NS, task.queue, task.type)
         self._running[delivery] = running
         try:
-            if routed is None:
-                outcome: Outcome = Failed(f'no handler for task type "{task.type}"')
+            if self._interrupted:
+                outcome: Outcome = Interrupted()
+            elif routed is None:
+                outcome = Failed(f'no handler for task type "{task.type}"')
             else:
                 outcome = await handle_run(routed.handle, run)
         finally:
@@ -265,7 +290,10 @@ class Execution:
         lease = Lease(bound_s, lease_s, lambda: self._items.keep(delivery), self._young)
 
         async def extend() -> None:
+            # What a run left behind, a thread for one, would keep an item that is to be delivered to the next try.
+            _refuse_when_over(lease, started.task)
             await self._items.in_progress(delivery)
+            _refuse_when_over(lease, started.task)
             lease.extend()
 
         return Run(
@@ -331,6 +359,11 @@ class Execution:
             case Disposal.REPLACE:
                 # What is in the headers for the handler stays: where in which trace it is.
                 await self._items.put(self._queue.name, task.id, again=True, headers=_carried(delivery))
+
+
+def _refuse_when_over(lease: Lease, task: Task) -> None:
+    if lease.is_over:
+        raise RunOverError(f"this run of task {task.id} is over: what it left behind cannot have more time")
 
 
 def _carried(delivery: Delivery) -> dict[str, str]:

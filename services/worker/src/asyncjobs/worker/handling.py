@@ -34,9 +34,15 @@ async def handle_run(handle: Handle, run: Run, encode: Callable[[Any], bytes] = 
             return Interrupted()
         run.error = e
         return Failed("the handler was cancelled by something that it awaited")
-    except (Exception, SystemExit) as e:
-        run.error = None if isinstance(e, DECISIONS) else e
-        return _outcome_of(e, run.lease)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as e:
+        # Libraries have errors that are no `Exception`, a panic in Rust for one: they fail the task, not the slot.
+        if isinstance(e, DECISIONS):
+            return _outcome_of(e, run.lease)
+        run.error = e
+        # What a handler raises on its way out when it is told to stop says nothing about its task.
+        return Interrupted() if is_cancelled() else _outcome_of(e, run.lease)
     try:
         return Succeeded(encode(value))
     except InvalidPayloadError as e:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import typing
 from collections.abc import Callable, Collection
 from functools import partial
@@ -140,6 +141,8 @@ def bind(function: Handler, *, executor: ExecutorKind = "thread", provided: Coll
     if executor == "process" and (is_async or contexts or state):
         msg = f"handler {name} is to run in a process: make it a plain function of its payload and a Task, nothing else"
         raise ConfigurationError(msg)
+    if executor == "process":
+        _check_importable(function, name)
     return Invocation(
         function=function,
         is_async=is_async,
@@ -151,6 +154,14 @@ def bind(function: Handler, *, executor: ExecutorKind = "thread", provided: Coll
         task_names=tuple(tasks),
         state_names=state,
     )
+
+
+def _check_importable(function: Handler, name: str) -> None:
+    try:
+        pickle.dumps(function)
+    except Exception as e:
+        msg = f"handler {name} is to run in a process, which cannot import it: define it at the top of a module ({e})"
+        raise ConfigurationError(msg) from e
 
 
 def name_of(function: Handler) -> str:

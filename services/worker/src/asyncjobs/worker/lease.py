@@ -57,7 +57,6 @@ class Lease:
         self._beat_s = lease_s / BEATS
         self._beat = beat
         self._young = young
-        self._is_open = False
         self._loop = asyncio.get_running_loop()
         # One timer serves both, the beats and the end: most blocks are over long before it is due.
         self._timeout = asyncio.timeout(None)
@@ -65,12 +64,12 @@ class Lease:
         self._next_beat = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._beating: asyncio.Task[None] | None = None
+        self._over = False
 
     async def __aenter__(self) -> Self:
         """Start the time."""
         await self._timeout.__aenter__()
         self.extend()
-        self._is_open = True
         self._next_beat = self._loop.time() + self._beat_s
         if min(self._beat_s, self._max_run_time_s) < 2 * LOOK_S:
             self._wait()
@@ -82,12 +81,17 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         """Stop the time. A block that used it up ends in ``TimeoutError``."""
-        self._is_open = False
+        self._over = True
         if self._timer is not None:
             self._timer.cancel()
         if self._beating is not None:
             await self._beating
         return await self._timeout.__aexit__(kind, error, traceback)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the block has ended, or is being ended because its time was used up."""
+        return self._over or self._timeout.expired()
 
     @property
     def expired(self) -> bool:
@@ -110,7 +114,7 @@ class Lease:
 
     def grow_up(self) -> None:
         """Get a timer if the block still runs."""
-        if self._is_open:
+        if not self._over:
             self._wait()
 
     def _wait(self) -> None:

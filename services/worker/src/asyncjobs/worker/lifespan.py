@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from asyncjobs.client.client import Client
 from asyncjobs.protocol.errors import ConfigurationError
@@ -13,6 +15,40 @@ from asyncjobs.worker.router import Lifespan
 
 State = dict[Any, Any]
 """What there is, by type."""
+
+
+class CutOff:
+    """A block that somebody else can end, as if it had been cancelled, and goes on after it."""
+
+    def __init__(self) -> None:
+        """Prepare a block."""
+        self.happened = False
+        """Whether it was to be ended, before it began perhaps."""
+        self._timeout: asyncio.Timeout | None = None
+
+    def now(self) -> None:
+        """End the block, or keep it from doing anything if it has not begun; nothing once it is over."""
+        self.happened = True
+        if self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(0)
+
+    async def __aenter__(self) -> Self:
+        """Begin the block."""
+        self._timeout = asyncio.timeout(0 if self.happened else None)
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """Take the end that was asked for as a usual one."""
+        timeout, self._timeout = self._timeout, None
+        assert timeout is not None  # noqa: S101 - it was entered
+        try:
+            await timeout.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            return True
+        return False
 
 
 def provided_by(lifespans: Sequence[Lifespan], given: Collection[Any] = (Client,)) -> set[Any]:

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from asyncjobs.client.exposition import LOOPBACK
 from asyncjobs.client.logs import start_logging
-from asyncjobs.client.program import run_program
+from asyncjobs.client.program import forget_empty_variables, run_program
 from asyncjobs.client.settings import Settings
 from asyncjobs.protocol.durations import MILLISECOND_NS, SECOND_NS, parse_duration
 from asyncjobs.protocol.errors import AsyncJobsError, ConfigurationError, DuplicateHandlerError
@@ -125,7 +125,7 @@ def work(  # noqa: PLR0913 - one argument an option
     """
     try:
         start_logging(level="debug" if debug else log_level, log_format=log_format)
-        grace_s = parse_duration(grace) / SECOND_NS
+        grace_s = _positive("grace", grace, or_zero=True) / SECOND_NS
         number = supervised_number()
         if number is None and (processes != 1 or watch):
             return _supervise(processes, grace_s, watch=watch)
@@ -237,10 +237,17 @@ def _number(option: str, name: str, text: str) -> int:
     return number
 
 
+def _positive(option: str, text: str, *, or_zero: bool = False) -> int:
+    duration_ns = parse_duration(text)
+    if duration_ns < 0 or (duration_ns == 0 and not or_zero):
+        raise ConfigurationError(f"--{option} {text}: use {'0 or more' if or_zero else 'more than 0'}")
+    return duration_ns
+
+
 def _new_queue(max_run_time: str | None, max_concurrent: int | None) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if max_run_time is not None:
-        settings["max_run_time_ns"] = max(parse_duration(max_run_time), MILLISECOND_NS)
+        settings["max_run_time_ns"] = max(_positive("max-run-time", max_run_time), MILLISECOND_NS)
     if max_concurrent is not None:
         settings["max_concurrent"] = max_concurrent
     return settings
@@ -248,6 +255,7 @@ def _new_queue(max_run_time: str | None, max_concurrent: int | None) -> dict[str
 
 def main() -> None:
     """Run the command with the arguments of this process."""
+    forget_empty_variables()
     sys.exit(app())
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from asyncjobs.client.storage.items import WorkItems
+from asyncjobs.protocol.errors import UnavailableError
 from asyncjobs.worker.feed import Feed
 
 UNWIND_S = 5.0
@@ -41,15 +43,15 @@ class Processor:
         slots = [asyncio.create_task(self._slot(), name=f"slot {n}") for n in range(self._slots)]
         try:
             await stop.wait()
-            await asyncio.gather(*(source.pull.stop() for source in self._feed.sources if source.pull is not None))
         finally:
             self._draining = True
+            self._feed.close()
             await self._drain(slots, grace_s)
 
     def hurry(self) -> None:
         """Cancel what is running now, without waiting for the grace period to end."""
-        for slot in self._busy:
-            slot.cancel()
+        for source in self._feed.sources:
+            source.execution.interrupt()
 
     async def _slot(self) -> None:
         slot = asyncio.current_task()
@@ -69,12 +71,15 @@ class Processor:
                 self._feed.done(taken, loop.time() - began)
 
     async def _drain(self, slots: list[asyncio.Task[None]], grace_s: float) -> None:
+        await asyncio.gather(*(source.pull.stop() for source in self._feed.sources if source.pull is not None))
         idle = [slot for slot in slots if slot not in self._busy]
         for slot in idle:
             slot.cancel()
         await asyncio.gather(*idle, return_exceptions=True)
         for taken in self._feed.unclaimed():
-            await self._items.nak(taken.delivery)
+            # Without a connection nobody can be told; they come back when the max run time is over.
+            with suppress(UnavailableError):
+                await self._items.nak(taken.delivery)
         if self._busy:
             self._logger.info("waiting up to %.1f s for %d running tasks", grace_s, len(self._busy))
             await asyncio.wait(set(self._busy), timeout=grace_s)

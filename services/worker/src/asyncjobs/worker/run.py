@@ -37,8 +37,16 @@ class Run:
         self.raw_headers = raw_headers
         """The headers of the work item's message, as they were sent."""
         self.loop = asyncio.get_running_loop()
+        self.slot = _current_task()
+        """What runs it, and is cancelled to stop it."""
         self.began = self.loop.time()
         self.thread: asyncio.Future[Any] | None = None
         """A plain handler's thread, which cannot be stopped and may outlive the run."""
         self.error: BaseException | None = None
         """What the handler raised, for the log."""
+
+
+def _current_task() -> asyncio.Task[Any]:
+    current = asyncio.current_task()
+    assert current is not None  # noqa: S101 - a coroutine always runs in a task
+    return current

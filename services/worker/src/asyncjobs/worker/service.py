@@ -11,6 +11,7 @@ import msgspec
 from asyncjobs.client.client import Client
 from asyncjobs.client.program import monitored, stopped_by_signals
 from asyncjobs.client.settings import Settings
+from asyncjobs.protocol.durations import format_duration
 from asyncjobs.protocol.queue import Queue, default_queue
 from asyncjobs.protocol.subjects import DEFAULT_QUEUE
 from asyncjobs.worker.presence import Presence
@@ -54,6 +55,8 @@ async def serve(router: Router, options: ServiceOptions) -> int:
             wanted = _queue(share.name, options)
             queue = await (client.join_queue(share.name) if options.bind else client.ensure_queue(wanted))
             shares.append(Share(queue, share.concurrency, share.weight))
+        for share in shares:
+            _warn_when_different(share.queue, options)
         worker = Worker(client, router, queues=shares, grace_s=options.grace_s, logger=logger)
         on_orphaned(worker.stop)
         with (
@@ -61,12 +64,6 @@ async def serve(router: Router, options: ServiceOptions) -> int:
             monitored(options.monitor, options.monitor_host, worker.problems, logger),
         ):
             async with Presence(worker, options.name, logger).announced():
-                logger.info(
-                    "worker ready: %s, %d slots, task types %s",
-                    ", ".join(f"queue {share.queue.name}" for share in shares),
-                    client.options.concurrency,
-                    ", ".join(task_type or "(all)" for task_type in worker.routes.task_types),
-                )
                 await worker.run()
         logger.info("worker stopped")
         stuck = worker.stuck
@@ -76,6 +73,17 @@ async def serve(router: Router, options: ServiceOptions) -> int:
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+def _warn_when_different(queue: Queue, options: ServiceOptions) -> None:
+    """Say that a queue was there already, and is not as it would have been made."""
+    for setting, wanted in options.new_queue.items():
+        found = getattr(queue, setting)
+        if found != wanted:
+            values = (format_duration(value) if setting.endswith("_ns") else value for value in (found, wanted))
+            name = setting.removesuffix("_ns").replace("_", " ")
+            text = "queue %s exists, its %s stays %s: %s is for queues that are made here"
+            logger.warning(text, queue.name, name, *values)
 
 
 def _queue(name: str, options: ServiceOptions) -> Queue:

@@ -48,15 +48,18 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._restarts: set[int] = set()
+        self._watches = False
+        self._changed = asyncio.Event()
         self._status = 0
 
     async def run(self, changes: Callable[[], AsyncGenerator[str]] | None = None) -> int:
         """Run until a signal; return the exit status. With ``changes``, restart all processes at each of them."""
-        read_end, write_end = os.pipe()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
-        watching = None if changes is None else asyncio.create_task(self._watch(changes), name="watch the code")
+        watching = None if changes is None else asyncio.create_task(self._watch(changes()), name="watch the code")
+        self._watches = watching is not None
+        read_end, write_end = os.pipe()
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._processes):
@@ -89,17 +92,29 @@ class Supervisor:
                 self._restarts.discard(number)
                 continue
             if status == BAD_USAGE:
-                # It has said what is wrong, and would say so for ever.
+                # It has said what is wrong, and would say so for ever; in development somebody is about to mend it.
+                if self._watches:
+                    logger.warning("process %d cannot work, waiting for the code to change", number)
+                    await self._pause(None)
+                    continue
                 self._status = status
                 self._stop(signal.SIGTERM)
                 break
             if time.monotonic() - began > STABLE_S:
                 delay_s = FIRST_DELAY_S
             logger.warning("process %d ended with %s, starting it again in %.1f s", number, status, delay_s)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._stopping.wait()
+            await self._pause(delay_s)
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Wait that long, or until it is to stop or code changes."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._stopping, self._changed)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _once(self, number: int, pipe: int) -> int:
         environment = os.environ | {NUMBER: str(number), PIPE: str(pipe)}
@@ -131,12 +146,18 @@ class Supervisor:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
 
-    async def _watch(self, changes: Callable[[], AsyncGenerator[str]]) -> None:
-        async for change in changes():
-            logger.info("%s changed, starting again", change)
-            for number, process in self._running.items():
-                self._restarts.add(number)
-                _signal(process, signal.SIGTERM)
+    async def _watch(self, changes: AsyncGenerator[str]) -> None:
+        try:
+            async for change in changes:
+                logger.info("%s changed, starting again", change)
+                for number, process in self._running.items():
+                    self._restarts.add(number)
+                    _signal(process, signal.SIGTERM)
+                # Those that wait right now wake up; whoever waits later waits for the next change.
+                self._changed.set()
+                self._changed.clear()
+        except Exception:
+            logger.exception("the code is not watched any more")
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
@@ -144,8 +165,8 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         process.send_signal(number)
 
 
-async def code_changes(folder: Path) -> AsyncGenerator[str]:
-    """Yield a path each time that Python code or configuration below a folder changes.
+def code_changes(folder: Path) -> AsyncGenerator[str]:
+    """Return what yields a path each time that Python code or configuration below a folder changes.
 
     Raises:
         ConfigurationError: The package that watches files is not installed.
@@ -154,8 +175,12 @@ async def code_changes(folder: Path) -> AsyncGenerator[str]:
         import watchfiles  # a tool for development
     except ImportError as e:
         raise ConfigurationError("--watch needs watchfiles: pip install 'asyncjobs-worker[watch]'") from e
-    async for changes in watchfiles.awatch(folder, watch_filter=_is_code):  # pyright: ignore[reportUnknownMemberType]
-        yield min(path for _, path in changes)
+
+    async def changes() -> AsyncGenerator[str]:
+        async for changed in watchfiles.awatch(folder, watch_filter=_is_code):  # pyright: ignore[reportUnknownMemberType]
+            yield min(path for _, path in changed)
+
+    return changes()
 
 
 def _is_code(_change: Any, path: str) -> bool:

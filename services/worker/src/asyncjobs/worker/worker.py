@@ -21,7 +21,7 @@ from asyncjobs.worker import metrics
 from asyncjobs.worker.execution import Execution
 from asyncjobs.worker.executors import Executors
 from asyncjobs.worker.feed import Feed, Source
-from asyncjobs.worker.lifespan import enter_lifespans, provided_by
+from asyncjobs.worker.lifespan import CutOff, enter_lifespans, provided_by
 from asyncjobs.worker.processor import Processor
 from asyncjobs.worker.router import Router
 from asyncjobs.worker.routes import Routes
@@ -95,6 +95,9 @@ class Worker:
         self._processor = Processor(
             self._feed, client.storage.items, slots=client.options.concurrency, logger=self._logger
         )
+        self._starting = CutOff()
+        self._closing = CutOff()
+        self._has_drained = False
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -143,13 +146,19 @@ class Worker:
             "started": None if self._ready.is_set() else "not started yet",
             "draining": "takes no more tasks" if self.is_stopping else None,
         } | {
-            name: None if pull is not None and pull.is_healthy else "its consumer does not answer"
+            name: None if pull is None or pull.is_healthy else "its consumer does not answer"
             for name, pull in pulls.items()
         }
 
     def stop(self) -> None:
-        """Take no more tasks, and let `run` return once the running ones are done; a second call cancels those."""
-        if self._stop.is_set():
+        """Take no more tasks, and let `run` return once the running ones are done; a second call cancels those.
+
+        A lifespan that is still being entered is cancelled by the first call, one that does not end by another one.
+        """
+        self._starting.now()
+        if self._has_drained:
+            self._closing.now()
+        elif self._stop.is_set():
             self._processor.hurry()
         self._feed.close()
         self._stop.set()
@@ -164,13 +173,13 @@ class Worker:
         connection = self.client.storage.connection
         closed = asyncio.create_task(self._watch_connection(), name="watch the connection")
         try:
-            async with AsyncExitStack() as stack:
+            async with self._closing, AsyncExitStack() as stack:
                 self._state |= {Client: self.client}
-                await enter_lifespans(self._lifespans, self._state, stack)
-                for source in self._feed.sources:
-                    source.pull = await stack.enter_async_context(self._pull(source))
-                self._ready.set()
-                await self._processor.run(self._stop, self._grace_s)
+                async with self._starting:
+                    await enter_lifespans(self._lifespans, self._state, stack)
+                if not self._starting.happened:
+                    await self._process(stack)
+                self._has_drained = True
         finally:
             await self._executors.close()
             closed.cancel()
@@ -178,6 +187,18 @@ class Worker:
         if connection.nats.is_closed:
             msg = "the connection to NATS was closed for good: see the log for what the server said"
             raise ConnectionFailedError(msg)
+
+    async def _process(self, stack: AsyncExitStack) -> None:
+        for source in self._feed.sources:
+            source.pull = await stack.enter_async_context(self._pull(source))
+        self._ready.set()
+        self._logger.info(
+            "worker ready: %s, %d slots, task types %s",
+            ", ".join(f"queue {share.queue.name}" for share in self.shares),
+            self.client.options.concurrency,
+            ", ".join(task_type or "(all)" for task_type in self.routes.task_types),
+        )
+        await self._processor.run(self._stop, self._grace_s)
 
     @asynccontextmanager
     async def _pull(self, source: Source) -> AsyncGenerator[PullSubscription]:

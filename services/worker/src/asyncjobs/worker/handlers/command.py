@@ -12,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Self, TypedDict, Unpack
 
 from asyncjobs.protocol.codec import encode
@@ -100,7 +101,7 @@ class Command:
                     start_new_session=True,  # a group of its own, to end it with all that it started
                 )
             except OSError as e:
-                raise CommandFailedError(f"cannot run {self._command[0]}: {e.strerror or e}") from e
+                raise CommandFailedError(f"cannot run {self._command[0]}: {self._why(e)}") from e
             output.close_pipe()
             try:
                 status = await process.wait()
@@ -115,6 +116,15 @@ class Command:
         if status:
             raise CommandFailedError(f"{self._command[0]} {_status(status)}: {output.text[-ERROR_OUTPUT:].strip()}")
         return output.text
+
+    def _why(self, error: OSError) -> str:
+        """Return what is not there: the system says the same of three different things."""
+        if isinstance(error, FileNotFoundError):
+            if self._folder is not None and not Path(self._folder).is_dir():
+                return f"there is no folder {self._folder}"
+            if (Path(self._folder or ".") / self._command[0]).is_file():
+                return "the program that its first line names is not there"
+        return error.strerror or str(error)
 
 
 class _Output:

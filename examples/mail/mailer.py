@@ -1,0 +1,125 @@
+"""The connection to the SMTP server."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from email.headerregistry import Address
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from asyncjobs.protocol.errors import ConfigurationError
+
+from .message import address
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How to reach the SMTP server."""
+
+    sender: Address
+    """Whom the mails are from."""
+    host: str = "127.0.0.1"
+    port: int = 1025
+    security: Literal["none", "starttls", "tls"] = "none"
+    user: str = ""
+    password_file: str = ""
+    """A file, so that the password is in no list of processes or variables."""
+    timeout_s: float = 30.0
+    """How long the server may take for one answer."""
+
+
+def settings_of(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that variables such as ``SMTP_HOST`` give.
+
+    Raises:
+        ConfigurationError: One cannot be used.
+    """
+    given = {
+        name: environ[f"SMTP_{name.upper()}"]
+        for name in Settings.__struct_fields__
+        if environ.get(f"SMTP_{name.upper()}")
+    }
+    try:
+        sender = address(given.pop("sender", "hello@example.net"))
+        return msgspec.convert(given | {"sender": sender}, Settings, strict=False)
+    except ValueError as e:
+        raise ConfigurationError(f"the SMTP_* variables cannot be used: {e}") from e
+
+
+class Mailer:
+    """Sends messages, from any number of threads at the same time, each over a connection of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect when there is something to send."""
+        self.settings = settings
+        self._idle: deque[smtplib.SMTP] = deque()
+
+    def send(self, message: EmailMessage) -> None:
+        """Return once the server has taken the message. Raises what `smtplib` raises."""
+        smtp = self._take()
+        try:
+            smtp.send_message(message)
+        except BaseException:
+            smtp.close()  # nobody knows in what state it is
+            raise
+        self._idle.append(smtp)
+
+    def close(self) -> None:
+        """Say goodbye on all connections."""
+        while self._idle:
+            with suppress(smtplib.SMTPException, OSError):
+                self._idle.pop().quit()
+
+    def _take(self) -> smtplib.SMTP:
+        with suppress(IndexError):
+            while True:
+                smtp = self._idle.pop()
+                if _is_alive(smtp):
+                    return smtp
+                smtp.close()
+        return self._connect()
+
+    def _connect(self) -> smtplib.SMTP:
+        settings = self.settings
+        if settings.security == "tls":
+            # Without a context the library would not look at the server's certificate.
+            context = ssl.create_default_context()
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+                settings.host, settings.port, timeout=settings.timeout_s, context=context
+            )
+        else:
+            smtp = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_s)
+        try:
+            if settings.security == "starttls":
+                smtp.starttls(context=ssl.create_default_context())
+            if settings.user:
+                smtp.login(settings.user, Path(settings.password_file).read_text(encoding="utf-8").strip())
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+
+def _is_alive(smtp: smtplib.SMTP) -> bool:
+    """Tell whether the server still listens: it hangs up on those who are silent for long."""
+    try:
+        return smtp.noop()[0] == 250
+    except (smtplib.SMTPException, OSError):
+        return False
+
+
+def reply_of(
+    error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError,
+) -> tuple[int, str]:
+    """Return the server's code and text for the one recipient of a message that it refused."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, text = next(iter(error.recipients.values()))
+    else:
+        code, text = error.smtp_code, error.smtp_error
+    return code, text.decode(errors="replace") if isinstance(text, bytes) else text

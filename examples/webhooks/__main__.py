@@ -1,0 +1,36 @@
+"""Tell an endpoint that an order was paid: ``python -m examples.webhooks shop 1042``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from asyncjobs.client import Client
+from asyncjobs.protocol.errors import AsyncJobsError, TaskAlreadyExistsError
+
+from .tasks import QUEUE, Event
+
+
+async def main(endpoint: str, order: int) -> None:
+    # The workers have the public key alone: they run what this program signed, and can sign nothing themselves.
+    seed = os.environ.get("AJ_SIGNING_SEED_FILE", "webhook-keys/producer.seed")
+    async with Client.connect(queue=QUEUE, signing_seed_file=seed) as client:
+        # The id says what happened and who is told: enqueued once more, it is refused.
+        task_id = f"order-paid-{order}-{endpoint}"
+        try:
+            await client.enqueue(
+                "webhook:deliver", Event(endpoint, "order.paid", {"order": order}), task_id=task_id, max_tries=12
+            )
+        except TaskAlreadyExistsError:
+            print(f"task {task_id} was enqueued before")
+        print(f"{endpoint} answered", await client.result(task_id, int, timeout=60))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or not sys.argv[2].isdigit():
+        sys.exit("usage: python -m examples.webhooks ENDPOINT ORDER_NUMBER")
+    try:
+        asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    except AsyncJobsError as e:
+        sys.exit(f"not delivered: {e}")
