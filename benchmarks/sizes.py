@@ -18,13 +18,13 @@ class Sizes(msgspec.Struct, frozen=True):
     """Tasks of 64 KiB; of 1 KiB there are three times as many."""
     naps: int = 5_000
     """Tasks that sleep."""
-    latency_s: int = 3
+    latency_s: int = 2
     """Seconds for which tasks are enqueued to look how long each takes to start."""
     longest_s: int = 5
     """Seconds after which a worker has shown how fast it is, although not all tasks are done."""
     patience_s: int = 60
     """Seconds after which a system is given up that does not get anywhere."""
-    most_minutes: int = 20
+    most_minutes: int = 13
     """Minutes after which no further round is begun."""
     stored: int = 1_000_000
     """Tasks in the store at the end of the look at growth; it begins with a thousandth."""
