@@ -35,9 +35,10 @@ console = Console()
 class Bench:
     """One run: what is measured and what was."""
 
-    def __init__(self, measured: Sizes, systems: list[System]) -> None:
-        """Measure these systems."""
+    def __init__(self, measured: Sizes, systems: list[System], folder: Path) -> None:
+        """Measure these systems, and write the report into ``folder``."""
         self.sizes = measured
+        self.folder = folder
         self.systems = systems
         self.began = time.monotonic()
         self.results = Results(
@@ -55,6 +56,11 @@ class Bench:
     def say(self, text: str) -> None:
         """Show how far it is."""
         console.print(f"[dim]{self.minutes:5.1f} min[/]  {text}", highlight=False)
+
+    def write(self) -> None:
+        """Write what was measured so far: it is kept whatever ends the run."""
+        self.results.minutes = self.minutes
+        report.write(self.results, self.folder)
 
     def failed(self, what: str, error: object) -> None:
         """Note what could not be measured."""
@@ -93,6 +99,7 @@ class Bench:
                 async for step, error in run.steps():
                     if error is not None:
                         self.failed(f"{system.name}, {step}", error)
+                self.write()
 
     async def _floor(self, measured: dict[str, dict[str, float]]) -> None:
         try:
@@ -109,6 +116,7 @@ class Bench:
         try:
             async for figures in growth.stored(self.sizes.stored, bound_s):
                 self.results.growth.append(figures)
+                self.write()
                 self.say(f"growth: {figures['stored']:,.0f} tasks stored")
         except Exception as e:
             self.failed("growth", repr(e))
@@ -118,12 +126,14 @@ class Bench:
                 self.results.queues = await growth.queues(self.sizes.queues, self.sizes.tasks)
         except Exception as e:
             self.failed("many queues", repr(e))
+        self.write()
         self.say(f"growth: {self.sizes.sleepers:,} sleepers")
         try:
             async with asyncio.timeout(bound_s):
                 self.results.sleepers = await growth.sleepers(self.sizes.sleepers)
         except Exception as e:
             self.failed("many sleepers", repr(e))
+        self.write()
         self.say(f"growth: {self.sizes.schedules:,} schedules")
         try:
             async with asyncio.timeout(bound_s):
@@ -143,7 +153,7 @@ def show(results: Results) -> None:
 
 async def main(parts: set[str], systems: list[System], folder: Path, measured: Sizes) -> None:
     """Measure the parts and write the report."""
-    bench = Bench(measured, systems)
+    bench = Bench(measured, systems, folder)
     if "peers" in parts:
         bench.install()
     try:
@@ -152,9 +162,7 @@ async def main(parts: set[str], systems: list[System], folder: Path, measured: S
         if "growth" in parts:
             await bench.growth()
     finally:
-        # What was measured until an interrupt is worth to be kept.
-        bench.results.minutes = bench.minutes
-        report.write(bench.results, folder)
+        bench.write()
         bench.say(f"written to {folder}")
     show(bench.results)
 
