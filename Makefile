@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone shows them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-peers lint format types layers check ajc-page constraints image-pins secrets clean
+.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth lint format types layers check ajc-page constraints image-pins secrets clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -64,11 +64,20 @@ test-compose-quick: setup ## Run the stack in a Docker engine: build, up, enqueu
 test-compose: setup ## The same with containers killed under load, and the cluster, for minutes
 	@$(BIN)/python -m tests.compose full
 
-bench: setup ## Measure this machine: enqueue and process beside a bare loop
+bench: setup ## Measure all, beside other job queues, and write benchmarks/results
+	@$(BIN)/python -m benchmarks
+
+bench-quick: setup ## A look at all of that, with small numbers
+	@$(BIN)/python -m benchmarks --quick
+
+bench-floor: setup ## Measure enqueuing and processing beside a bare loop
 	@$(BIN)/python -m benchmarks.floor
 
 bench-peers: setup ## Measure beside other job queues, each in an environment of its own
-	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks peers
+
+bench-growth: setup ## Measure as the store grows, with many queues, slots and schedules
+	@$(BIN)/python -m benchmarks growth
 
 ajc-page: setup ## Renew the output on docs/ajc.md from real runs
 	@$(BIN)/python -m scripts.page docs/ajc.md

@@ -1,4 +1,4 @@
-"""How close we come to a bare loop that does the same NATS operations and nothing else: ``make bench``.
+"""How close we come to a bare loop that does the same NATS operations and nothing else: ``make bench-floor``.
 
 Both run in this process against a nats-server with file storage, in turn, several times. The bare loop makes the same
 publishes and requests over the same kind of reply inbox, with bytes that were made in advance: no documents, no
@@ -29,11 +29,15 @@ from asyncjobs.protocol.subjects import (
     task_subject,
 )
 from asyncjobs.worker import Router, Worker
+from benchmarks.sizes import sizes
 
-TASKS = 10_000
+TASKS = sizes(quick="--quick" in sys.argv).tasks
 CALLERS = 64
 SLOTS = (32, 128)
 ROUNDS = 5
+PATIENCE_S = 120
+ROUND_TRIPS = 300
+PAUSE_S = 0.005
 QUEUE = Queue(name="BENCH", max_concurrent=2_000)
 DOCUMENT = b'{"id":"' + b"x" * 290 + b'"}'
 
@@ -80,6 +84,10 @@ class Bare:
         ack = await self._request(task_subject(task_id), DOCUMENT, headers)
         await self._nats.publish(task_state_subject(task_id), DOCUMENT[:250])
         return ack.data.rpartition(b'"seq":')[2].strip(b" }").decode()
+
+    async def publish(self, task_id: str) -> None:
+        """Store one message and wait for the server's answer."""
+        await self._request(task_subject(task_id), DOCUMENT, {"Nats-Expected-Last-Subject-Sequence": "0"})
 
     async def enqueue(self, number: int) -> None:
         task_id = f"bare-{number}"
@@ -161,9 +169,33 @@ async def _process(client: Client) -> float:
     began = time.perf_counter()
     async with Worker(client, router).running():
         await handled.wait()
-        while (await client.queue_info()).items:  # noqa: ASYNC110 - nobody announces the last acknowledgement
+        while (await client.queue_info()).items:
             await asyncio.sleep(0.001)
         return TASKS / (time.perf_counter() - began)
+
+
+async def round_trips(url: str) -> dict[str, float]:
+    """Return how many milliseconds one publish into a stream takes while nothing else happens."""
+    async with Client.connect(url, queue=QUEUE) as client:
+        loop = Bare(client.storage.connection.nats)
+        await loop.open()
+        taken: list[float] = []
+        for number in range(ROUND_TRIPS):
+            began = time.perf_counter()
+            await loop.publish(f"trip-{number}")
+            taken.append((time.perf_counter() - began) * 1e3)
+            await asyncio.sleep(PAUSE_S)
+        cuts = statistics.quantiles(taken, n=100)
+        return {"round trip p50": cuts[49], "round trip p99": cuts[98]}
+
+
+async def one_round() -> tuple[Rates, Rates]:
+    """Measure the bare loop and ours, each with a server of its own."""
+    measured: list[Rates] = []
+    for measure in (bare, ours):
+        async with asyncio.timeout(PATIENCE_S), NatsServer.run() as server:
+            measured.append(await measure(server.url))
+    return measured[0], measured[1]
 
 
 async def main(console: Console) -> None:
@@ -171,11 +203,7 @@ async def main(console: Console) -> None:
     rounds: list[tuple[Rates, Rates]] = []
     for number in range(ROUNDS):
         console.print(f"round {number + 1} of {ROUNDS}", style="dim")
-        measured: list[Rates] = []
-        for measure in (bare, ours):
-            async with NatsServer.run() as server:
-                measured.append(await measure(server.url))
-        rounds.append((measured[0], measured[1]))
+        rounds.append(await one_round())
     table = Table("tasks/s", "bare loop", "asyncjobs", "ratio", "lowest to highest ratio")
     for name in rounds[0][0]:
         pairs = [(floor[name], own[name]) for floor, own in rounds]

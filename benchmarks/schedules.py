@@ -10,10 +10,6 @@ import asyncio
 import statistics
 import sys
 import time
-from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from asyncjobs.admin.dev.nats_server import NatsServer
 from asyncjobs.client import Client, Queue
@@ -23,6 +19,7 @@ from asyncjobs.protocol.schedule import Schedule
 from asyncjobs.protocol.subjects import schedule_key
 from asyncjobs.protocol.timestamps import format_timestamp
 from asyncjobs.scheduler.service import Scheduler
+from benchmarks.machine import resident_mib
 
 COUNT = 10_000
 FEW = 100
@@ -30,24 +27,20 @@ PAGE = 500
 LEAD_S = 30
 """Seconds from the storing to the first tick: an election takes a while."""
 GAP_S = 10
+PATIENCE_S = 60
 
 
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 1024**2
-
-
-async def store(client: Client, count: int, first_ns: int, second_ns: int) -> None:
+async def store(client: Client, count: int, few: int, first_ns: int, second_ns: int) -> None:
     """Store schedules of every hour that were made an hour before their first tick."""
     for start in range(0, count, PAGE):
         puts = []
         for number in range(start, min(start + PAGE, count)):
-            tick_ns = first_ns if number < FEW else second_ns
+            tick_ns = first_ns if number < few else second_ns
             schedule = Schedule(
                 name=f"schedule-{number}",
                 schedule="@every 1h",
                 queue="BENCH",
-                task_type="few" if number < FEW else "many",
+                task_type="few" if number < few else "many",
                 payload=b"{}",
                 max_tries=3,
                 created_at=format_timestamp(tick_ns - HOUR_NS),
@@ -56,33 +49,35 @@ async def store(client: Client, count: int, first_ns: int, second_ns: int) -> No
         await asyncio.gather(*puts)
 
 
-async def main(count: int, console: Console) -> None:
+async def measure(count: int) -> dict[str, float]:
+    """Return the seconds to load the schedules, the KiB for each, and how late the tasks were, in milliseconds."""
+    few = min(FEW, count // 2)
     async with NatsServer.run() as server, Client.connect(server.url, queue=Queue(name="BENCH")) as client:
         first_ns = time.time_ns() + LEAD_S * SECOND_NS
-        second_ns = first_ns + GAP_S * SECOND_NS
-        await store(client, count, first_ns, second_ns)
+        await store(client, count, few, first_ns, first_ns + GAP_S * SECOND_NS)
         async with Client.connect(server.url, queue=Queue(name="BENCH")) as own:
             scheduler = Scheduler(own, "bench", janitor=False)
             before, began = resident_mib(), time.perf_counter()
-            async with scheduler.running():
-                while len(scheduler.timetable.schedules) < count:  # noqa: ASYNC110 - nobody announces it
+            async with asyncio.timeout(LEAD_S + GAP_S + PATIENCE_S), scheduler.running():
+                while len(scheduler.timetable.schedules) < count:
                     await asyncio.sleep(0.01)
-                console.print(f"{count:,} schedules loaded in {time.perf_counter() - began:.2f} s")
-                console.print(f"{(resident_mib() - before) * 1024 / count:.1f} KiB of memory each")
-                while (await client.queue_info()).items < count:  # noqa: ASYNC110 - likewise
+                figures = {
+                    "schedules": float(count),
+                    "load": time.perf_counter() - began,
+                    "memory": (resident_mib() - before) * 1024 / count,
+                }
+                while (await client.queue_info()).items < count:
                     await asyncio.sleep(0.2)
-        table = Table("due at one tick", "p50", "p95", "p99", "latest")
         late: dict[str, list[float]] = {"few": [], "many": []}
         async for task in client.tasks():
-            tick_ns = first_ns if task.type == "few" else second_ns
+            tick_ns = first_ns + (GAP_S * SECOND_NS if task.type == "many" else 0)
             late[task.type].append((task.created_ns - tick_ns) / 1e6)
-        for values in late.values():
+        for name, values in late.items():
             cuts = statistics.quantiles(values, n=100)
-            table.add_row(
-                f"{len(values):,}", *(f"{each:,.1f} ms" for each in (cuts[49], cuts[94], cuts[98], max(values)))
-            )
-        console.print(table)
+            figures |= {f"{name} p50": cuts[49], f"{name} p99": cuts[98], f"{name} latest": max(values)}
+        return figures
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else COUNT, Console()))
+    for name, value in asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else COUNT)).items():
+        print(f"{name:12} {value:12,.2f}")

@@ -18,10 +18,15 @@ class System(NamedTuple):
     """The command of one worker process; ``{slots}`` is how many tasks it runs at once."""
     notes: str
     has_bulk: bool = False
+    has_results: bool = True
+    has_threads: bool = False
+    """Whether each slot is a thread, of which nobody runs a thousand."""
     environment: tuple[tuple[str, str], ...] = ()
 
 
 OURS = "asyncjobs"
+CLOSEST = "taskiq-nats"
+"""The peer that stores its tasks where we do."""
 
 SYSTEMS = (
     System(
@@ -33,13 +38,13 @@ SYSTEMS = (
     System(
         "taskiq-nats", "taskiq_nats_", "nats", ("taskiq==0.13.0", "taskiq-nats==0.7.0", "uvloop"),
         ("taskiq", "worker", "taskiq_nats_:broker", "--workers", "1", "--max-async-tasks", "{slots}",
-         "--log-level", "WARNING"),
-        "no result, no state; on files", has_bulk=True,
+         "--max-prefetch", "{slots}", "--log-level", "WARNING"),
+        "no result, no state; on files", has_bulk=True, has_results=False,
     ),
     System(
         "taskiq-nats, results", "taskiq_nats_", "nats", ("taskiq==0.13.0", "taskiq-nats==0.7.0", "uvloop"),
         ("taskiq", "worker", "taskiq_nats_:broker", "--workers", "1", "--max-async-tasks", "{slots}",
-         "--log-level", "WARNING"),
+         "--max-prefetch", "{slots}", "--log-level", "WARNING"),
         "result in an object store, no state; on files", has_bulk=True, environment=(("BENCH_RESULTS", "yes"),),
     ),
     System(
@@ -57,11 +62,11 @@ SYSTEMS = (
     System(
         "dramatiq", "dramatiq_", "redis", ("dramatiq[redis]==2.2.1",),
         ("dramatiq", "dramatiq_", "--processes", "1", "--threads", "{slots}"),
-        "result; in Redis's memory; threads, and enqueued one after the other",
+        "result; in Redis's memory; threads, and enqueued one after the other", has_threads=True,
     ),
     System(
         "Celery", "celery_", "redis", ("celery[redis]==5.7.0",),
         ("celery", "-A", "celery_", "worker", "--pool", "threads", "--concurrency", "{slots}", "--loglevel", "ERROR"),
-        "result; in Redis's memory; threads, and enqueued one after the other",
+        "result; in Redis's memory; threads, and enqueued one after the other", has_threads=True,
     ),
 )  # fmt: skip

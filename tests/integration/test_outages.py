@@ -67,17 +67,21 @@ async def test_more_than_fits_the_buffer_of_the_connection_waits_for_the_server(
 
 async def test_a_save_whose_answer_was_lost_is_recognised_as_our_own(client, monkeypatch):
     """The first attempt is stored, its answer thrown away: the second finds the first in its way."""
-    request = client.storage.requests.request
+    post = client.storage.requests.post
     lost: list[str] = []
 
-    async def lose_first_answers(subject, *rest):
-        reply = await request(subject, *rest)
+    async def lose(answer):
+        await answer
+        raise RequestTimeoutError("lost")
+
+    def lose_first_answers(subject, *rest):
+        answer = post(subject, *rest)
         if subject.startswith("CHORIA_AJ.") and subject not in lost:
             lost.append(subject)
-            raise RequestTimeoutError("lost")
-        return reply
+            return asyncio.ensure_future(lose(answer))
+        return answer
 
-    monkeypatch.setattr(client.storage.requests, "request", lose_first_answers)
+    monkeypatch.setattr(client.storage.requests, "post", lose_first_answers)
     task = await client.enqueue("t", 1)
     assert len(lost) == 2
     assert await client.load(task.id) == task

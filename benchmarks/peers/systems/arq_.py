@@ -1,5 +1,6 @@
 """arq: Redis; results kept."""
 
+import asyncio
 import os
 
 import clock
@@ -10,22 +11,28 @@ from arq.connections import RedisSettings
 SETTINGS = RedisSettings.from_dsn(os.environ["BENCH_URL"])
 
 
-async def bench(_: dict, payload: int) -> int:
-    clock.tick()
-    return payload
+async def bench(_, payload):
+    if clock.SLEEP_S:
+        await asyncio.sleep(clock.SLEEP_S)
+    return clock.tick(payload)
 
 
 class WorkerSettings:
     functions = (bench,)
     redis_settings = SETTINGS
     max_jobs = int(os.environ.get("BENCH_SLOTS", "32"))
-    poll_delay = 0.05
+    # Its default is to look twice a second.
+    poll_delay = 0.01
     log_results = False
 
 
-async def main() -> None:
+async def main(measure):
     pool = await create_pool(SETTINGS)
-    produce.report(seconds=await produce.timed(lambda n: pool.enqueue_job("bench", n)))
+    await measure(
+        lambda payload: pool.enqueue_job("bench", payload),
+        None,
+        lambda job: job.result(timeout=produce.RESULT_S, poll_delay=0.002),
+    )
     await pool.aclose()
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 
 import clock
 import produce
@@ -13,15 +12,11 @@ app.conf.worker_prefetch_multiplier = 4
 
 
 @app.task(name="bench")
-def bench(payload: int) -> int:
-    clock.tick()
-    return payload
+def bench(payload):
+    return clock.tick(payload)
 
 
 if __name__ == "__main__":
-    began = time.perf_counter()
-    for number in range(produce.COUNT):
-        bench.delay(number)
-    produce.report(seconds=time.perf_counter() - began)
+    produce.measure_blocking(bench.delay, lambda result: result.get(timeout=produce.RESULT_S))
     sys.stdout.flush()
     os._exit(0)

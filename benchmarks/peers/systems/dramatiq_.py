@@ -1,7 +1,6 @@
 """dramatiq: Redis; results kept. It is not async: its calls are made one after the other."""
 
 import os
-import time
 
 import clock
 import dramatiq
@@ -16,13 +15,11 @@ dramatiq.set_broker(broker)
 
 
 @dramatiq.actor(store_results=True)
-def bench(payload: int) -> int:
-    clock.tick()
-    return payload
+def bench(payload):
+    return clock.tick(payload)
 
 
 if __name__ == "__main__":
-    began = time.perf_counter()
-    for number in range(produce.COUNT):
-        bench.send(number)
-    produce.report(seconds=time.perf_counter() - began)
+    produce.measure_blocking(
+        bench.send, lambda message: message.get_result(block=True, timeout=produce.RESULT_S * 1000)
+    )

@@ -1,8 +1,7 @@
 """asyncjobs: task, work item and result on JetStream files; every change announced."""
 
+import asyncio
 import os
-import sys
-import time
 
 import clock
 import produce
@@ -11,24 +10,28 @@ from asyncjobs.client import Client, Queue
 from asyncjobs.worker import Router
 
 router = Router()
-QUEUE = Queue(name="BENCH", max_concurrent=2_000)
+QUEUE = Queue(name="BENCH", max_concurrent=4_000)
 
 
 @router.handler("bench")
-async def bench(payload: int) -> int:
-    clock.tick()
-    return payload
+async def bench(payload):
+    if clock.SLEEP_S:
+        await asyncio.sleep(clock.SLEEP_S)
+    return clock.tick(payload)
 
 
-async def main() -> None:
+async def main(measure):
     async with Client.connect(os.environ["BENCH_URL"], queue=QUEUE) as client:
-        if sys.argv[1] == "bulk":
-            began = time.perf_counter()
-            result = await client.enqueue_many(client.new_task("bench", n) for n in range(produce.COUNT))
+
+        async def bulk(payloads):
+            result = await client.enqueue_many(client.new_task("bench", each) for each in payloads)
             assert not result.failed
-            produce.report(seconds=time.perf_counter() - began)
-        else:
-            produce.report(seconds=await produce.timed(lambda n: client.enqueue("bench", n)))
+
+        await measure(
+            lambda payload: client.enqueue("bench", payload),
+            bulk,
+            lambda task: client.result(task.id, float),
+        )
 
 
 if __name__ == "__main__":

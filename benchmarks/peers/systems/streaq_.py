@@ -1,8 +1,7 @@
 """streaQ: Redis streams; results kept."""
 
+import asyncio
 import os
-import sys
-import time
 
 import clock
 import produce
@@ -12,23 +11,25 @@ worker = Worker(redis_url=os.environ["BENCH_URL"], concurrency=int(os.environ.ge
 
 
 @worker.task
-async def bench(payload: int) -> int:
-    clock.tick()
-    return payload
+async def bench(payload):
+    if clock.SLEEP_S:
+        await asyncio.sleep(clock.SLEEP_S)
+    return clock.tick(payload)
 
 
-async def main() -> None:
+async def main(measure):
     async with worker:
-        if sys.argv[1] == "bulk":
-            began = time.perf_counter()
-            await worker.enqueue_many([bench.enqueue(n) for n in range(produce.COUNT)])
-            produce.report(seconds=time.perf_counter() - began)
-        else:
 
-            async def one(number: int) -> None:
-                await bench.enqueue(number)
+        async def enqueue(payload):
+            return await bench.enqueue(payload)
 
-            produce.report(seconds=await produce.timed(one))
+        async def bulk(payloads):
+            await worker.enqueue_many([bench.enqueue(each) for each in payloads])
+
+        async def result(task):
+            return (await task.result(timeout=produce.RESULT_S)).result
+
+        await measure(enqueue, bulk, result)
 
 
 if __name__ == "__main__":

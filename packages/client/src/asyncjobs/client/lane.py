@@ -72,6 +72,7 @@ class Lane:
             ProtocolError: It is not what a NATS server says.
         """
         buffer = self._rest + data if self._rest else data
+        receivers = self._receivers
         position, end = 0, len(buffer)
         while position < end:
             line_end = buffer.find(CRLF, position)
@@ -79,35 +80,34 @@ class Lane:
                 if end - position > MAX_CONTROL_LINE:
                     raise ProtocolError("nats: unknown protocol")
                 break
-            line = buffer[position:line_end]
-            after = line_end + 2
-            if line.startswith((b"MSG ", b"HMSG ")):
-                parts = line.split()
-                begin, after = after, after + int(parts[-1]) + 2
-                if after > end:
-                    break
-                position = after
-                await self._dispatch(parts, buffer, begin, after - 2)
+            parts = buffer[position:line_end].split()
+            operation = parts[0] if parts else b""
+            begin = line_end + 2
+            if operation == b"MSG":
+                body, has_headers = begin, 0
+            elif operation == b"HMSG":
+                body, has_headers = begin + int(parts[-2]), 1
             else:
-                position = after
-                await self._control(line)
+                await self._control(buffer[position:line_end])
+                position = begin
+                continue
+            after = begin + int(parts[-1])
+            if after + 2 > end:
+                break
+            position = after + 2
+            reply = parts[3] if len(parts) == 5 + has_headers else b""
+            headers, content = buffer[begin:body], buffer[body:after]
+            # Most messages are for receivers of our own: no coroutine for each of them.
+            receive = receivers.get(parts[2])
+            if receive is None:
+                await self._nats._process_msg(int(parts[2]), parts[1], reply, content, headers or None)
+                continue
+            try:
+                receive(parts[1], reply, headers, content)
+            except Exception:
+                # One message that cannot be handled must not end the reading of all others.
+                logger.exception("a message on %s could not be handled", parts[1].decode())
         self._rest = buffer[position:]
-
-    async def _dispatch(self, parts: list[bytes], buffer: bytes, begin: int, end: int) -> None:
-        """Hand out one message, whose headers and data are a part of the buffer."""
-        has_headers = len(parts[0]) == len(b"HMSG")
-        body = begin + int(parts[-2]) if has_headers else begin
-        headers, data = buffer[begin:body], buffer[body:end]
-        reply = parts[3] if len(parts) == 5 + has_headers else b""
-        receive = self._receivers.get(parts[2])
-        if receive is None:
-            await self._nats._process_msg(int(parts[2]), parts[1], reply, data, headers or None)
-            return
-        try:
-            receive(parts[1], reply, headers, data)
-        except Exception:
-            # One message that cannot be handled must not end the reading of all others.
-            logger.exception("a message on %s could not be handled", parts[1].decode())
 
     async def _control(self, line: bytes) -> None:
         operation = line[:4].upper()
@@ -124,7 +124,7 @@ class Lane:
 
     # ---- sending
 
-    def send(self, subject: str, data: bytes, reply_to: str = "", headers: bytes = b"") -> None:
+    def send(self, subject: str, data: bytes, reply_to: bytes = b"", headers: bytes = b"") -> None:
         """Send a message. Wait for `flush` before the next one when it `is_full` then.
 
         Raises:
@@ -132,21 +132,22 @@ class Lane:
             OutboundBufferLimitError: There is no connection right now, and the buffer is full.
         """
         nats = self._nats
-        if not nats.is_connected:
-            _check_buffer(nats, len(headers) + len(data))
+        is_connected: bool = nats.is_connected
         size = len(data)
+        if not is_connected:
+            _check_buffer(nats, len(headers) + size)
         if headers:
-            line = f"HPUB {subject} {reply_to} {len(headers)} {len(headers) + size}\r\n"
+            sizes = (len(headers), len(headers) + size)
+            command = b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject.encode(), reply_to, *sizes, headers, data)
         else:
-            line = f"PUB {subject} {reply_to} {size}\r\n"
-        command = b"".join((line.encode(), headers, data, CRLF))
-        nats.stats["out_msgs"] += 1
-        nats.stats["out_bytes"] += size
+            command = b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply_to, size, data)
+        stats = nats.stats
+        stats["out_msgs"] += 1
+        stats["out_bytes"] += size
         nats._pending.append(command)
         nats._pending_data_size += len(command)
-        queue = nats._flush_queue
-        if nats.is_connected and queue.empty():
-            queue.put_nowait(self._loop.create_future())
+        if is_connected and nats._flush_queue.empty():
+            nats._flush_queue.put_nowait(self._loop.create_future())
 
     @property
     def is_full(self) -> bool:

@@ -48,11 +48,14 @@ def make_task(task_type: str, payload: Any, **options: Unpack[TaskOptions]) -> T
         raise ConfigurationError(msg)
     now_ns = time.time_ns()
     encoder = options.get("encoder") or encode_payload
+    data = None if payload is None else encoder(payload)
+    if not options:
+        return new_task(task_type, data, task_id=new_id(), now_ns=now_ns)
     deadline = options.get("deadline")
     queue = options.get("queue")
     return new_task(
         task_type,
-        None if payload is None else encoder(payload),
+        data,
         task_id=options.get("task_id") or new_id(),
         now_ns=now_ns,
         queue="" if queue is None else check_name("queue name", queue),

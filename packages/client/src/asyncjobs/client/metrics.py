@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from prometheus_client import Counter, Histogram
 
+from asyncjobs.client.tallies import Tally
+
 M = TypeVar("M", Counter, Histogram)
 
 NAMESPACE = "choria_asyncjobs"
@@ -20,9 +22,9 @@ def counter(name: str, text: str, *labels: str) -> Counter:
     return Counter(name, text, labels, namespace=NAMESPACE)
 
 
-ENQUEUED = counter("queue_enqueue_count", "Work items put into a queue", "queue")
+ENQUEUED = Tally(f"{NAMESPACE}_queue_enqueue_count", "Work items put into a queue", "queue")
 ENQUEUE_ERRORS = counter("queue_enqueue_error_count", "Work items that a queue did not take", "queue")
-TASK_UPDATES = counter("task_update_total", "Tasks saved", "state")
+TASK_UPDATES = Tally(f"{NAMESPACE}_task_update", "Tasks saved", "state")
 TASK_UPDATE_ERRORS = counter("task_update_error_total", "Tasks that could not be saved")
 
 

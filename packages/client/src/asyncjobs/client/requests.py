@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import msgspec
 from nats.errors import ConnectionClosedError, ConnectionDrainingError, OutboundBufferLimitError
 
 from asyncjobs.client.permissions import PUBLISH, SUBSCRIBE, Denial, deaf, denied
@@ -46,7 +47,7 @@ class NoRespondersError(UnavailableError):
     reason = "no_responders"
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """An answer: its headers as they were sent, empty when there are none, and its bytes."""
 
     raw_headers: bytes
@@ -58,7 +59,7 @@ class Reply(NamedTuple):
         return parse_headers(self.raw_headers)
 
 
-class _Waiting(NamedTuple):
+class _Waiting(msgspec.Struct, frozen=True):
     future: asyncio.Future[Reply]
     subject: str
     expires: float
@@ -75,6 +76,7 @@ class Requests:
         self._lane = connection.lane
         self._inbox = self._nats.new_inbox()
         self._timeout_s = timeout_s
+        self._reply_to = self._inbox.encode() + b".%d"
         self._tokens = count()
         self._waiting: dict[bytes, _Waiting] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -134,19 +136,19 @@ class Requests:
             NotConnectedError: Likewise.
             ConnectionFailedError: Likewise. All other errors are the answer's.
         """
-        reply_to = f"{self._inbox}.{next(self._tokens)}"
+        reply_to = self._reply_to % next(self._tokens)
         self.send(subject, data, headers, reply_to)
         future: asyncio.Future[Reply] = self._loop.create_future()
         if self._is_deaf:
             future.set_exception(deaf(self._inbox))
             return future
         expires = self._loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
-        self._waiting[reply_to.encode()] = _Waiting(future, subject, expires)
+        self._waiting[reply_to] = _Waiting(future, subject, expires)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
         return future
 
-    async def publish(self, subject: str, data: bytes, headers: bytes = b"", reply_to: str = "") -> None:
+    async def publish(self, subject: str, data: bytes, headers: bytes = b"", reply_to: bytes = b"") -> None:
         """Send a message that is not waited for, unless ``reply_to`` says where.
 
         Args:
@@ -164,7 +166,7 @@ class Requests:
         if self.is_full:
             await self.flush()
 
-    def send(self, subject: str, data: bytes, headers: bytes = b"", reply_to: str = "") -> None:
+    def send(self, subject: str, data: bytes, headers: bytes = b"", reply_to: bytes = b"") -> None:
         """Do the same without waiting when the buffer `is_full`."""
         size = len(headers) + len(data)
         if size > self._nats.max_payload:

@@ -49,12 +49,16 @@ class Action(Enum):
     LEAVE = auto()
 
 
-class Admission(msgspec.Struct, frozen=True):
+class Admission(msgspec.Struct, frozen=True, gc=False):
     """An action, and for `Action.LEAVE` the nanoseconds after which to look again."""
 
     action: Action
     delay_ns: int = 0
 
+
+# Made once: nearly every item gets one of these.
+_RUN = Admission(Action.RUN)
+_ACKNOWLEDGE = Admission(Action.ACKNOWLEDGE)
 
 _ACKNOWLEDGED = frozenset({TaskState.COMPLETE, TaskState.EXPIRED, TaskState.TERMINATED, TaskState.UNREACHABLE})
 
@@ -62,7 +66,7 @@ _ACKNOWLEDGED = frozenset({TaskState.COMPLETE, TaskState.EXPIRED, TaskState.TERM
 def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
     """Decide what to do with a received item, by its task as it is stored."""
     if task.state in _ACKNOWLEDGED:
-        return Admission(Action.ACKNOWLEDGE)
+        return _ACKNOWLEDGE
     if task.state is TaskState.ACTIVE:
         tried_ns = task.tried_ns
         lease_ns = queue.max_run_time_ns if tried_ns is None else tried_ns + queue.max_run_time_ns - now_ns
@@ -75,7 +79,7 @@ def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
         return Admission(Action.EXPIRE_TRIES)
     if task.state is TaskState.BLOCKED and task.dependencies:
         return Admission(Action.RESOLVE)
-    return Admission(Action.RUN)
+    return _RUN
 
 
 class Readiness(Enum):
@@ -86,7 +90,7 @@ class Readiness(Enum):
     FAILED = auto()
 
 
-class Resolution(msgspec.Struct, frozen=True):
+class Resolution(msgspec.Struct, frozen=True, gc=False):
     """A readiness with the task to go on with: with results when ready, as unreachable when a parent failed."""
 
     readiness: Readiness
@@ -131,27 +135,27 @@ def expire(task: Task) -> Task:
     return _replace(task, state=TaskState.EXPIRED)
 
 
-class Succeeded(msgspec.Struct, frozen=True):
+class Succeeded(msgspec.Struct, frozen=True, gc=False):
     """The handler returned; ``payload`` is its result as JSON."""
 
     payload: bytes
 
 
-class Failed(msgspec.Struct, frozen=True):
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """The handler failed, and may be tried again; after ``delay_ns`` when it says so, else by the retry policy."""
 
     error: str
     delay_ns: int | None = None
 
 
-class Terminated(msgspec.Struct, frozen=True):
+class Terminated(msgspec.Struct, frozen=True, gc=False):
     """The handler said that trying again is of no use, and with ``discard`` that nobody needs the task any more."""
 
     error: str
     discard: bool = False
 
 
-class Interrupted(msgspec.Struct, frozen=True):
+class Interrupted(msgspec.Struct, frozen=True, gc=False):
     """The worker stopped before the handler was done: the task is handed back as if it had not been started."""
 
 
@@ -171,7 +175,7 @@ class Disposal(Enum):
     """Deliver it again, but the server has delivered it as often as it may: put a fresh item into its place."""
 
 
-class Conclusion(msgspec.Struct, frozen=True):
+class Conclusion(msgspec.Struct, frozen=True, gc=False):
     """The task to save, or with ``discard`` to announce and delete, and then what to do with its item."""
 
     task: Task

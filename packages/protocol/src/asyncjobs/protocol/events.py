@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from asyncjobs.protocol.durations import SECOND_NS
 from asyncjobs.protocol.ids import parse_ksuid
 from asyncjobs.protocol.states import TaskState
 from asyncjobs.protocol.task import Task
-from asyncjobs.protocol.timestamps import Timestamp, format_timestamp
+from asyncjobs.protocol.timestamps import Timestamp, format_second
 
 TASK_STATE_EVENT = "io.choria.asyncjobs.v1.task_state"
 LEADER_EVENT = "io.choria.asyncjobs.v1.leader_elected"
 
 
-class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A task reached a state."""
 
     event_id: str
@@ -30,7 +29,7 @@ class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Nanoseconds since the task was created."""
 
 
-class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True):
+class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A process won an election."""
 
     event_id: str
@@ -54,7 +53,7 @@ def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> 
     """
     return TaskStateEvent(
         event_id=event_id,
-        timestamp=format_timestamp(unix_s * SECOND_NS),
+        timestamp=format_second(unix_s),
         task_id=task.id,
         state=task.state,
         tries=task.tries,
@@ -67,5 +66,5 @@ def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> 
 
 def leader_event(name: str, component: str, *, event_id: str) -> LeaderEvent:
     """Make the event that ``name`` now leads ``component``."""
-    timestamp = format_timestamp(parse_ksuid(event_id).unix_s * SECOND_NS)
+    timestamp = format_second(parse_ksuid(event_id).unix_s)
     return LeaderEvent(event_id=event_id, timestamp=timestamp, name=name, component=component)

@@ -16,14 +16,14 @@ DEFAULT_MAX_TRIES = 10
 JSON_NULL = msgspec.Raw(b"null")
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a handler returned, as the JSON that is stored, and when."""
 
     payload: msgspec.Raw = msgspec.field(default_factory=lambda: JSON_NULL)
     completed: Timestamp
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One unit of work, as it is stored. Field order and omissions are those of Go's encoder.
 
     Times are kept as the text that was read, so that nothing is rounded; see `created_ns` and its siblings.
@@ -101,7 +101,7 @@ def new_task(  # noqa: PLR0913 - everything that a task can be given
         InvalidNameError: The type, the id or a dependency is not a valid name.
         ConfigurationError: ``max_tries`` is negative, or the task depends on itself.
     """
-    parents = tuple(dict.fromkeys(check_name("dependency", parent) for parent in dependencies))
+    parents = tuple(dict.fromkeys(check_name("dependency", each) for each in dependencies)) if dependencies else ()
     if task_id in parents:
         msg = f"task {task_id} depends on itself: it would never start"
         raise ConfigurationError(msg)

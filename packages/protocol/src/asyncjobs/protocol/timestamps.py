@@ -29,6 +29,8 @@ _match_second = re.compile(r"(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):([0-5]\d):([0
 _match_rest = re.compile(r"(?:\.(\d+))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII).fullmatch
 
 
+# A worker asks for the times of a task several times while it has it.
+@lru_cache(maxsize=1024)
 def parse_timestamp(text: str) -> int:
     """Return the nanoseconds since 1970 that an RFC 3339 text stands for; digits past the ninth are cut, as Go does.
 
@@ -66,9 +68,15 @@ def format_timestamp(unix_ns: int) -> Timestamp:
         InvalidTimestampError: The year is not within 1 to 9999.
     """
     seconds, ns = divmod(unix_ns, NS_PER_S)
-    if ns == 0:
-        return Timestamp(_format_second(seconds) + "Z")
-    return Timestamp(f"{_format_second(seconds)}.{ns:09d}".rstrip("0") + "Z")
+    if ns % 10:
+        return Timestamp(f"{_format_second(seconds)}.{ns:09d}Z")
+    return Timestamp(f"{_format_second(seconds)}.{ns:09d}".rstrip("0").rstrip(".") + "Z")
+
+
+@lru_cache(maxsize=64)
+def format_second(unix_s: int) -> Timestamp:
+    """Return the RFC 3339 text in UTC for seconds since 1970. Raises as `format_timestamp` does."""
+    return format_timestamp(unix_s * NS_PER_S)
 
 
 @lru_cache(maxsize=64)

@@ -26,7 +26,6 @@ from asyncjobs.protocol.codec import decode_item
 from asyncjobs.protocol.decisions import (
     BLOCKED_DELAY_NS,
     Action,
-    Admission,
     Conclusion,
     Disposal,
     Failed,
@@ -62,7 +61,7 @@ from asyncjobs.protocol.task import Task
 from asyncjobs.worker import metrics
 from asyncjobs.worker.executors import Executors
 from asyncjobs.worker.handling import handle_run, is_cancelled
-from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.lease import Lease, Young
 from asyncjobs.worker.routes import Routed, Routes
 from asyncjobs.worker.run import Run
 from asyncjobs.worker.task_log import log_end, log_start
@@ -114,6 +113,8 @@ class Execution:
         self._policy = retry_policy_of(client.options)
         self._discarded = discard_states_of(client.options)
         self._running: dict[Delivery, Running] = {}
+        self._young = Young()
+        metrics.BUSY.add(self)
         self._waiting_for_threads: set[asyncio.Task[None]] = set()
         self._interrupted = False
         self.counters: Counter[str] = Counter()
@@ -198,7 +199,11 @@ class Execution:
 
     async def _admit(self, task_id: str, delivery: Delivery, *, exact: bool) -> Stored | None:
         """Return the task when it can be started, or nothing when its item is dealt with otherwise."""
-        stored, admission = await self._look_at(task_id, exact=exact)
+        stored = await (self._tasks.load if exact else self._tasks.load_hint)(task_id)
+        admission = admit(stored.task, self._queue, time.time_ns())
+        if admission.action is not Action.RUN and not exact and not self._tasks.direct_is_exact:
+            # Only a start is guarded by a compare-and-set; anything else needs the task as it really is.
+            return await self._admit(task_id, delivery, exact=True)
         if admission.action is Action.ACKNOWLEDGE:
             await self._items.ack(delivery)
             return None
@@ -227,14 +232,6 @@ class Execution:
                 )
                 await self._dispose(again(self._queue, delivery.delivered), delay_ns, stored.task, delivery)
         return None
-
-    async def _look_at(self, task_id: str, *, exact: bool) -> tuple[Stored, Admission]:
-        stored = await (self._tasks.load if exact else self._tasks.load_hint)(task_id)
-        admission = admit(stored.task, self._queue, time.time_ns())
-        if admission.action is not Action.RUN and not exact and not self._tasks.direct_is_exact:
-            # Only a start is guarded by a compare-and-set; anything else needs the task as it really is.
-            return await self._look_at(task_id, exact=True)
-        return stored, admission
 
     async def _resolve(self, stored: Stored, delivery: Delivery) -> Stored | None:
         parents = await self._tasks.load_many(stored.task.dependencies or ())
@@ -269,8 +266,7 @@ class Execution:
         task = started.task
         log_start(task)
         if task.tries == 1 and not task.dependencies:
-            labelled(metrics.TASK_WAIT, task.queue, task.type).observe((time.time_ns() - task.created_ns) / SECOND_NS)
-        metrics.HANDLERS_BUSY.inc()
+            metrics.TASK_WAIT.observe((time.time_ns() - task.created_ns) / SECOND_NS, task.queue, task.type)
         self._running[delivery] = running
         try:
             if self._interrupted:
@@ -281,8 +277,7 @@ class Execution:
                 outcome = await handle_run(routed.handle, run)
         finally:
             del self._running[delivery]
-            metrics.HANDLERS_BUSY.dec()
-        labelled(metrics.HANDLER_RUNTIME, task.queue, task.type).observe(running.seconds)
+        metrics.HANDLER_RUNTIME.observe(running.seconds, task.queue, task.type)
         if isinstance(outcome, Failed | Terminated):
             labelled(metrics.HANDLER_ERRORS, task.queue, task.type).inc()
         await self._conclude(running, outcome, delivery)
@@ -292,7 +287,7 @@ class Execution:
         lease_s = self._queue.max_run_time_ns / SECOND_NS
         bound_ns = None if routed is None else routed.max_run_time_ns
         bound_s = lease_s if bound_ns is None else min(lease_s, bound_ns / SECOND_NS)
-        lease = Lease(bound_s, lease_s, lambda: self._items.keep(delivery))
+        lease = Lease(bound_s, lease_s, lambda: self._items.keep(delivery), self._young)
 
         async def extend() -> None:
             # What a run left behind, a thread for one, would keep an item that is to be delivered to the next try.

@@ -17,22 +17,51 @@ from typing import Self
 from asyncjobs.protocol.durations import SECOND_NS, format_duration
 from asyncjobs.protocol.errors import UnavailableError
 
+LOOK_S = 0.05
+"""Seconds after which a lease gets a timer at the latest, unless something is due so soon that it has one at once."""
+
 BEATS = 3
 """How often within the max run time the server is told that the handler lives."""
+
+
+class Young:
+    """Leases that began a moment ago and have no timer yet: most blocks are over long before anything is due."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._leases: list[Lease] = []
+
+    def add(self, lease: Lease) -> None:
+        """Give a lease a timer within `LOOK_S` seconds, if it is still needed then."""
+        if not self._leases:
+            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        self._leases.append(lease)
+
+    def _look(self) -> None:
+        leases, self._leases = self._leases, []
+        for lease in leases:
+            lease.grow_up()
 
 
 class Lease:
     """Bounds a block by the max run time and keeps the item while the block runs."""
 
-    def __init__(self, max_run_time_s: float, lease_s: float, beat: Callable[[], Awaitable[None]]) -> None:
-        """Take the bound and the time that the server leaves the item to us, in seconds, and what renews the latter."""
+    def __init__(
+        self, max_run_time_s: float, lease_s: float, beat: Callable[[], Awaitable[None]], young: Young
+    ) -> None:
+        """Take the bound and the time that the server leaves the item to us, in seconds, and what renews the latter.
+
+        One of several whose ``young`` look after them at first.
+        """
         self._max_run_time_s = max_run_time_s
         self._beat_s = lease_s / BEATS
         self._beat = beat
+        self._young = young
         self._loop = asyncio.get_running_loop()
         # One timer serves both, the beats and the end: most blocks are over long before it is due.
         self._timeout = asyncio.timeout(None)
         self._end = 0.0
+        self._next_beat = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._beating: asyncio.Task[None] | None = None
         self._over = False
@@ -41,7 +70,11 @@ class Lease:
         """Start the time."""
         await self._timeout.__aenter__()
         self.extend()
-        self._wait()
+        self._next_beat = self._loop.time() + self._beat_s
+        if min(self._beat_s, self._max_run_time_s) < 2 * LOOK_S:
+            self._wait()
+        else:
+            self._young.add(self)
         return self
 
     async def __aexit__(
@@ -79,15 +112,20 @@ class Lease:
         """Give the block one more max run time from now on."""
         self._end = self._loop.time() + self._max_run_time_s
 
+    def grow_up(self) -> None:
+        """Get a timer if the block still runs."""
+        if not self._over:
+            self._wait()
+
     def _wait(self) -> None:
-        next_beat = self._loop.time() + self._beat_s
-        self._timer = self._loop.call_at(min(next_beat, self._end), self._tick)
+        self._timer = self._loop.call_at(min(self._next_beat, self._end), self._tick)
 
     def _tick(self) -> None:
         if self._loop.time() >= self._end:
             self._timeout.reschedule(self._end)
             return
         self._beating = self._loop.create_task(self._safely_beat())
+        self._next_beat = self._loop.time() + self._beat_s
         self._wait()
 
     async def _safely_beat(self) -> None:

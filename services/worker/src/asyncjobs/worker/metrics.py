@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from prometheus_client import Gauge, Histogram
+from collections.abc import Sized
+from typing import Protocol
+from weakref import WeakSet
+
+from prometheus_client import Gauge
 
 from asyncjobs.client.metrics import NAMESPACE, counter
+from asyncjobs.client.tallies import Distribution
+
+
+class Busy(Protocol):
+    """One who runs handlers."""
+
+    @property
+    def running(self) -> Sized:
+        """What it runs right now."""
+        ...
+
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
 
@@ -17,16 +32,19 @@ POLL_ERRORS = counter("queue_poll_error_total", "Requests for work items that fa
 DEPENDENCIES_FAILED = counter("task_dependencies_failed", "Tasks whose dependencies failed")
 HANDLER_ERRORS = counter("handler_error_total", "Handlers that raised", "queue", "type")
 HANDLERS_BUSY = Gauge("handler_busy_count", "Handlers that run right now", namespace=NAMESPACE)
-HANDLER_RUNTIME = Histogram(
-    "handler_runtime", "Seconds that handlers took", ("queue", "type"), namespace=NAMESPACE, buckets=BUCKETS_S
+BUSY: WeakSet[Busy] = WeakSet()
+"""Who is asked how many handlers run right now."""
+HANDLERS_BUSY.set_function(lambda: sum(len(each.running) for each in list(BUSY)))
+HANDLER_RUNTIME = Distribution(
+    f"{NAMESPACE}_handler_runtime", "Seconds that handlers took", "queue", "type", buckets=BUCKETS_S
 )
 
 # What follows the original does not have.
-TASK_WAIT = Histogram(
-    "task_wait_seconds",
+TASK_WAIT = Distribution(
+    f"{NAMESPACE}_task_wait_seconds",
     "Seconds from the making of a task without dependencies to its first start",
-    ("queue", "type"),
-    namespace=NAMESPACE,
+    "queue",
+    "type",
     buckets=BUCKETS_S,
 )
 REFUSED = counter("task_refused_count", "Tasks that were not run because of their signature", "queue")

@@ -39,7 +39,7 @@ from asyncjobs.protocol.subjects import remote_handler_subject
 from asyncjobs.protocol.timestamps import parse_timestamp
 from asyncjobs.worker.executors import Executors
 from asyncjobs.worker.handling import handle_run
-from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.lease import Lease, Young
 from asyncjobs.worker.lifespan import State, enter_lifespans, provided_by
 from asyncjobs.worker.router import Router
 from asyncjobs.worker.routes import Routed, Routes
@@ -108,6 +108,7 @@ class _Service:
         self._state = state
         self._verifier = verifier
         self._optional = optional
+        self._young = Young()
 
     @asynccontextmanager
     async def serving(self, concurrency: int) -> AsyncGenerator[None]:
@@ -170,7 +171,7 @@ class _Service:
             return Failed(f"{headers.HANDLER_DEADLINE}: {e}")
         if remaining_s <= 0:
             return Failed("the request came after its deadline")
-        lease = Lease(remaining_s, NO_BEATS_S, _nothing)
+        lease = Lease(remaining_s, NO_BEATS_S, _nothing, self._young)
         run = Run(
             task,
             lease,

@@ -36,7 +36,7 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 
-class ApiError(msgspec.Struct):
+class ApiError(msgspec.Struct, gc=False):
     """An error as JetStream answers it."""
 
     code: int = 0
@@ -44,7 +44,7 @@ class ApiError(msgspec.Struct):
     description: str = ""
 
 
-class PublishAck(msgspec.Struct):
+class PublishAck(msgspec.Struct, gc=False):
     """The answer to a publish into a stream."""
 
     seq: int = 0
@@ -52,7 +52,7 @@ class PublishAck(msgspec.Struct):
     error: ApiError | None = None
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, gc=False):
     error: ApiError | None = None
 
 
@@ -95,14 +95,16 @@ class JetStream:
         """Do the same and return the answer's bytes."""
         return await self.patiently(lambda: self._call(call, body))
 
-    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def patiently(self, ask: Callable[[], Awaitable[T]], since: float | None = None) -> T:
         """Ask until there is an answer: again and again, so only for what changes nothing.
+
+        Patience counts from ``since`` on, a monotonic time in seconds, for one who asked before; else from now on.
 
         Raises:
             RequestTimeoutError: Patience ran out.
             ConnectionFailedError: The connection is closed for good, or was not there for too long.
         """
-        give_up = time.monotonic() + self.patience_s
+        give_up = (time.monotonic() if since is None else since) + self.patience_s
         while True:
             try:
                 return await ask()

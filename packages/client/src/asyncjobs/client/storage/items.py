@@ -28,7 +28,7 @@ _ACK_TOKENS = 9
 _MESSAGE_ID = header_block({MESSAGE_ID: "%b"})
 
 
-class Delivery(msgspec.Struct, frozen=True, eq=False):
+class Delivery(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A message that a consumer delivered, and where to acknowledge it."""
 
     subject: str
@@ -107,9 +107,13 @@ class WorkItems:
             StorageError: JetStream refused it for another reason.
         """
         try:
-            message = _message(queue, task_id, headers, again=again) if posted is None else posted.message
-            published = await publish_patiently(self._jetstream, message, posted)
-            _check_put(published, queue, task_id)
+            if posted is None:
+                posted = _message(queue, task_id, headers, again=again).post(self._requests)
+                if self._requests.is_full:
+                    await self._requests.flush()
+            # The short way: nearly always the first answer is that it is stored.
+            if await posted.accepted() is None:
+                _check_put(await publish_patiently(self._jetstream, posted.message, posted), queue, task_id)
         except AsyncJobsError as e:
             metrics.labelled(metrics.ENQUEUE_ERRORS, queue).inc()
             if isinstance(e, NoRespondersError):
@@ -120,11 +124,14 @@ class WorkItems:
 
     def note_put(self, queue: str) -> None:
         """Count an item that was accepted."""
-        metrics.labelled(metrics.ENQUEUED, queue).inc()
+        metrics.ENQUEUED.inc(queue)
 
     async def ack(self, delivery: Delivery) -> None:
         """Tell the queue that the item is done with. A lost acknowledgement has it delivered again."""
-        await self._requests.publish(delivery.ack_subject, b"+ACK")
+        # As `Requests.publish` does, without a coroutine more: every task ends here.
+        self._requests.send(delivery.ack_subject, b"+ACK")
+        if self._requests.is_full:
+            await self._requests.flush()
 
     async def terminate(self, delivery: Delivery) -> None:
         """Tell the queue that the item is never to be delivered again."""

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import NamedTuple
 
+import msgspec
+
 from asyncjobs.client.requests import NoRespondersError, NotConnectedError, Reply, Requests
 from asyncjobs.client.storage.api import (
     PAUSE_S,
@@ -19,7 +21,7 @@ from asyncjobs.client.storage.api import (
 from asyncjobs.protocol.errors import RequestTimeoutError, StorageError, UnavailableError
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """What is published into a stream: the stream, the subject, the bytes and the headers as `header_block` makes them.
 
     It may be stored more than once: its headers, or its meaning, have to make that harmless.
@@ -32,17 +34,20 @@ class Message(NamedTuple):
 
     def post(self, requests: Requests) -> Posted:
         """Send it without waiting, for one who has more to send before; `publish_patiently` does the rest."""
+        began = time.monotonic()
         try:
-            return Posted(self, requests.post(self.subject, self.data, self.headers))
+            return Posted(self, requests.post(self.subject, self.data, self.headers), began)
         except UnavailableError:
-            return Posted(self, None)
+            return Posted(self, None, began)
 
 
-class Posted(NamedTuple):
+class Posted(msgspec.Struct, frozen=True):
     """A message and the answer to come of its first attempt; none when it could not be sent."""
 
     message: Message
     answer: asyncio.Future[Reply] | None
+    began: float
+    """When it was sent, as a monotonic time in seconds: patience counts from then on."""
 
     async def accepted(self) -> PublishAck | None:
         """Wait for the answer and return it if it is that the message is stored now, as nearly always."""
@@ -78,7 +83,7 @@ async def publish_patiently(jetstream: JetStream, message: Message, posted: Post
         ConnectionFailedError: The connection is closed for good, or was not there for too long.
     """
     requests = jetstream.requests
-    give_up = time.monotonic() + jetstream.patience_s
+    give_up = (time.monotonic() if posted is None else posted.began) + jetstream.patience_s
     uncertain = False
     answer = None if posted is None else posted.answer
     while True:

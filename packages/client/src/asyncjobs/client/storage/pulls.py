@@ -180,7 +180,7 @@ class PullSubscription:
             HEARTBEAT_S * SECOND_NS,
         )
         try:
-            self._requests.send(self._subject, body, reply_to=f"{self._inbox}.{self._generation}")
+            self._requests.send(self._subject, body, reply_to=f"{self._inbox}.{self._generation}".encode())
         except ConnectionFailedError:
             self._refuse()
 

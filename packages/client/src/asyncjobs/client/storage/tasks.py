@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import msgspec
 
 from asyncjobs.client import metrics
 from asyncjobs.client.lane import header_block
-from asyncjobs.client.requests import NoRespondersError
+from asyncjobs.client.requests import NoRespondersError, NotConnectedError
 from asyncjobs.client.storage.api import (
     MESSAGE_NOT_FOUND,
     STREAM_NOT_FOUND,
@@ -24,6 +25,7 @@ from asyncjobs.protocol import headers
 from asyncjobs.protocol.codec import decode_task, encode
 from asyncjobs.protocol.errors import (
     CorruptTaskError,
+    RequestTimeoutError,
     StorageError,
     StorageNotReadyError,
     TaskAlreadyExistsError,
@@ -45,12 +47,12 @@ class Stored(NamedTuple):
     revision: int
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     seq: int
     data: bytes = b""
 
 
-class _MessageAnswer(msgspec.Struct):
+class _MessageAnswer(msgspec.Struct, gc=False):
     message: _Message
 
 
@@ -66,7 +68,9 @@ class TaskStore:
     def __init__(self, jetstream: JetStream, events: EventPublisher) -> None:
         """Announce saves through ``events``."""
         self._jetstream = jetstream
+        self._requests = jetstream.requests
         self._events = events
+        self._direct_get_subject = jetstream.subject(f"DIRECT.GET.{TASKS_STREAM}.{task_subject('')}")
         self.direct_get = False
         """Whether the stream answers direct gets. Set when the store is provisioned."""
         self.direct_is_exact = False
@@ -74,7 +78,7 @@ class TaskStore:
 
     def post(self, task: Task, revision: int) -> Posted:
         """Begin a `save` without waiting for its end."""
-        return _message(task, revision).post(self._jetstream.requests)
+        return _message(task, revision).post(self._requests)
 
     async def save(self, task: Task, revision: int, *, announce: bool = True, posted: Posted | None = None) -> Stored:
         """Store a task in place of the revision that it was made from, and announce its state.
@@ -96,7 +100,13 @@ class TaskStore:
             RequestTimeoutError: The server could not be reached for so long that it is not known whether it is saved.
         """
         try:
-            sequence = await self._compare_and_set(task, revision, posted)
+            if posted is None:
+                posted = self.post(task, revision)
+                if self._requests.is_full:
+                    await self._requests.flush()
+            # The short way: nearly always the first answer is that it is saved.
+            ack = await posted.accepted()
+            sequence = await self._compare_and_set(task, revision, posted) if ack is None else ack.seq
         except Exception:
             metrics.TASK_UPDATE_ERRORS.inc()
             raise
@@ -105,14 +115,13 @@ class TaskStore:
 
     def note_saved(self, task: Task, *, announce: bool = True) -> None:
         """Count a save that was accepted, and announce the task's state."""
-        metrics.labelled(metrics.TASK_UPDATES, task.state).inc()
+        metrics.TASK_UPDATES.inc(task.state)
         if announce:
             self._events.announce(task)
 
-    async def _compare_and_set(self, task: Task, revision: int, posted: Posted | None) -> int:
-        message = _message(task, revision) if posted is None else posted.message
+    async def _compare_and_set(self, task: Task, revision: int, posted: Posted) -> int:
         try:
-            ack, uncertain = await publish_patiently(self._jetstream, message, posted)
+            ack, uncertain = await publish_patiently(self._jetstream, posted.message, posted)
         except NoRespondersError as e:
             raise _no_store() from e
         if ack.error is None:
@@ -120,7 +129,7 @@ class TaskStore:
         if ack.error.err_code not in WRONG_LAST_SEQUENCE:
             raise storage_error(ack.error, f"task {task.id}")
         # After an attempt without an answer, the revision in the way may be that very attempt.
-        sequence = await self._sequence_of(task.id, message.data) if uncertain else None
+        sequence = await self._sequence_of(task.id, posted.message.data) if uncertain else None
         if sequence is None:
             raise _lost(task, revision)
         return sequence
@@ -171,9 +180,13 @@ class TaskStore:
             return None
 
     async def _direct_get(self, task_id: str) -> Stored | None:
-        subject = self._jetstream.subject(f"DIRECT.GET.{TASKS_STREAM}.{task_subject(task_id)}")
+        subject = self._direct_get_subject + task_id
+        began = time.monotonic()
         try:
-            reply = await self._jetstream.patiently(lambda: self._jetstream.requests.request(subject))
+            try:
+                reply = await self._requests.request(subject)
+            except (RequestTimeoutError, NotConnectedError):
+                reply = await self._jetstream.patiently(lambda: self._requests.request(subject), since=began)
         except NoRespondersError:
             return None
         raw = reply.raw_headers

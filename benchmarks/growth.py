@@ -1,0 +1,217 @@
+"""What grows: stored tasks, queues, sleeping handlers. ``python -m benchmarks.growth [--quick]``.
+
+The store is filled with tasks that are done. At a thousandth, a tenth and all of them, small tasks are enqueued and
+processed beside them, some are loaded, the first page and all of them are listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+import msgspec
+from rich.console import Console
+
+from asyncjobs.admin.dev.nats_server import NatsServer
+from asyncjobs.client import Client, Queue
+from asyncjobs.client.storage.tasks import NEVER_STORED
+from asyncjobs.protocol.states import TaskState
+from asyncjobs.protocol.task import Result, Task
+from asyncjobs.worker import Router, Worker
+from asyncjobs.worker.worker import Share
+from benchmarks.machine import peak_mib, resident_mib
+from benchmarks.sizes import Sizes, sizes
+
+QUEUE = Queue(name="BENCH", max_concurrent=2_000)
+CALLERS = 64
+BATCH = 500
+PROBES = 3_000
+"""Tasks that are enqueued, processed and loaded at each size."""
+LOOK = 5_000
+"""Of how many listed tasks one has us look at the memory."""
+NAP_S = 1.0
+
+Figures = dict[str, float]
+Say = Callable[[str], None]
+
+
+async def each(numbers: range, call: Callable[[int], Awaitable[object]]) -> float:
+    """Make a call for each number, some at a time, and return the seconds that it took."""
+    left = iter(numbers)
+
+    async def caller() -> None:
+        for number in left:
+            await call(number)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return time.perf_counter() - began
+
+
+def router_for(count: int, nap_s: float = 0) -> tuple[Router, asyncio.Event]:
+    """Return handlers, and what is set once they have handled so many tasks."""
+    router, handled, left = Router(), asyncio.Event(), count
+
+    @router.handler("bench")
+    async def bench(payload: int) -> int:
+        nonlocal left
+        if nap_s:
+            await asyncio.sleep(nap_s)
+        left -= 1
+        if not left:
+            handled.set()
+        return payload
+
+    return router, handled
+
+
+async def empty(client: Client, *names: str) -> None:
+    """Wait until the queues have no more items."""
+    for name in names:
+        while (await client.queue_info(name)).items:
+            await asyncio.sleep(0.005)
+
+
+async def stored(most: int, patience_s: float) -> AsyncGenerator[Figures]:
+    """Fill the store; yields what things cost at each of three sizes, in microseconds for a task."""
+    async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE, concurrency=128) as client:
+        filled = 0
+        for size in (most // 1000, most // 10, most):
+            async with asyncio.timeout(patience_s):
+                began = time.perf_counter()
+                await fill(client, filled, size)
+                figures = {"stored": float(size), "fill": (size - filled) / (time.perf_counter() - began)}
+                figures |= await probe(client, size)
+            filled = size
+            yield figures | {"server memory": resident_mib(server.pid or 0)}
+
+
+def task_id(number: int) -> str:
+    return f"done-{number:09d}"
+
+
+async def fill(client: Client, start: int, end: int) -> None:
+    """Store tasks that are complete, a batch on its way while the next one is made."""
+    waiting = []
+    for first in range(start, end, BATCH):
+        posted = [
+            client.storage.tasks.post(done(client, number), NEVER_STORED)
+            for number in range(first, min(first + BATCH, end))
+        ]
+        await client.storage.requests.flush()
+        for before in waiting:
+            if await before.accepted() is None:
+                raise RuntimeError("the store could not be filled")
+        waiting = posted
+    for before in waiting:
+        await before.accepted()
+
+
+def done(client: Client, number: int) -> Task:
+    task = client.new_task("bench", number, task_id=task_id(number), queue=QUEUE.name)
+    result = Result(payload=msgspec.Raw(b"%d" % number), completed=task.created)
+    return msgspec.structs.replace(task, state=TaskState.COMPLETE, tries=1, tried=task.created, result=result)
+
+
+async def probe(client: Client, size: int) -> Figures:
+    """Return what things cost in a store of that size. What was enqueued is deleted again."""
+    probes = min(PROBES, size)
+    made: list[str] = []
+
+    async def enqueue(number: int) -> None:
+        made.append((await client.enqueue("bench", number)).id)
+
+    figures = {"enqueue": await each(range(probes), enqueue) / probes * 1e6}
+    router, handled = router_for(probes)
+    began = time.perf_counter()
+    async with Worker(client, router).running():
+        await handled.wait()
+        await empty(client, QUEUE.name)
+        figures["process"] = (time.perf_counter() - began) / probes * 1e6
+    step = max(1, size // probes)
+    figures["load"] = await each(range(probes), lambda n: client.load(task_id(n * step % size))) / probes * 1e6
+    began = time.perf_counter()
+    await client.task_page()
+    figures["first page"] = (time.perf_counter() - began) * 1e3
+    figures |= await list_all(client, size)
+    await each(range(probes), lambda n: client.delete(made[n]))
+    return figures
+
+
+async def list_all(client: Client, size: int) -> Figures:
+    before = most = resident_mib()
+    count, began = 0, time.perf_counter()
+    async with aclosing(client.tasks()) as tasks:
+        async for _ in tasks:
+            count += 1
+            if count % LOOK == 0:
+                most = max(most, resident_mib())
+    seconds = time.perf_counter() - began
+    if count < size:
+        raise RuntimeError(f"listed {count} of {size} tasks")
+    return {"list all": count / seconds, "list all memory": most - before}
+
+
+async def queues(count: int, tasks: int) -> Figures:
+    """One worker on many queues, each with as many of the tasks."""
+    async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE, concurrency=128) as client:
+        began = time.perf_counter()
+        made = [await client.create_queue(Queue(name=f"Q{number}")) for number in range(count)]
+        created = time.perf_counter() - began
+        named = [client.new_task("bench", n, queue=f"Q{n % count}") for n in range(tasks)]
+        assert not (await client.enqueue_many(named)).failed
+        router, handled = router_for(tasks)
+        before, began = resident_mib(), time.perf_counter()
+        worker = Worker(client, router, queues=[Share(queue) for queue in made])
+        async with worker.running():
+            started = time.perf_counter() - began
+            await handled.wait()
+            seconds = time.perf_counter() - began
+            memory = resident_mib() - before
+        return {
+            "queues": count,
+            "create one": created / count * 1e3,
+            "start": started,
+            "tasks/s": tasks / seconds,
+            "memory": memory,
+        }
+
+
+async def sleepers(slots: int) -> Figures:
+    """A worker whose slots all sleep, twice over."""
+    queue = Queue(name="BENCH", max_concurrent=slots + 1_000)
+    tasks = 2 * slots
+    async with NatsServer.run() as server, Client.connect(server.url, queue=queue, concurrency=slots) as client:
+        assert not (await client.enqueue_many(client.new_task("bench", n) for n in range(tasks))).failed
+        router, handled = router_for(tasks, NAP_S)
+        before, began, most = resident_mib(), time.perf_counter(), 0
+        worker = Worker(client, router)
+        async with worker.running():
+            while not handled.is_set():
+                most = max(most, len(worker.running_tasks))
+                await asyncio.sleep(0.05)
+            await empty(client, queue.name)
+            seconds = time.perf_counter() - began
+            return {
+                "slots": slots,
+                "seconds": seconds,
+                "tasks/s": tasks / seconds,
+                "at once": most,
+                "memory": peak_mib() - before,
+            }
+
+
+async def main(measured: Sizes, console: Console) -> None:
+    async for figures in stored(measured.stored, measured.patience_s * 5):
+        console.print({name: round(value, 1) for name, value in figures.items()})
+    console.print(await queues(measured.queues, measured.tasks))
+    console.print(await sleepers(measured.sleepers))
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main(sizes(quick="--quick" in sys.argv), Console()))
