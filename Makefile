@@ -31,7 +31,7 @@ dev: setup ## Keep the whole stack running until Ctrl-C: make dev AJ_ROUTER=modu
 	@$(BIN)/ajc dev $(or $(AJ_ROUTER),examples.demo.tasks:router)
 
 test: setup ## Run all tests, against real nats-servers
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2
 
 test-unit: setup ## Run the tests that need no server
 	@$(BIN)/python -m pytest tests/unit

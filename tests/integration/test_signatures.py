@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
@@ -82,12 +85,20 @@ async def test_a_signing_key_does_not_stay_in_the_options(server):
         assert (await client.enqueue("t")).signature
 
 
+@pytest.fixture
+def seed_file() -> Generator[Path]:
+    """Yield a file in a folder that others may enter, as pytest's own are not."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file = Path(folder) / "seed"
+        file.write_text(SEED.hex())
+        yield file
+
+
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
-async def test_a_seed_file_that_others_may_read_is_warned_about(server, tmp_path, caplog, mode, warned):
-    file = tmp_path / "seed"
-    file.write_text(SEED.hex())
-    file.chmod(mode)
-    async with Client.connect(server.url, signing_seed_file=file):
+async def test_a_seed_file_that_others_may_read_is_warned_about(server, seed_file, caplog, mode, warned):
+    seed_file.chmod(mode)
+    async with Client.connect(server.url, signing_seed_file=seed_file):
         pass
     assert ("chmod 600" in caplog.text) is warned
     assert SEED.hex() not in caplog.text

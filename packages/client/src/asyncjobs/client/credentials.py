@@ -69,17 +69,19 @@ def _nkey_file(path: str | None) -> str | None:
 
 def warn_if_exposed(path: str | Path, kind: str) -> None:
     """Log a warning when others on this host may read a file with a secret."""
-    if os.name == "posix" and _is_exposed(Path(path).resolve()):
+    if os.name == "posix" and _is_exposed(Path(path)):
         logger.warning("others may read the %s %s: chmod 600 it", kind, path)
 
 
 def _is_exposed(path: Path) -> bool:
-    if path.is_relative_to(MOUNTED):
-        return False  # readable by all of a container, in which nobody else is
+    # What is looked at may be a pipe, which is at no place, so the place comes last.
     if not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return False
+    place = path.resolve()
+    if place.is_relative_to(MOUNTED):
+        return False  # readable by all of a container, in which nobody else is
     # Nobody gets past a folder that is closed to them.
-    return all(folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for folder in path.parents)
+    return all(folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for folder in place.parents)
 
 
 def _read(path: str, kind: str) -> bytes:

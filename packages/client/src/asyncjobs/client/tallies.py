@@ -27,7 +27,7 @@ class Tally(Collector):
         """Register a counter by its full name, without ``_total``, with these labels."""
         self._name = name
         self._text = text
-        self._labels = labels
+        self._labelnames = labels
         self._counts: dict[_Key, int] = {}
         REGISTRY.register(self)
 
@@ -38,14 +38,14 @@ class Tally(Collector):
 
     def describe(self) -> Iterator[CounterMetricFamily]:
         """Name the metric, for the registry."""
-        yield CounterMetricFamily(self._name, self._text, labels=self._labels)
+        yield CounterMetricFamily(self._name, self._text, labels=self._labelnames)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         """Add up what all threads counted."""
         sums: dict[tuple[str, ...], int] = {}
         for (_, labels), count in list(self._counts.items()):
             sums[labels] = sums.get(labels, 0) + count
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        family = CounterMetricFamily(self._name, self._text, labels=self._labelnames)
         for labels, count in sums.items():
             family.add_metric(labels, count)
         yield family
@@ -58,7 +58,7 @@ class Distribution(Collector):
         """Register a histogram by its full name with these labels; ``buckets`` are upper bounds, rising."""
         self._name = name
         self._text = text
-        self._labels = labels
+        self._labelnames = labels
         self._buckets = tuple(buckets)
         self._bounds = [*(str(floatToGoString(bound)) for bound in self._buckets), "+Inf"]
         # How many values fell into each bucket, and behind them their sum.
@@ -76,7 +76,7 @@ class Distribution(Collector):
 
     def describe(self) -> Iterator[HistogramMetricFamily]:
         """Name the metric, for the registry."""
-        yield HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        yield HistogramMetricFamily(self._name, self._text, labels=self._labelnames)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Add up what all threads counted."""
@@ -84,7 +84,7 @@ class Distribution(Collector):
         for (_, labels), counts in list(self._counts.items()):
             before = sums.get(labels)
             sums[labels] = list(counts) if before is None else list(map(float.__add__, before, counts))
-        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        family = HistogramMetricFamily(self._name, self._text, labels=self._labelnames)
         for labels, (*counts, total) in sums.items():
             family.add_metric(labels, list(zip(self._bounds, _running_totals(counts), strict=True)), total)
         yield family
