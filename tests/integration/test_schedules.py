@@ -76,7 +76,7 @@ async def test_changing_pausing_and_resuming_keep_the_rest(client):
         (("s", "@daily", "t"), {"catch_up": "some"}, InvalidScheduleError),
         (("s", "@daily", "t"), {"catch_up_limit": 0}, InvalidScheduleError),
         (("s", "@daily", "t"), {"jitter": timedelta(seconds=-1)}, InvalidScheduleError),
-        (("s", "@daily", "t"), {"payload": object()}, InvalidPayloadError),
+        (("s", "@daily", "t"), {"payload": object}, InvalidPayloadError),
         (("s", "@daily", "t"), {"timezone": "UTC"}, ConfigurationError),
     ],
     ids=str,

@@ -179,7 +179,10 @@ async def test_a_result_larger_than_the_server_takes_terminates_the_task(client,
         assert (await ends(client, await client.enqueue("t"), S.TERMINATED)).tries == 1
 
 
-async def test_an_error_that_no_encoder_takes_or_is_endless_is_kept_in_part(client, router):
+async def test_an_error_that_no_encoder_takes_or_is_endless_is_kept_in_part(client, router, caplog):
+    # Test processes that report to one another cannot send such a text either.
+    caplog.set_level(logging.CRITICAL)
+
     @router.handler("odd")
     def odd() -> None:
         raise ValueError("\udc80 odd")

@@ -30,7 +30,7 @@ def ended(task, item=ItemState.MISSING, queue=QUEUE, changed_s_ago=5_000.0):
 
 
 @pytest.mark.parametrize("item", ItemState)
-@pytest.mark.parametrize("state", FINAL_STATES)
+@pytest.mark.parametrize("state", sorted(FINAL_STATES))
 def test_a_finished_task_stays_as_it_is(state, item):
     assert ended(task_in(state), item) is None
 
