@@ -13,7 +13,7 @@ from scripts import make_secrets
 
 from asyncjobs.admin import provision
 from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client
+from asyncjobs.client import Client, Queue
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,5 +55,5 @@ async def accounts(*queues: str) -> AsyncGenerator[Accounts]:
         async with NatsServer.run(folder=folder, config="include ./accounts.conf\n") as server:
             found = Accounts(server, folder / "secrets")
             async with found.connect("admin") as admin:
-                await provision.make_missing(admin, queues)
+                await provision.make_missing(admin, [Queue(name=queue) for queue in queues])
             yield found

@@ -31,9 +31,10 @@ app = App(name="python -m asyncjobs.admin.provision", help="Make the streams, bu
 
 
 @app.default
-def provision(
+def provision(  # noqa: PLR0913 - one argument an option
     *,
     queues: Annotated[tuple[str, ...], Parameter(env_var="AJ_QUEUES")] = (),
+    max_run_time: Annotated[str, Parameter(env_var="AJ_MAX_RUN_TIME")] = "1h",
     replicas: Annotated[int, Parameter(env_var="AJ_REPLICAS")] = 1,
     retention: Annotated[str, Parameter(env_var="AJ_TASK_RETENTION")] = "0s",
     server: Annotated[str | None, Parameter(env_var="AJ_NATS_URL")] = None,
@@ -47,6 +48,9 @@ def provision(
     queues
         Queues to make, besides DEFAULT. Can be repeated, or be several with commas; NAME=N is understood as NAME, so
         that the text may be that of a worker.
+    max_run_time
+        How long a handler of a queue that is made may take, and how long the task of a worker that died waits for
+        another one, such as 5m. DEFAULT has one minute.
     replicas
         On how many servers to keep what is made, 1 to 5.
     retention
@@ -60,7 +64,9 @@ def provision(
     """
     try:
         start_logging(level=log_level, log_format=log_format)
-        asyncio.run(_provision(_names(queues), server, replicas=replicas, retention_ns=parse_duration(retention)))
+        run_time_ns = parse_duration(max_run_time)
+        wanted = [Queue(name=name, max_run_time_ns=run_time_ns) for name in _names(queues)]
+        asyncio.run(_provision(wanted, server, replicas=replicas, retention_ns=parse_duration(retention)))
     except AsyncJobsError as e:
         print(f"asyncjobs provision: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
         return USAGE_ERROR if e.code == "invalid_argument" else FAILED
@@ -72,14 +78,14 @@ def _names(texts: tuple[str, ...]) -> list[str]:
     return [check_name("queue name", name) for name in found if name]
 
 
-async def _provision(names: list[str], server: str | None, *, replicas: int, retention_ns: int) -> None:
+async def _provision(queues: list[Queue], server: str | None, *, replicas: int, retention_ns: int) -> None:
     async with Client.connect(
         server, queue=default_queue(), replicas=replicas, task_retention_ns=retention_ns, name="asyncjobs-provision"
     ) as client:
-        await make_missing(client, names)
+        await make_missing(client, queues)
 
 
-async def make_missing(client: Client, queues: Iterable[str]) -> None:
+async def make_missing(client: Client, queues: Iterable[Queue]) -> None:
     """Make what is missing: DEFAULT and ``queues``, and the bucket of workers; connecting made the rest.
 
     Raises:
@@ -88,8 +94,7 @@ async def make_missing(client: Client, queues: Iterable[str]) -> None:
     """
     options = client.options
     await workers_bucket(client.storage, options, create=True)
-    for name in dict.fromkeys([DEFAULT_QUEUE, *queues]):
-        wanted = default_queue() if name == DEFAULT_QUEUE else Queue(name=name)
+    for wanted in (default_queue(), *(queue for queue in queues if queue.name != DEFAULT_QUEUE)):
         queue = await client.storage.queues.ensure(wanted, replicas=options.replicas, memory=options.memory_storage)
         logger.info("queue %s is there, max run time %s", queue.name, format_duration(queue.max_run_time_ns))
 
