@@ -50,13 +50,13 @@ async def harmed(docker: Docker) -> None:
             load = Load(producer, 3_000, over_s=60)
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.produce())
-                await asyncio.sleep(3)
+                await load.enqueued(0.05)
                 stack.kill(stack.containers("worker")[0])
                 say("killed a worker")
                 led = stack.container_of("scheduler", await leader(admin))
                 stack.kill(led)
                 say("killed the scheduler that leads")
-                await asyncio.sleep(5)
+                await load.enqueued(0.15)
                 await asyncio.to_thread(stack.compose, "restart", "nats")
                 say("restarted NATS")
                 await asyncio.to_thread(stack.up, "--scale", "worker=5", "--no-recreate")
@@ -84,7 +84,7 @@ async def clustered(docker: Docker) -> None:
             for node in ("nats-2", "nats"):
                 async with asyncio.TaskGroup() as group:
                     group.create_task(load.produce())
-                    await asyncio.sleep(2)
+                    await load.enqueued(0.1)
                     await asyncio.to_thread(stack.compose, "stop", node)
                     say(f"stopped {node}")
                 await load.all_complete()

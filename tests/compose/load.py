@@ -28,6 +28,7 @@ class Load:
         self._count = count
         self._pause_s = over_s * BATCH / count
         self.ids: list[str] = []
+        self._more = asyncio.Condition()
 
     async def produce(self) -> None:
         for first in range(0, self._count, BATCH):
@@ -38,8 +39,15 @@ class Load:
             ]
             done = await self._producer.enqueue_many(tasks)
             assert not done.failed, f"{len(done.failed)} were not enqueued, the first because of {done.failed[0]}"
-            self.ids += [task.id for task in done.enqueued]
+            async with self._more:
+                self.ids += [task.id for task in done.enqueued]
+                self._more.notify_all()
             await asyncio.sleep(self._pause_s)
+
+    async def enqueued(self, part: float) -> None:
+        """Wait until that part of the tasks, between 0 and 1, is enqueued."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.ids) >= part * self._count)
 
     async def all_complete(self) -> None:
         """Wait until every task that was enqueued is complete."""
