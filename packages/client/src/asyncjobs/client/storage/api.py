@@ -15,8 +15,10 @@ from asyncjobs.protocol.errors import (
     QueueFullError,
     RequestTimeoutError,
     StorageError,
+    StorageNotReadyError,
     UnavailableError,
 )
+from asyncjobs.protocol.subjects import TASKS_STREAM
 
 STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
@@ -134,3 +136,10 @@ def storage_error(error: ApiError, what: str) -> UnavailableError:
     if error.err_code == STREAM_FULL:
         return QueueFullError(text)
     return StorageError(text, err_code=error.err_code)
+
+
+def no_task_store() -> StorageNotReadyError:
+    """Return the exception for a task store that is not there."""
+    return StorageNotReadyError(
+        f"stream {TASKS_STREAM} does not exist: connect once without no_storage_init to make it"
+    )

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from asyncjobs.client.storage.api import STREAM_NOT_FOUND, JetStream
+from asyncjobs.client.storage.api import STREAM_NOT_FOUND, JetStream, no_task_store
 from asyncjobs.client.storage.scan import scan
 from asyncjobs.client.storage.tasks import Stored
 from asyncjobs.protocol.codec import decode_task
-from asyncjobs.protocol.errors import CorruptTaskError, StorageError, StorageNotReadyError
+from asyncjobs.protocol.errors import CorruptTaskError, StorageError
 from asyncjobs.protocol.subjects import TASKS_STREAM
 from asyncjobs.protocol.task import Task
 
@@ -57,5 +57,4 @@ async def browse(  # noqa: PLR0913 - what to read, and how
     except StorageError as e:
         if e.err_code != STREAM_NOT_FOUND:
             raise
-        msg = f"stream {TASKS_STREAM} does not exist: connect once without no_storage_init to make it"
-        raise StorageNotReadyError(msg) from e
+        raise no_task_store() from e

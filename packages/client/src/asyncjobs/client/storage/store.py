@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from asyncjobs.client.storage.api import STREAM_NOT_FOUND, JetStream, Json
+from asyncjobs.client.storage.api import STREAM_NOT_FOUND, JetStream, Json, no_task_store
 from asyncjobs.client.storage.provision import find_stream
-from asyncjobs.protocol.errors import ConfigurationError, StorageError, StorageNotReadyError
+from asyncjobs.protocol.errors import ConfigurationError, StorageError
 from asyncjobs.protocol.queue import MAX_REPLICAS
 from asyncjobs.protocol.subjects import TASKS_STREAM
 
@@ -75,20 +75,14 @@ async def purge_store(jetstream: JetStream) -> int:
     except StorageError as e:
         if e.err_code != STREAM_NOT_FOUND:
             raise
-        raise _not_there() from e
+        raise no_task_store() from e
 
 
 async def _find(jetstream: JetStream) -> Json:
     info = await find_stream(jetstream, TASKS_STREAM)
     if info is None:
-        raise _not_there()
+        raise no_task_store()
     return info
-
-
-def _not_there() -> StorageNotReadyError:
-    return StorageNotReadyError(
-        f"stream {TASKS_STREAM} does not exist: connect once without no_storage_init to make it"
-    )
 
 
 def _read(info: Json) -> StoreInfo:

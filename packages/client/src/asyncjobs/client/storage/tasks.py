@@ -17,6 +17,7 @@ from asyncjobs.client.storage.api import (
     STREAM_NOT_FOUND,
     WRONG_LAST_SEQUENCE,
     JetStream,
+    no_task_store,
     storage_error,
 )
 from asyncjobs.client.storage.events import EventPublisher
@@ -27,7 +28,6 @@ from asyncjobs.protocol.errors import (
     CorruptTaskError,
     RequestTimeoutError,
     StorageError,
-    StorageNotReadyError,
     TaskAlreadyExistsError,
     TaskChangedError,
     TaskNotFoundError,
@@ -123,7 +123,7 @@ class TaskStore:
         try:
             ack, uncertain = await publish_patiently(self._jetstream, posted.message, posted)
         except NoRespondersError as e:
-            raise _no_store() from e
+            raise no_task_store() from e
         if ack.error is None:
             return ack.seq
         if ack.error.err_code not in WRONG_LAST_SEQUENCE:
@@ -205,7 +205,7 @@ class TaskStore:
                 msg = f"task {task_id} is not stored: it was never enqueued, was deleted, or is past its retention"
                 raise TaskNotFoundError(msg) from e
             if e.err_code == STREAM_NOT_FOUND:
-                raise _no_store() from e
+                raise no_task_store() from e
             raise
         return _decode_message(raw).message
 
@@ -246,9 +246,3 @@ def _lost(task: Task, revision: int) -> TaskChangedError | TaskAlreadyExistsErro
     if revision == NEVER_STORED:
         return TaskAlreadyExistsError(f"task {task.id} exists already: use another id, or load and retry it")
     return TaskChangedError(f"task {task.id} was changed by somebody else since revision {revision}: load it again")
-
-
-def _no_store() -> StorageNotReadyError:
-    return StorageNotReadyError(
-        f"stream {TASKS_STREAM} does not exist: connect once without no_storage_init to make it"
-    )
