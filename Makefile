@@ -11,7 +11,7 @@ MEMBERS := packages/protocol packages/client services/worker services/scheduler 
 STAMP := .venv/.installed
 
 help: ## Show the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything that is needed, at pinned versions
 
@@ -50,7 +50,7 @@ types: setup ## Check the types, strictly
 layers: setup ## Check who imports whom
 	@$(BIN)/lint-imports --no-cache
 
-check: lint types layers test ## All of the above: what CI runs
+check: lint types layers test ## Lint, types, layers and all tests: what CI runs, before the stack in Docker
 
 soak: setup ## Torment workers for minutes: make soak MINUTES=3
 	@$(BIN)/python -m tests.soak $(MINUTES)
