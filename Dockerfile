@@ -11,24 +11,24 @@ RUN python -m venv /opt/build \
     && /opt/build/bin/pip wheel --require-hashes --no-build-isolation --wheel-dir /wheels --requirement deploy/image/run.txt
 COPY packages/ packages/
 COPY services/ services/
-RUN /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheels packages/* services/* \
-    && python -m venv --without-pip /opt/asyncjobs \
-    && pip --python /opt/asyncjobs/bin/python install --no-deps --no-index /wheels/*.whl \
-    && pip --python /opt/asyncjobs/bin/python check
+RUN /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheels packages/protocol packages/client packages/runtime services/* \
+    && python -m venv --without-pip /opt/ajobs \
+    && pip --python /opt/ajobs/bin/python install --no-deps --no-index /wheels/*.whl \
+    && pip --python /opt/ajobs/bin/python check
 
 FROM python:${PYTHON}-slim
-LABEL org.opencontainers.image.title="asyncjobs" \
+LABEL org.opencontainers.image.title="ajobs" \
       org.opencontainers.image.description="A durable job queue on NATS JetStream: worker, scheduler and admin" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0"
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /app --shell /usr/sbin/nologin asyncjobs \
-    && install --directory --owner asyncjobs --group asyncjobs /app /handlers
-COPY --from=build /opt/asyncjobs /opt/asyncjobs
-COPY --chmod=755 deploy/image/ready.py /usr/local/bin/asyncjobs-ready
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /app --shell /usr/sbin/nologin ajobs \
+    && install --directory --owner ajobs --group ajobs /app /handlers
+COPY --from=build /opt/ajobs /opt/ajobs
+COPY --chmod=755 deploy/image/ready.py /usr/local/bin/ajobs-ready
 # Handlers are looked for in /app, where an image of yours has them, and in /handlers, where a folder is mounted. `pip
 # install` in an image of yours installs beside what is here.
-ENV PATH=/opt/asyncjobs/bin:$PATH \
-    PIP_PYTHON=/opt/asyncjobs/bin/python \
+ENV PATH=/opt/ajobs/bin:$PATH \
+    PIP_PYTHON=/opt/ajobs/bin/python \
     PYTHONPATH=/app:/handlers \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -38,5 +38,5 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 9000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["asyncjobs-ready"]
-CMD ["asyncjobs-worker"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["ajobs-ready"]
+CMD ["ajobs-worker"]

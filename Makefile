@@ -7,7 +7,7 @@ PYTHON ?= python3
 DEMO_PATH ?= .
 MINUTES ?= 3
 BIN := .venv/bin
-MEMBERS := packages/protocol packages/client services/worker services/scheduler services/admin
+MEMBERS := packages/protocol packages/client packages/runtime packages/testing packages/ajobs services/worker services/scheduler services/admin
 STAMP := .venv/.installed
 
 help: ## Show the commands
@@ -34,7 +34,7 @@ test: setup ## Run all tests, against real nats-servers
 	@$(BIN)/python -m pytest --numprocesses 2
 
 test-unit: setup ## Run the tests that need no server
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest packages/*/tests/unit services/*/tests/unit tests/unit tests/vectors
 
 lint: setup ## Look for mistakes and bad style
 	@$(BIN)/ruff check .

@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from asyncjobs.admin.dev.nats_server import NatsServer
+from ajobs.testing.nats_server import NatsServer
 from benchmarks import floor, growth, report, schedules
 from benchmarks.machine import load, machine
 from benchmarks.peers.catalogue import SYSTEMS, System

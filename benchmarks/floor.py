@@ -18,9 +18,8 @@ from nats.aio.msg import Msg
 from rich.console import Console
 from rich.table import Table
 
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue
-from asyncjobs.protocol.subjects import (
+from ajobs.client import Client, Queue
+from ajobs.protocol.subjects import (
     QUEUE_CONSUMER,
     TASKS_STREAM,
     item_subject,
@@ -28,7 +27,8 @@ from asyncjobs.protocol.subjects import (
     task_state_subject,
     task_subject,
 )
-from asyncjobs.worker import Router, Worker
+from ajobs.testing.nats_server import NatsServer
+from ajobs.worker import Router, Worker
 from benchmarks.sizes import sizes
 
 TASKS = sizes(quick="--quick" in sys.argv).tasks
@@ -204,7 +204,7 @@ async def main(console: Console) -> None:
     for number in range(ROUNDS):
         console.print(f"round {number + 1} of {ROUNDS}", style="dim")
         rounds.append(await one_round())
-    table = Table("tasks/s", "bare loop", "asyncjobs", "ratio", "lowest to highest ratio")
+    table = Table("tasks/s", "bare loop", "ajobs", "ratio", "lowest to highest ratio")
     for name in rounds[0][0]:
         pairs = [(floor[name], own[name]) for floor, own in rounds]
         ratios = sorted(own / floor for floor, own in pairs)

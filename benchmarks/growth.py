@@ -15,13 +15,13 @@ from contextlib import aclosing
 import msgspec
 from rich.console import Console
 
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue
-from asyncjobs.client.storage.tasks import NEVER_STORED
-from asyncjobs.protocol.states import TaskState
-from asyncjobs.protocol.task import Result, Task
-from asyncjobs.worker import Router, Worker
-from asyncjobs.worker.worker import Share
+from ajobs.client import Client, Queue
+from ajobs.client.storage.tasks import NEVER_STORED
+from ajobs.protocol.states import TaskState
+from ajobs.protocol.task import Result, Task
+from ajobs.testing.nats_server import NatsServer
+from ajobs.worker import Router, Worker
+from ajobs.worker.worker import Share
 from benchmarks.machine import peak_mib, resident_mib
 from benchmarks.sizes import Sizes, sizes
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue
+from ajobs.client import Client, Queue
+from ajobs.testing.nats_server import NatsServer
 
 STORED = 1_000
 PAYLOAD = "x" * 200
@@ -112,7 +112,7 @@ async def enqueues(client: Client, end: float, last: str) -> int:
 
 async def start_server(url: str, stack: AsyncExitStack) -> tuple[int, asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "asyncjobs.admin.cli.main", "server", "run", "--server", url, "--bind", "127.0.0.1:0",
+        sys.executable, "-m", "ajobs.admin.cli.main", "server", "run", "--server", url, "--bind", "127.0.0.1:0",
         "--queue", "Q", stderr=asyncio.subprocess.PIPE, limit=2**20,
     )  # fmt: skip
     stack.push_async_callback(stop, process)

@@ -160,7 +160,7 @@ def _floor(results: Results) -> Iterator[str]:
         "handlers, repetition or metrics. Tasks a second."
     )
     yield ""
-    yield "| | bare loop | asyncjobs | ratio |"
+    yield "| | bare loop | ajobs | ratio |"
     yield "|---|---|---|---|"
     for name in names:
         cells = [results.values(FLOOR, name), results.values(BESIDE_FLOOR, name)]

@@ -11,14 +11,14 @@ import statistics
 import sys
 import time
 
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue
-from asyncjobs.protocol.codec import encode
-from asyncjobs.protocol.durations import HOUR_NS, SECOND_NS
-from asyncjobs.protocol.schedule import Schedule
-from asyncjobs.protocol.subjects import schedule_key
-from asyncjobs.protocol.timestamps import format_timestamp
-from asyncjobs.scheduler.service import Scheduler
+from ajobs.client import Client, Queue
+from ajobs.protocol.codec import encode
+from ajobs.protocol.durations import HOUR_NS, SECOND_NS
+from ajobs.protocol.schedule import Schedule
+from ajobs.protocol.subjects import schedule_key
+from ajobs.protocol.timestamps import format_timestamp
+from ajobs.scheduler.scheduler import Scheduler
+from ajobs.testing.nats_server import NatsServer
 from benchmarks.machine import resident_mib
 
 COUNT = 10_000

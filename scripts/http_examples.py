@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from asyncjobs.admin.api.options import Address, ServerOptions
-from asyncjobs.admin.api.server import serving
-from asyncjobs.admin.api.tokens import Scope, new_token
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue
-from asyncjobs.worker import Router, Worker
+from ajobs.admin.api.options import Address, ServerOptions
+from ajobs.admin.api.server import serving
+from ajobs.admin.api.tokens import Scope, new_token
+from ajobs.client import Client, Queue
+from ajobs.testing.nats_server import NatsServer
+from ajobs.worker import Router, Worker
 
 PAGE = Path(__file__).parents[1] / "docs" / "http.md"
 SECTION = re.compile(r"(<!-- examples: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

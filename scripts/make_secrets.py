@@ -158,7 +158,7 @@ def certificates(folder: Path, made: list[str]) -> str:
         shape.write_text(SHAPE, encoding="ascii")
         openssl(*NEW_KEY, "-out", ca_key)
         openssl("req", "-x509", "-new", "-sha256", "-key", ca_key, "-out", ca, "-days", CERTIFICATE_DAYS,
-                "-subj", "/CN=asyncjobs cluster", "-config", str(shape), "-extensions", "authority")  # fmt: skip
+                "-subj", "/CN=ajobs cluster", "-config", str(shape), "-extensions", "authority")  # fmt: skip
         for node in NODES:
             key, request, certificate = (str(folder / f"{node}.{kind}") for kind in ("key", "csr", "pem"))
             shape.write_text(SHAPE + f"[node]\nsubjectAltName=DNS:{node}\n{USES}", encoding="ascii")
@@ -187,7 +187,7 @@ SHAPE = """[req]
 distinguished_name=name
 prompt=no
 [name]
-CN=asyncjobs
+CN=ajobs
 [authority]
 basicConstraints=critical,CA:TRUE
 keyUsage=critical,keyCertSign,cRLSign

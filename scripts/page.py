@@ -32,7 +32,7 @@ import threading
 import time
 from pathlib import Path
 
-from asyncjobs.admin.dev.nats_server import NatsServer
+from ajobs.testing.nats_server import NatsServer
 
 BLOCK = re.compile(r"(?:<!-- (file|until|meanwhile|typed): (.+?) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MEMBERS = ("asyncjobs-worker", "asyncjobs-scheduler", "asyncjobs-admin")
+MEMBERS = ("ajobs-worker", "ajobs-scheduler", "ajobs-admin")
 BUILD = ("hatchling", "setuptools")
 FILES = {"run.txt": MEMBERS, "build.txt": BUILD}
 

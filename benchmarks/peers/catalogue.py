@@ -24,14 +24,14 @@ class System(NamedTuple):
     environment: tuple[tuple[str, str], ...] = ()
 
 
-OURS = "asyncjobs"
+OURS = "ajobs"
 CLOSEST = "taskiq-nats"
 """The peer that stores its tasks where we do."""
 
 SYSTEMS = (
     System(
         OURS, "ours", "nats", (),
-        ("python", "-m", "asyncjobs.worker.main", "ours:router", "--queue", "BENCH", "--concurrency", "{slots}",
+        ("python", "-m", "ajobs.worker.process.main", "ours:router", "--queue", "BENCH", "--concurrency", "{slots}",
          "--server", "{url}", "--log-level", "warning"),
         "task, state, result and events; on files, every change a compare-and-set", has_bulk=True,
     ),

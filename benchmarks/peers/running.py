@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from asyncjobs.admin.dev.nats_server import NatsServer
+from ajobs.testing.nats_server import NatsServer
 from benchmarks.peers.catalogue import System
 
 SCRIPTS = Path(__file__).parent / "systems"

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 
-from asyncjobs.worker import Router
+from ajobs.worker import Router
 
 router = Router()
 

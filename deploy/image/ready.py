@@ -1,4 +1,4 @@
-#!/opt/asyncjobs/bin/python -IS
+#!/opt/ajobs/bin/python -IS
 """Tell whether a service of this image is ready: exit with 0 when /readyz, on the port given or AJ_MONITOR, says so."""
 
 import http.client

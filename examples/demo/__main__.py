@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from asyncjobs.admin.dev.stack import LocalStack
-from asyncjobs.client import Client, Queue
-from asyncjobs.protocol.durations import SECOND_NS, format_duration
-from asyncjobs.protocol.errors import AsyncJobsError
+from ajobs.admin.dev.stack import LocalStack
+from ajobs.client import Client, Queue
+from ajobs.protocol.durations import SECOND_NS, format_duration
+from ajobs.protocol.errors import AjobsError
 from examples.demo.display import show_progress, show_summary
 from examples.demo.plan import MOST_FILES, find_files, make_plan
 
@@ -61,7 +61,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("stopped; everything is cleaned up")
         return 130
-    except AsyncJobsError as e:
+    except AjobsError as e:
         console.print(f"[red]{e}[/]", highlight=False)
         return 1
 

@@ -14,12 +14,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from asyncjobs.client import Client, Task, TaskState
-from asyncjobs.protocol.codec import decode_result
-from asyncjobs.protocol.errors import UnavailableError
-from asyncjobs.protocol.events import TaskStateEvent
-from asyncjobs.protocol.states import FINAL_STATES
-from asyncjobs.protocol.timestamps import parse_timestamp
+from ajobs.client import Client, Task, TaskState
+from ajobs.protocol.codec import decode_result
+from ajobs.protocol.errors import UnavailableError
+from ajobs.protocol.events import TaskStateEvent
+from ajobs.protocol.states import FINAL_STATES
+from ajobs.protocol.timestamps import parse_timestamp
 from examples.demo.plan import Plan
 from examples.demo.tasks import Report
 

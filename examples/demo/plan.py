@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from asyncjobs.client import Client, Task, TaskState
+from ajobs.client import Client, Task, TaskState
 from examples.demo.tasks import DigestJob, ReportJob
 
 MOST_FILES = 20_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from asyncjobs.worker import Context, RetryTask, Router, Task, TerminateTask
+from ajobs.worker import Context, RetryTask, Router, Task, TerminateTask
 
 router = Router()
 

@@ -7,8 +7,8 @@ import os
 import sys
 from datetime import timedelta
 
-from asyncjobs.client import Client
-from asyncjobs.protocol.errors import AsyncJobsError, TaskAlreadyExistsError
+from ajobs.client import Client
+from ajobs.protocol.errors import AjobsError, TaskAlreadyExistsError
 
 from .tasks import QUEUE, Welcome
 
@@ -33,5 +33,5 @@ if __name__ == "__main__":
         sys.exit("usage: python -m examples.mail USER_ID ADDRESS NAME")
     try:
         asyncio.run(main(*sys.argv[1:]))
-    except AsyncJobsError as e:
+    except AjobsError as e:
         sys.exit(f"not sent: {e}")

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from asyncjobs.protocol.errors import ConfigurationError
+from ajobs.protocol.errors import ConfigurationError
 
 from .message import address
 

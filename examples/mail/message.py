@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from asyncjobs.protocol.durations import SECOND_NS
-from asyncjobs.worker import Task
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.worker import Task
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 """What every SMTP server understands; whether there is such a mailbox, only the last of them knows."""

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from asyncjobs.client import Queue
-from asyncjobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
-from asyncjobs.protocol.retry import exponential_policy
-from asyncjobs.worker import Context, RetryTask, Router, TerminateTask
+from ajobs.client import Queue
+from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
+from ajobs.protocol.retry import exponential_policy
+from ajobs.worker import Context, RetryTask, Router, TerminateTask
 
 from .mailer import Mailer, reply_of, settings_of
 from .message import Mail, make_message

@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from asyncjobs.client import Client, TaskState
-from asyncjobs.protocol.errors import AsyncJobsError, TaskFailedError
+from ajobs.client import Client, TaskState
+from ajobs.protocol.errors import AjobsError, TaskFailedError
 
 from .files import path_of, shared_folder, write_atomically
 from .tasks import QUEUE, SIZES, PageJob, ThumbnailJob
@@ -62,5 +62,5 @@ if __name__ == "__main__":
         sys.exit("usage: python -m examples.thumbnails ALBUM FILE_OR_FOLDER...")
     try:
         sys.exit(asyncio.run(main(sys.argv[1], found_in(sys.argv[2:]))))
-    except (AsyncJobsError, OSError) as e:
+    except (AjobsError, OSError) as e:
         sys.exit(f"no page: {e}")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from asyncjobs.client import Queue
-from asyncjobs.protocol.durations import MINUTE_NS
-from asyncjobs.worker import Context, Router, TerminateTask
+from ajobs.client import Queue
+from ajobs.protocol.durations import MINUTE_NS
+from ajobs.worker import Context, Router, TerminateTask
 
 from .files import path_of, write_atomically
 from .images import BadImageError, shrink

@@ -6,8 +6,8 @@ import asyncio
 import os
 import sys
 
-from asyncjobs.client import Client
-from asyncjobs.protocol.errors import AsyncJobsError, TaskAlreadyExistsError
+from ajobs.client import Client
+from ajobs.protocol.errors import AjobsError, TaskAlreadyExistsError
 
 from .tasks import QUEUE, Event
 
@@ -32,5 +32,5 @@ if __name__ == "__main__":
         sys.exit("usage: python -m examples.webhooks ENDPOINT ORDER_NUMBER")
     try:
         asyncio.run(main(sys.argv[1], int(sys.argv[2])))
-    except AsyncJobsError as e:
+    except AjobsError as e:
         sys.exit(f"not delivered: {e}")

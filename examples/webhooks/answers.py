@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from asyncjobs.worker import RetryTask, TerminateTask
+from ajobs.worker import RetryTask, TerminateTask
 
 TRY_AGAIN = frozenset({408, 425, 429})
 """Those of the 4xx that say nothing against the delivery itself. Each 5xx is like them."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from asyncjobs.protocol.errors import ConfigurationError
+from ajobs.protocol.errors import ConfigurationError
 
 from .signature import secret_bytes
 

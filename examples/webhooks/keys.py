@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from asyncjobs.protocol.signing import Signer
+from ajobs.protocol.signing import Signer
 
 from .endpoints import Endpoint
 from .signature import SECRET_PREFIX

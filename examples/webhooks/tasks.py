@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import msgspec
 
-from asyncjobs.client import Queue
-from asyncjobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
-from asyncjobs.protocol.retry import exponential_policy
-from asyncjobs.worker import Context, RetryTask, Router, Task, TerminateTask
+from ajobs.client import Queue
+from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
+from ajobs.protocol.retry import exponential_policy
+from ajobs.worker import Context, RetryTask, Router, Task, TerminateTask
 
 from .answers import check_answer
 from .endpoints import Endpoints, load_endpoints
@@ -52,7 +52,7 @@ async def endpoints() -> AsyncGenerator[Endpoints]:
 async def http() -> AsyncGenerator[httpx.AsyncClient]:
     """Keep connections for as long as the worker lives."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each address, and some have a secret in them
-    async with httpx.AsyncClient(timeout=STEP_S, headers={"user-agent": "asyncjobs-webhooks"}) as client:
+    async with httpx.AsyncClient(timeout=STEP_S, headers={"user-agent": "ajobs-webhooks"}) as client:
         yield client
 
 

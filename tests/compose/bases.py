@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from asyncjobs.admin.dev.nats_server import find_binary
+from ajobs.testing.nats_server import find_binary
+from tests import ROOT
 from tests.compose.docker import Docker, run, say
 
-ROOT = Path(__file__).parents[2]
 SUITE = "trixie"
 """The Debian release whose Python is that of the image."""
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -29,7 +29,7 @@ class Bases:
 
     def __init__(self, folder: Path | None = None) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        self._folder = folder or cache / "asyncjobs-test-compose"
+        self._folder = folder or cache / "ajobs-test-compose"
         self._fresh = False
 
     def prepare(self, docker: Docker) -> None:

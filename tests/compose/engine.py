@@ -37,7 +37,7 @@ def engine(bases: Bases) -> Generator[Docker]:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         fail("no Docker engine with Compose answers: start one, or run this as root on Debian to have one installed")
     install()
-    with tempfile.TemporaryDirectory(prefix="asyncjobs-engine-") as name:
+    with tempfile.TemporaryDirectory(prefix="ajobs-engine-") as name:
         folder = Path(name)
         plugins = bases.plugins()
         (folder / "client").mkdir()

@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections import Counter
 
-from asyncjobs.client import Client, TaskState
-from asyncjobs.client.storage.buckets import Bucket
-from asyncjobs.protocol.durations import SECOND_NS
-from asyncjobs.protocol.errors import UnavailableError
-from asyncjobs.protocol.schedule import tick_id
-from asyncjobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
+from ajobs.client import Client, TaskState
+from ajobs.client.storage.jetstream.buckets import Bucket
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.errors import UnavailableError
+from ajobs.protocol.schedule import tick_id
+from ajobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
 from tests.compose.docker import say
 
 BATCH = 50

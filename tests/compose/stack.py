@@ -13,12 +13,12 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from asyncjobs.client import Client
+from ajobs.client import Client
+from ajobs.testing.clusters import free_ports
+from tests import ROOT
 from tests.compose.docker import CommandError, Docker, run, say
-from tests.integration.clusters import free_ports
 
-ROOT = Path(__file__).parents[2]
-IMAGE = "asyncjobs:test"
+IMAGE = "ajobs:test"
 TROUBLE = ("Traceback", "Violation", "may not", "nowait")
 
 
@@ -28,7 +28,7 @@ class Stack:
     def __init__(self, docker: Docker, folder: Path, files: tuple[str, ...]) -> None:
         self._docker = docker
         self.folder = folder
-        self.project = f"asyncjobs-test-{os.getpid()}"
+        self.project = f"ajobs-test-{os.getpid()}"
         self._files = [part for file in files for part in ("--file", file)]
         nats, second, third, admin, prometheus, grafana = free_ports(6)
         self.ports = {
@@ -40,7 +40,7 @@ class Stack:
     @contextmanager
     def fresh(cls, docker: Docker, *files: str) -> Generator[Stack]:
         """Copy what is or would be in git, make the secrets, and take everything down at the end."""
-        with tempfile.TemporaryDirectory(prefix="asyncjobs-stack-") as name:
+        with tempfile.TemporaryDirectory(prefix="ajobs-stack-") as name:
             folder = Path(name)
             for file in run(
                 "git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"
@@ -62,7 +62,7 @@ class Stack:
                 say("down: no container, network or volume is left")
 
     def compose(self, *arguments: str) -> str:
-        environment = {**self.ports, "ASYNCJOBS_IMAGE": IMAGE, "BUILDKIT_PROGRESS": "plain"}
+        environment = {**self.ports, "AJOBS_IMAGE": IMAGE, "BUILDKIT_PROGRESS": "plain"}
         command = ["docker", "compose", "--project-name", self.project, "--project-directory", str(self.folder)]
         files = [str(self.folder / part) if part.endswith(".yaml") else part for part in self._files]
         return run(*command, *files, *arguments, **self._docker.environment, **environment)

@@ -9,13 +9,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from ajobs.admin import provision
+from ajobs.client import Client, Queue
+from ajobs.testing.nats_server import NatsServer
 from scripts import make_secrets
-
-from asyncjobs.admin import provision
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue
-
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 class Accounts:
@@ -47,7 +45,7 @@ class Accounts:
 @asynccontextmanager
 async def accounts(*queues: str) -> AsyncGenerator[Accounts]:
     """Run a server with the stack's own configuration of accounts, with what `setup` makes."""
-    with tempfile.TemporaryDirectory(prefix="asyncjobs-accounts-") as name:
+    with tempfile.TemporaryDirectory(prefix="ajobs-accounts-") as name:
         folder = Path(name)
         make_secrets.write_all(folder / "secrets")
         shutil.copy(ROOT / "deploy/nats/accounts.conf", folder)

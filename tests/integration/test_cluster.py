@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from asyncjobs.client import Client, Queue, TaskState
-from asyncjobs.worker import Router
-from tests.integration.clusters import cluster
-from tests.integration.workers import QUICK, working
+from ajobs.client import Client, Queue, TaskState
+from ajobs.testing.clusters import cluster
+from ajobs.testing.workers import QUICK, working
+from ajobs.worker import Router
 
 TASKS = 600
 QUEUE = Queue(name="Q", max_run_time_ns=5 * 10**9)

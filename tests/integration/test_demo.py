@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncjobs.client import Client
-from tests.integration.processes import ROOT
+from ajobs.client import Client
+from tests import ROOT
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_a_folder_that_cannot_be_used_is_said(tmp_path, argument, code, te
 
 
 async def test_the_development_stack_says_how_to_connect_and_stops_on_an_interrupt(folder):
-    async with command("asyncjobs.admin.dev", "examples.demo.tasks:router", "--port", "0") as process:
+    async with command("ajobs.admin.dev", "examples.demo.tasks:router", "--port", "0") as process:
         url = (await read_until(process, r"NATS_URL=(nats://127\.0\.0\.1:\d+)"))[1]
         async with Client.connect(url) as client:
             task = await client.enqueue("file:digest", {"path": str(folder / "deep" / "3.txt")})
@@ -107,7 +107,7 @@ async def test_the_development_stack_says_how_to_connect_and_stops_on_an_interru
 
 
 async def test_the_development_stack_ends_when_its_worker_does():
-    async with command("asyncjobs.admin.dev", "no.such.module", "--port", "0") as process:
+    async with command("ajobs.admin.dev", "no.such.module", "--port", "0") as process:
         output = (await process.communicate())[0].decode()
     assert process.returncode == 1
     assert "no module" in output

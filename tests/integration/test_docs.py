@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ROOT, worker_process
+from ajobs.testing.processes import worker_process
+from tests import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"<!-- (file|prints|run): (.+?) -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -29,7 +30,7 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 def programs() -> list:
     found = []
     for page in PAGES:
-        runs = [text.removeprefix("$ asyncjobs-worker ").strip() for kind, _, text in blocks(page) if kind == "run"]
+        runs = [text.removeprefix("$ ajobs-worker ").strip() for kind, _, text in blocks(page) if kind == "run"]
         for kind, title, text in blocks(page):
             if kind != "prints":
                 continue

@@ -14,11 +14,12 @@ from email.message import Message
 import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
-from examples.mail.message import Mail
 
-from asyncjobs.client import Client, Queue, TaskState
-from asyncjobs.protocol.durations import SECOND_NS
-from tests.integration.processes import ROOT, WorkerProcess, worker_process
+from ajobs.client import Client, Queue, TaskState
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.testing.processes import WorkerProcess, worker_process
+from examples.mail.message import Mail
+from tests import ROOT
 
 S = TaskState
 MAIL = Mail("ann@example.net", "Hello", "Good to see you.\n")

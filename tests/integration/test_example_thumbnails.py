@@ -10,14 +10,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from ajobs.client import Client, TaskState
+from ajobs.testing.processes import worker_process
 from examples.thumbnails.files import path_of, write_atomically
 from examples.thumbnails.images import BadImageError, shrink
 from examples.thumbnails.page import Thumbnail, page_of
 from examples.thumbnails.tasks import ThumbnailJob
-from PIL import Image
-
-from asyncjobs.client import Client, TaskState
-from tests.integration.processes import ROOT, worker_process
+from tests import ROOT
 
 S = TaskState
 

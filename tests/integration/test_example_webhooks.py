@@ -13,15 +13,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
+from ajobs.client import Client, Queue, TaskState
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.testing.processes import WorkerProcess, worker_process
 from examples.webhooks.endpoints import load_endpoints
 from examples.webhooks.keys import make_keys
 from examples.webhooks.receiver import Answer, Receiver
 from examples.webhooks.signature import secret_bytes
 from examples.webhooks.tasks import Event
-
-from asyncjobs.client import Client, Queue, TaskState
-from asyncjobs.protocol.durations import SECOND_NS
-from tests.integration.processes import ROOT, WorkerProcess, worker_process
+from tests import ROOT
 
 S = TaskState
 

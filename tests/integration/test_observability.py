@@ -8,21 +8,20 @@ import re
 import urllib.request
 from collections.abc import Iterable
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.registry import Collector
 
-from asyncjobs.admin.dev.nats_server import NatsServer
-from tests.integration.clusters import free_ports
+from ajobs.testing.clusters import free_ports
+from ajobs.testing.nats_server import NatsServer
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
-DASHBOARD = ROOT / "deploy/grafana/dashboards/asyncjobs.json"
+DASHBOARD = ROOT / "deploy/grafana/dashboards/ajobs.json"
 RULES = ROOT / "deploy/prometheus/rules.yml"
 MODULES = (
-    "asyncjobs.client.metrics", "asyncjobs.client.janitor", "asyncjobs.worker.metrics", "asyncjobs.scheduler.metrics",
-    "asyncjobs.scheduler.depths", "asyncjobs.admin.api.metrics",
+    "ajobs.client.observability.metrics", "ajobs.client.maintenance.janitor", "ajobs.worker.running.metrics",
+    "ajobs.scheduler.metrics", "ajobs.scheduler.duties.queue_depths", "ajobs.admin.api.metrics",
 )  # fmt: skip
 SERIES = re.compile(r"\b((?:choria_asyncjobs|gnatsd_varz|jetstream|process)_\w+)(\{[^}]*\})?")
 OF_JETSTREAM = {"jetstream_server_total_message_bytes": "bytes"}

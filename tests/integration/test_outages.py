@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from asyncjobs.client import Client, Queue, TaskState
-from asyncjobs.protocol.decisions import expire
-from asyncjobs.protocol.errors import DuplicateItemError, RequestTimeoutError
-from asyncjobs.worker import Router
-from tests.integration.processes import worker_process
-from tests.integration.workers import QUICK, working
+from ajobs.client import Client, Queue, TaskState
+from ajobs.protocol.decisions import expire
+from ajobs.protocol.errors import DuplicateItemError, RequestTimeoutError
+from ajobs.testing.processes import worker_process
+from ajobs.testing.workers import QUICK, working
+from ajobs.worker import Router
 
 TASKS = 2_000
 QUEUE = Queue(name="Q", max_run_time_ns=2 * 10**9, max_concurrent=200)
@@ -117,7 +117,7 @@ async def test_a_handler_that_runs_while_the_server_restarts_keeps_its_result(se
 
 
 async def test_a_worker_goes_on_after_its_queue_was_deleted_and_made_again(client, monkeypatch):
-    monkeypatch.setattr("asyncjobs.client.storage.pulls.LONGEST_BACKOFF_S", 0.2)
+    monkeypatch.setattr("ajobs.client.storage.jetstream.pull.LONGEST_BACKOFF_S", 0.2)
     router = Router()
     router.add("t", lambda: "ran")
     async with working(client, router):
@@ -128,7 +128,7 @@ async def test_a_worker_goes_on_after_its_queue_was_deleted_and_made_again(clien
 
 
 async def test_two_workers_one_killed_and_the_server_restarted_complete_every_task_once(server):
-    arguments = ("tests.integration.handlers:router", "--queue", "Q", "--server", server.url, "--concurrency", "16")
+    arguments = ("ajobs.testing.handlers:router", "--queue", "Q", "--server", server.url, "--concurrency", "16")
     async with Client.connect(server.url, queue=QUEUE, retry_policy=QUICK) as client:
         result = await client.enqueue_many(client.new_task("work", n) for n in range(TASKS))
         assert result.failed == []

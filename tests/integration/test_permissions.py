@@ -8,19 +8,19 @@ from datetime import timedelta
 
 import pytest
 
-from asyncjobs.client import Client, Queue, TaskState
-from asyncjobs.client.janitor import Janitor
-from asyncjobs.client.storage.provision import bucket_config
-from asyncjobs.protocol.durations import SECOND_NS
-from asyncjobs.protocol.errors import PermissionDeniedError, TaskFailedError
-from asyncjobs.protocol.events import TaskStateEvent
-from asyncjobs.worker import Context, Router, TerminateTask
+from ajobs.client import Client, Queue, TaskState
+from ajobs.client.maintenance.janitor import Janitor
+from ajobs.client.storage.provision import bucket_config
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.errors import PermissionDeniedError, TaskFailedError
+from ajobs.protocol.events import TaskStateEvent
+from ajobs.testing.processes import program, worker_process
+from ajobs.testing.workers import QUICK, wait_items, working
+from ajobs.worker import Context, Router, TerminateTask
 from tests.integration.accounts import Accounts, accounts
-from tests.integration.processes import program, worker_process
-from tests.integration.workers import QUICK, wait_items, working
 
 ROLES = ("producer", "worker", "scheduler", "admin")
-HANDLERS = "tests.integration.handlers:router"
+HANDLERS = "ajobs.testing.handlers:router"
 
 
 @pytest.fixture
@@ -127,8 +127,8 @@ async def test_schedulers_elect_a_leader_that_makes_tasks_and_tells_how_far_it_c
                 return ids
 
             async with (
-                program("asyncjobs.scheduler.main", "--name", "one", **stack.environment("scheduler")) as one,
-                program("asyncjobs.scheduler.main", "--name", "two", **stack.environment("scheduler")) as two,
+                program("ajobs.scheduler.main", "--name", "one", **stack.environment("scheduler")) as one,
+                program("ajobs.scheduler.main", "--name", "two", **stack.environment("scheduler")) as two,
             ):
                 await one.wait_log("scheduler ready")
                 await two.wait_log("scheduler ready")
@@ -277,7 +277,7 @@ async def test_a_queue_that_would_have_to_be_made_says_who_may(stack: Accounts):
             pass
     assert str(denied.value) == (
         "this NATS user may not publish to $JS.API.STREAM.CREATE.CHORIA_AJ_Q_MISSING: add that to its permissions, or "
-        "use another user, or have a user who may make it beforehand: python -m asyncjobs.admin.provision"
+        "use another user, or have a user who may make it beforehand: python -m ajobs.admin.provision"
     )
 
 
@@ -290,7 +290,7 @@ async def test_an_inbox_that_is_not_the_users_own_says_which_setting_it_is(stack
 async def test_a_worker_that_may_not_make_its_queue_ends_with_one_line_that_says_so(stack: Accounts):
     async with worker_process(HANDLERS, "--queue", "MISSING", **stack.environment("worker")) as worker:
         assert await worker.ended() == 1
-    assert worker.log[-1].startswith("asyncjobs-worker: this NATS user may not publish to $JS.API.STREAM.CREATE.")
+    assert worker.log[-1].startswith("ajobs-worker: this NATS user may not publish to $JS.API.STREAM.CREATE.")
 
 
 async def test_events_that_may_not_be_watched_are_an_error(stack: Accounts):

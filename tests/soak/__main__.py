@@ -23,14 +23,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue, TaskState
-from asyncjobs.client.janitor import Janitor
-from asyncjobs.protocol.durations import SECOND_NS
-from asyncjobs.protocol.errors import AsyncJobsError
-from asyncjobs.protocol.retry import linear_policy
-from asyncjobs.protocol.states import FINAL_STATES
-from asyncjobs.protocol.task import Task
+from ajobs.client import Client, Queue, TaskState
+from ajobs.client.maintenance.janitor import Janitor
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.errors import AjobsError
+from ajobs.protocol.retry import linear_policy
+from ajobs.protocol.states import FINAL_STATES
+from ajobs.protocol.task import Task
+from ajobs.testing.nats_server import NatsServer
 from tests.soak.handlers import Inside
 
 MINUTES = 3.0
@@ -80,7 +80,7 @@ class Workers:
         for queue in queues:
             arguments += ["--queue", queue]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "asyncjobs.worker.main", *arguments, stdout=self._log, stderr=self._log,
+            sys.executable, "-m", "ajobs.worker.process.main", *arguments, stdout=self._log, stderr=self._log,
             env=os.environ | {SOAK: str(self._folder)},
         )  # fmt: skip
         self._processes.append(process)
@@ -271,11 +271,11 @@ async def soak(minutes: float, folder: Path) -> int:
 
 def main() -> None:
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
-    folder = Path(tempfile.mkdtemp(prefix="asyncjobs-soak-"))
+    folder = Path(tempfile.mkdtemp(prefix="ajobs-soak-"))
     console.print(f"{minutes:g} minutes; the workers log to {folder}/workers.log")
     try:
         sys.exit(asyncio.run(soak(minutes, folder)))
-    except AsyncJobsError as e:
+    except AjobsError as e:
         console.print(f"[red]{e}[/]")
         sys.exit(1)
 

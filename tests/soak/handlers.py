@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from asyncjobs.worker import Context, RetryTask, Router, TerminateTask
-from asyncjobs.worker.handlers import Command
+from ajobs.worker import Context, RetryTask, Router, TerminateTask
+from ajobs.worker.handlers import Command
 
 router = Router()
 

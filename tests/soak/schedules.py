@@ -19,12 +19,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from asyncjobs.admin.dev.nats_server import NatsServer
-from asyncjobs.client import Client, Queue
-from asyncjobs.client.storage.buckets import Bucket
-from asyncjobs.protocol.durations import SECOND_NS
-from asyncjobs.protocol.schedule import tick_id
-from asyncjobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
+from ajobs.client import Client, Queue
+from ajobs.client.storage.jetstream.buckets import Bucket
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.schedule import tick_id
+from ajobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
+from ajobs.testing.nats_server import NatsServer
 
 MINUTES = 4.0
 NAMES = ("one", "two", "three")
@@ -46,7 +46,7 @@ class Schedulers:
 
     async def start(self, name: str) -> None:
         self._processes[name] = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "asyncjobs.scheduler.main", "--name", name, "--server", self._url,
+            sys.executable, "-m", "ajobs.scheduler.main", "--name", name, "--server", self._url,
             stdout=self._log, stderr=self._log,
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ def judge(late: dict[int, float], items: int, harmed: Counter[str]) -> int:
 
 
 if __name__ == "__main__":
-    log_folder = Path(tempfile.mkdtemp(prefix="asyncjobs-soak-"))
+    log_folder = Path(tempfile.mkdtemp(prefix="ajobs-soak-"))
     given = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
     console.print(f"{given:g} minutes; the schedulers log to {log_folder}/schedulers.log")
     sys.exit(asyncio.run(soak(given, log_folder)))

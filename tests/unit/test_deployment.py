@@ -11,16 +11,16 @@ import kubernetes_validate
 import pytest
 import yaml
 from prometheus_client import REGISTRY
+
+from ajobs.admin import provision
+from ajobs.admin.cli import server
+from ajobs.client.nats import environment
+from ajobs.scheduler import main as scheduler
+from ajobs.scheduler.duties import queue_depths as depths
+from ajobs.worker.process import main as worker
 from scripts import make_secrets
+from tests import ROOT
 
-from asyncjobs.admin import provision
-from asyncjobs.admin.cli import server
-from asyncjobs.client import environment
-from asyncjobs.scheduler import depths
-from asyncjobs.scheduler import main as scheduler
-from asyncjobs.worker import main as worker
-
-ROOT = Path(__file__).parents[2]
 COMPOSE = ("compose.yaml", "compose.cluster.yaml")
 KUBERNETES = "1.34"
 ONE_SHOT = {"nats-volume", "setup"}
@@ -129,7 +129,7 @@ def test_each_variable_of_a_service_is_one_that_it_reads():
     known = read_by_services()
     given: set[str] = set()
     for name, service in services():
-        if str(service["image"]).startswith("${ASYNCJOBS"):
+        if str(service["image"]).startswith("${AJOBS"):
             given |= service["environment"].keys()
             assert service["environment"].keys() <= known, name
     for name, template in pods():
@@ -147,7 +147,7 @@ def test_each_variable_of_a_service_is_one_that_it_reads():
 @pytest.mark.parametrize("document", documents(), ids=lambda each: f"{each['kind']} {each['metadata']['name']}")
 def test_a_manifest_is_what_kubernetes_takes(document: dict[str, Any]):
     kubernetes_validate.validate(document, KUBERNETES, strict=True)
-    assert document["metadata"]["name"] == "asyncjobs" or document["metadata"]["namespace"] == "asyncjobs"
+    assert document["metadata"]["name"] == "ajobs" or document["metadata"]["namespace"] == "ajobs"
 
 
 def test_a_manifest_with_a_mistake_is_refused():
@@ -188,8 +188,8 @@ def test_each_file_of_a_kubernetes_secret_is_made_and_told_how_to_be_put_there(s
     readme = (ROOT / "deploy/kubernetes/README.md").read_text()
     for name, template in pods():
         text = yaml.safe_dump(template)
-        files = set(re.findall(r"/run/secrets/asyncjobs/(\w[\w.]*)", text))
-        command = re.search(rf"create secret generic asyncjobs-{name} ((?:.*\\\n)*.*)", readme)
+        files = set(re.findall(r"/run/secrets/ajobs/(\w[\w.]*)", text))
+        command = re.search(rf"create secret generic ajobs-{name} ((?:.*\\\n)*.*)", readme)
         assert command is not None, name
         assert files
         assert files <= set(re.findall(r"--from-file=secrets/(\S+)", command[1])), name

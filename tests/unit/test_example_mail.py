@@ -5,11 +5,11 @@ from __future__ import annotations
 import smtplib
 
 import pytest
+
+from ajobs.client.tasks.new import make_task
+from ajobs.protocol.errors import ConfigurationError
 from examples.mail.mailer import reply_of, settings_of
 from examples.mail.message import Mail, address, make_message
-
-from asyncjobs.client.making import make_task
-from asyncjobs.protocol.errors import ConfigurationError
 
 SENDER = address("hello@example.net")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from ajobs.protocol.errors import ConfigurationError
+from ajobs.worker import RetryTask, TerminateTask
 from examples.webhooks.answers import check_answer, retry_after
 from examples.webhooks.endpoints import Endpoint, load_endpoints
 from examples.webhooks.signature import TOLERANCE_S, secret_bytes, signed_headers, verify
-
-from asyncjobs.protocol.errors import ConfigurationError
-from asyncjobs.worker import RetryTask, TerminateTask
 
 KEY = bytes(range(32))
 NOW_S = 1_700_000_000

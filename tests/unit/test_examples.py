@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from asyncjobs.worker.loading import load_router
-from tests.unit.test_repository import ROOT
+from ajobs.worker.routing.loading import load_router
+from tests import ROOT
 
 EXAMPLES = ["mail", "thumbnails", "webhooks"]
 BASE = {"nats", "setup", "worker", "scheduler", "admin"}
@@ -39,7 +39,9 @@ def test_the_readme_links_to_each_module_and_to_nothing_that_is_not_there(name):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_copy_works_under_another_name(name, tmp_path):
     shutil.copytree(ROOT / "examples" / name, tmp_path / "myapp")
-    program = "from asyncjobs.worker.loading import load_router; print(*load_router('myapp.tasks:router').task_types)"
+    program = (
+        "from ajobs.worker.routing.loading import load_router; print(*load_router('myapp.tasks:router').task_types)"
+    )
     run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert run.stdout.split() == load_router(f"examples.{name}.tasks:router").task_types
 
@@ -73,7 +75,7 @@ def test_containers_of_an_example_have_few_rights_and_listen_on_loopback(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_is_imported_besides_asyncjobs_is_required(name):
+def test_what_is_imported_besides_ajobs_is_required(name):
     folder = ROOT / "examples" / name
     imported = {
         found

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
-from scripts import make_secrets
 
-from asyncjobs.admin.api.tokens import Scope, parse_tokens
-from asyncjobs.client import credentials
-from asyncjobs.client.credentials import warn_if_exposed
-from asyncjobs.protocol.signing import Signer, parse_key
+from ajobs.admin.api.tokens import Scope, parse_tokens
+from ajobs.client.nats import credentials
+from ajobs.client.nats.credentials import warn_if_exposed
+from ajobs.protocol.signing import Signer, parse_key
+from scripts import make_secrets
 
 SCRIPT = Path(make_secrets.__file__)
 

@@ -1,4 +1,4 @@
-"""asyncjobs: task, work item and result on JetStream files; every change announced."""
+"""ajobs: task, work item and result on JetStream files; every change announced."""
 
 import asyncio
 import os
@@ -6,8 +6,8 @@ import os
 import clock
 import produce
 
-from asyncjobs.client import Client, Queue
-from asyncjobs.worker import Router
+from ajobs.client import Client, Queue
+from ajobs.worker import Router
 
 router = Router()
 QUEUE = Queue(name="BENCH", max_concurrent=4_000)

@@ -1,0 +1,33 @@
+"""Fixtures for the tests of every member. `nats_server` is from `ajobs.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from ajobs.client import Client, Queue
+from ajobs.testing.nats_server import NatsServer
+
+QUEUE = Queue(name="Q", max_run_time_ns=60 * 10**9)
+
+
+@pytest.fixture
+def server(nats_server: NatsServer) -> NatsServer:
+    """Shorten the name of the kit's fixture."""
+    return nats_server
+
+
+@pytest.fixture
+async def client(server: NatsServer) -> AsyncGenerator[Client]:
+    """Connect a client whose queue is ``Q``."""
+    async with Client.connect(server.url, queue=QUEUE) as connected:
+        yield connected
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_host(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Isolate tests from the NATS contexts and variables of the user who runs them."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    for name in ("NATS_URL", "NATS_CONTEXT", "CONTEXT", "AJ_NATS_CONTEXT", "NATS_USER", "NATS_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)

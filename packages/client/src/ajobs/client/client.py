@@ -1,0 +1,498 @@
+"""The client: what producers and services use."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+import msgspec
+
+from ajobs.client.nats.connection import Connection
+from ajobs.client.observability.exposition import serve_metrics
+from ajobs.client.observability.tracing import injector
+from ajobs.client.options import (
+    ClientOptions,
+    Keys,
+    discard_states_of,
+    keys_of,
+    queue_of,
+    retry_policy_of,
+)
+from ajobs.client.schedules.schedules import Schedules
+from ajobs.client.settings import Settings, split_settings
+from ajobs.client.storage.browse import browse
+from ajobs.client.storage.elections import list_leaders
+from ajobs.client.storage.events import EventStream, watch
+from ajobs.client.storage.queues import QueueInfo
+from ajobs.client.storage.storage import Storage
+from ajobs.client.storage.task_store import StoreInfo, configure_store, purge_store, store_info
+from ajobs.client.storage.tasks import Stored
+from ajobs.client.storage.workers import list_workers
+from ajobs.client.tasks.bulk import Bulk, BulkResult
+from ajobs.client.tasks.enqueue import Enqueuer
+from ajobs.client.tasks.filter import Matcher, TaskFilter
+from ajobs.client.tasks.new import TaskOptions, make_task
+from ajobs.client.tasks.wait import check_complete, wait_for
+from ajobs.protocol.codec import decode_result
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.errors import ConfigurationError, CorruptTaskError
+from ajobs.protocol.names import check_name
+from ajobs.protocol.presence import WorkerPresence
+from ajobs.protocol.queue import Queue
+from ajobs.protocol.signing import verify_task
+from ajobs.protocol.subjects import ALL_EVENTS, task_state_subject
+from ajobs.protocol.task import Task
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client as NatsClient
+
+T = TypeVar("T")
+
+PAGE = 200
+"""How many tasks a page has that is not told."""
+
+PAUSED_FOR_EVER_S = 100 * 365 * 86_400
+"""Seconds that a queue is paused for when it is paused until somebody resumes it."""
+
+ENQUEUE_WINDOW = 1_500
+"""How many tasks `Client.enqueue_many` has on their way at once: more does not make it faster."""
+
+
+class TaskPage(msgspec.Struct, frozen=True):
+    """Some of the stored tasks, and the cursor of the next page; it is empty when there are no more."""
+
+    tasks: list[Task]
+    cursor: str
+
+
+class Client:
+    """Stores, enqueues, loads and watches tasks, and manages queues.
+
+    Make one with `connect` for each process and use it for all that the process does. All methods may be called at
+    the same time from any number of asyncio tasks of the loop it was connected in.
+    """
+
+    def __init__(self, storage: Storage, queue: Queue, keys: Keys, options: ClientOptions) -> None:
+        """Put the parts together. See `connect`."""
+        self.storage = storage
+        """The storage, for services that do more than this class."""
+        self.queue = queue
+        """The default queue's settings, as they are on the server."""
+        self.keys = keys
+        """What tasks are signed and verified with."""
+        self.options = options
+        """What `connect` was told."""
+        self.schedules = Schedules(self)
+        """Tasks that are made again and again."""
+        self.metrics_port: int | None = None
+        """The port that metrics are served on, if they are."""
+        self._logger = logging.getLogger("ajobs.client")
+        self.enqueuer = Enqueuer(storage, keys, queue.name, injector() if options.trace else None)
+        """The single steps of enqueuing, for services that do something between them."""
+
+    @classmethod
+    def connect(
+        cls,
+        servers: str | Iterable[str] | None = None,
+        *,
+        connection: NatsClient | None = None,
+        logger: logging.Logger | None = None,
+        **settings: Unpack[Settings],
+    ) -> AbstractAsyncContextManager[Client]:
+        """Connect to NATS for as long as the ``async with`` block runs, and make what is missing there.
+
+        Args:
+            servers: One or several URLs. Without them, and without ``context``, what the environment says
+                (``NATS_URL``, ``NATS_CONTEXT``, ...), else the selected context of the ``nats`` command line, else
+                the loopback address.
+            connection: An open NATS connection to use instead; it stays open afterwards.
+            logger: Where to log, instead of ``ajobs.client``.
+            settings: Fields of `ConnectOptions` and `ClientOptions`.
+
+        Raises:
+            ConfigurationError: Settings contradict each other.
+            UnknownRetryPolicyError: There is no retry policy by that name.
+            InvalidStateNameError: A state to discard is none, or cannot be discarded.
+            AuthenticationError: The server refused the credentials.
+            ConnectionFailedError: No server could be reached.
+            JetStreamNotEnabledError: The server or the account has no JetStream.
+            QueueNotFoundError: ``bind`` is set and the queue does not exist.
+            StorageError: The server refuses to make a stream, bucket or queue.
+        """
+        return cls._connect(servers, connection, logger, settings)
+
+    @classmethod
+    @asynccontextmanager
+    async def _connect(
+        cls,
+        servers: str | Iterable[str] | None,
+        nats: NatsClient | None,
+        logger: logging.Logger | None,
+        settings: Settings,
+    ) -> AsyncGenerator[Client]:
+        connect_options, options = split_settings(servers, settings)
+        keys = keys_of(options)
+        # What is wrong is said before anybody connects.
+        retry_policy_of(options)
+        discard_states_of(options)
+        # The signer has the key now; the options, which live as long as the client, need not.
+        options = msgspec.structs.replace(options, signing_key=None)
+        async with AsyncExitStack() as stack:
+            if nats is None:
+                connection = await stack.enter_async_context(Connection.open(connect_options, logger=logger))
+            else:
+                connection = stack.enter_context(Connection.adopt(nats, connect_options, logger=logger))
+            await connection.require_jetstream()
+            storage = await stack.enter_async_context(Storage.open(connection, options))
+            queue = queue_of(options)
+            if options.bind:
+                queue = await storage.queues.join(queue.name)
+            elif not options.no_storage_init:
+                queue = await storage.queues.ensure(queue, replicas=options.replicas, memory=options.memory_storage)
+            metrics_port = None
+            if options.prometheus_port is not None:
+                metrics_port = stack.enter_context(serve_metrics(options.prometheus_port))
+            client = cls(storage, queue, keys, options)
+            client.metrics_port = metrics_port
+            if logger is not None:
+                client._logger = logger
+            yield client
+
+    # ---- tasks
+
+    def new_task(self, task_type: str, payload: Any = None, **options: Unpack[TaskOptions]) -> Task:
+        """Make a task without storing it, for `enqueue` or `enqueue_many`.
+
+        Args:
+            task_type: Which handlers it is for, such as ``email:new``.
+            payload: Any value that msgspec encodes as JSON; ``bytes`` are taken as they are.
+            options: See `TaskOptions`.
+
+        Raises:
+            InvalidNameError: The type, the id, the queue or a dependency is not a valid name.
+            InvalidPayloadError: The payload cannot be encoded.
+            ConfigurationError: ``max_tries`` is negative, the deadline has no zone, the task depends on itself, or an
+                option does not exist.
+        """
+        return make_task(task_type, payload, **options)
+
+    async def enqueue(self, task: Task | str, payload: Any = None, **options: Unpack[TaskOptions]) -> Task:
+        """Store a task and put it into its queue.
+
+        Args:
+            task: A task of `new_task`, or a task type to make one of.
+            payload: With a task type: its payload.
+            options: With a task type: see `TaskOptions`. With a task: ``queue`` alone, for another queue than its own.
+
+        Returns:
+            The task as it is stored: with its queue, and signed when the client has a signing key.
+
+        Raises:
+            TaskAlreadyExistsError: A task by that id is stored: it was enqueued before.
+            TaskCannotEnqueueError: It is not in a state to be enqueued in.
+            QueueNotFoundError: There is no such queue. The task is stored as ``queue_error`` and can be retried.
+            QueueFullError: The queue takes no more; the task is stored likewise.
+            DuplicateItemError: The queue had an item for that id a short while ago; the task is stored likewise.
+            PayloadTooLargeError: The payload is larger than the server takes; nothing is stored.
+            RequestTimeoutError: The server could not be reached; `load` the task to see how far it came.
+            ConfigurationError: An option does not exist, or the task was made without it.
+        """
+        if isinstance(task, str):
+            return await self.enqueuer.enqueue(make_task(task, payload, **options), None)
+        queue = options.pop("queue", None)
+        if payload is not None or options:
+            raise ConfigurationError(f"task {task.id} is made already: give its payload and options to new_task")
+        return await self.enqueuer.enqueue(task, queue)
+
+    async def enqueue_many(
+        self, tasks: Iterable[Task], *, queue: str | None = None, window: int = ENQUEUE_WINDOW
+    ) -> BulkResult:
+        """Enqueue many tasks of `new_task`, several on their way at once.
+
+        Args:
+            tasks: The tasks; an iterator is read as fast as they are stored.
+            queue: A queue for all of them instead of their own.
+            window: How many are on their way at once.
+
+        Returns:
+            The tasks that are enqueued, and those that are not with the reason for each.
+        """
+        return await Bulk(self.enqueuer, queue).run(tasks, window)
+
+    async def load(self, task_id: str) -> Task:
+        """Load a task as it is now.
+
+        Raises:
+            TaskNotFoundError: There is none by that id.
+            CorruptTaskError: What is stored cannot be decoded.
+            TaskNotSignedError: Signatures are required and it has none.
+            TaskSignatureError: Its signature is wrong.
+        """
+        task = (await self.storage.tasks.load(check_name("task id", task_id))).task
+        self.verify(task)
+        return task
+
+    def verify(self, task: Task) -> None:
+        """Make sure that a task is signed as this client's keys require. Raises as `load` does."""
+        if self.keys.verifier is not None:
+            verify_task(task, self.keys.verifier, optional=self.keys.optional)
+
+    async def retry(self, task_id: str, *, queue: str | None = None, force: bool = False) -> Task:
+        """Enqueue a stored task once more, with all its tries before it again.
+
+        Args:
+            task_id: The task.
+            queue: Move it to this queue; without it, it stays in its own.
+            force: Retry it although a worker seems to run it.
+
+        Raises:
+            TaskNotFoundError: There is none by that id.
+            TaskAlreadyActiveError: A worker runs it, and ``force`` is not set.
+            TaskPastDeadlineError: It would not be started any more.
+            TaskChangedError: Somebody else changed it at the same moment.
+            QueueNotFoundError: There is no such queue.
+        """
+        return await self.enqueuer.retry(check_name("task id", task_id), queue, force=force)
+
+    async def delete(self, task_id: str) -> None:
+        """Delete a task. A work item for it is dropped by the worker that gets it.
+
+        Raises:
+            TaskNotFoundError: There is none by that id.
+            TaskChangedError: Somebody else changed it at the same moment.
+        """
+        await self.storage.tasks.delete(check_name("task id", task_id))
+
+    async def wait(self, task_id: str, *, timeout: float | None = None) -> Task:  # noqa: ASYNC109 - part of the promise
+        """Return a task once it is in a final state, whichever.
+
+        Args:
+            task_id: The task.
+            timeout: Seconds to wait at most; without it, for ever.
+
+        Raises:
+            RequestTimeoutError: It was not finished in time.
+            TaskNotFoundError: There is none by that id.
+            TaskDiscardedError: It was finished, and deleted as its worker was told to.
+        """
+        task = await wait_for(self.storage, check_name("task id", task_id), timeout)
+        self.verify(task)
+        return task
+
+    async def result(
+        self,
+        task_id: str,
+        result_type: type[T] | Any = Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - part of the promise
+    ) -> T:
+        """Wait for a task and return what its handler returned.
+
+        Args:
+            task_id: The task.
+            result_type: What to decode the result to.
+            timeout: Seconds to wait at most; without it, for ever.
+
+        Raises:
+            TaskFailedError: It ended in another state than complete; the error has the state and the task's last_err.
+            InvalidPayloadError: The result is not of that type.
+            RequestTimeoutError: It was not finished in time.
+            TaskNotFoundError: There is none by that id.
+        """
+        return decode_result(check_complete(await self.wait(task_id, timeout=timeout)).result, result_type)
+
+    async def tasks(self, **wanted: Unpack[TaskFilter]) -> AsyncGenerator[Task]:
+        """Iterate over all stored tasks, least recently changed first, however many there are.
+
+        A task that changes meanwhile may come twice; the later one is the newer. What cannot be decoded is logged
+        and passed over. Signatures are not verified.
+
+        Args:
+            wanted: Which tasks; see `TaskFilter`.
+        """
+        async with aclosing(self.stored_tasks(**wanted)) as found:
+            async for stored in found:
+                yield stored.task
+
+    def stored_tasks(self, *, after: int = 0, ahead: int = 0, **wanted: Unpack[TaskFilter]) -> AsyncGenerator[Stored]:
+        """Do as `tasks` does, from a revision of the store on, and say with which revision each task is kept.
+
+        What is not needed is best not on its way: ``ahead`` is how many tasks are, 0 for many.
+        """
+        return browse(
+            self.storage.connection,
+            self.storage.jetstream,
+            matches=Matcher.of(**wanted).matches,
+            until_ns=time.time_ns(),
+            on_corrupt=self._log_corrupt,
+            after=after,
+            ahead=ahead,
+        )
+
+    async def task_page(self, limit: int = PAGE, *, cursor: str = "", **wanted: Unpack[TaskFilter]) -> TaskPage:
+        """Return some of the stored tasks, least recently changed first, and where to go on.
+
+        A task that changes between two pages moves to the end, so it may come again.
+
+        Args:
+            limit: How many at most.
+            cursor: The page before's `TaskPage.cursor`; empty for the first.
+            wanted: Which tasks; see `TaskFilter`.
+
+        Raises:
+            ConfigurationError: The limit is not positive, or the cursor is none.
+        """
+        if limit < 1:
+            raise ConfigurationError(f"limit is {limit}: use a positive number")
+        if cursor and not (cursor.isascii() and cursor.isdecimal()):
+            raise ConfigurationError(f"cursor {cursor!r} is none: use what the page before gave")
+        page: list[Task] = []
+        last = ""
+        async with aclosing(self.stored_tasks(after=int(cursor or 0), **wanted)) as found:
+            async for stored in found:
+                if len(page) == limit:
+                    return TaskPage(page, last)
+                page.append(stored.task)
+                last = str(stored.revision)
+        return TaskPage(page, "")
+
+    def _log_corrupt(self, error: CorruptTaskError) -> None:
+        self._logger.warning("passed over in the task store: %s", error)
+
+    def watch(self, task_id: str | None = None) -> AbstractAsyncContextManager[EventStream]:
+        """Watch events, of one task or all of them: ``async with client.watch() as events: async for e in events``.
+
+        Events are not stored: those published while the connection is down are lost.
+        """
+        subject = ALL_EVENTS if task_id is None else task_state_subject(check_name("task id", task_id))
+        return watch(self.storage.connection, subject)
+
+    async def store_info(self) -> StoreInfo:
+        """Return how the task store stands.
+
+        Raises:
+            StorageNotReadyError: There is none.
+        """
+        return await store_info(self.storage.jetstream)
+
+    async def configure_store(self, *, retention_ns: int | None = None, replicas: int | None = None) -> StoreInfo:
+        """Change the task store's settings that are given, and return how it stands then.
+
+        Args:
+            retention_ns: Nanoseconds after its last change that a task is kept; 0: for ever.
+            replicas: On how many servers it is kept, 1 to 5.
+
+        Raises:
+            StorageNotReadyError: There is none.
+            ConfigurationError: A setting is out of range.
+            StorageError: The server refuses the change.
+        """
+        return await configure_store(self.storage.jetstream, retention_ns=retention_ns, replicas=replicas)
+
+    async def purge_tasks(self) -> int:
+        """Delete all tasks, and return how many there were. Work items stay; workers drop those without a task.
+
+        Raises:
+            StorageNotReadyError: There is no task store.
+        """
+        return await purge_store(self.storage.jetstream)
+
+    async def leaders(self) -> dict[str, str]:
+        """Return the name of the leader of each election that has one; the schedulers' is ``task_scheduler``."""
+        return await list_leaders(self.storage)
+
+    # ---- queues
+
+    async def create_queue(self, queue: Queue) -> Queue:
+        """Make a queue and return its settings as the server took them.
+
+        Raises:
+            QueueAlreadyExistsError: There is one by that name.
+            StorageError: The server refuses the settings.
+        """
+        return await self.storage.queues.create(
+            queue, replicas=self.options.replicas, memory=self.options.memory_storage
+        )
+
+    async def ensure_queue(self, queue: Queue) -> Queue:
+        """Return a queue's settings as they are, and make it first with these when it does not exist.
+
+        Raises:
+            StorageError: The server refuses the settings.
+        """
+        return await self.storage.queues.ensure(
+            queue, replicas=self.options.replicas, memory=self.options.memory_storage
+        )
+
+    async def join_queue(self, name: str) -> Queue:
+        """Return the settings of a queue that exists.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+        """
+        return await self.storage.queues.join(name)
+
+    async def configure_queue(self, name: str, **settings: int) -> Queue:
+        """Change some of a queue's settings; see `QueueStore.configure` for their names.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            ConfigurationError: A setting is out of range.
+        """
+        return await self.storage.queues.configure(name, **settings)
+
+    async def pause_queue(self, name: str, *, seconds: float | None = None) -> None:
+        """Have no item delivered to any worker, Go's included. What runs goes on; enqueuing does too.
+
+        Args:
+            name: The queue.
+            seconds: For how long; without it, until `resume_queue`.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            ConfigurationError: The time is not positive.
+            StorageError: The server is older than 2.11 and cannot.
+        """
+        if seconds is not None and not 0 < seconds <= PAUSED_FOR_EVER_S:
+            raise ConfigurationError(f"cannot pause a queue for {seconds:g} s: use a positive time, or none at all")
+        span_s = PAUSED_FOR_EVER_S if seconds is None else seconds
+        await self.storage.queues.pause(name, time.time_ns() + int(span_s * SECOND_NS))
+
+    async def resume_queue(self, name: str) -> None:
+        """Have a paused queue's items delivered again. Raises as `pause_queue` does."""
+        await self.storage.queues.resume(name)
+
+    async def purge_queue(self, name: str) -> int:
+        """Remove all work items of a queue, and return how many there were. Their tasks stay as they are.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+        """
+        return await self.storage.queues.purge(name)
+
+    async def delete_queue(self, name: str) -> None:
+        """Delete a queue and its work items. Their tasks stay as they are.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+        """
+        await self.storage.queues.delete(name)
+
+    async def queue_info(self, name: str | None = None) -> QueueInfo:
+        """Return how a queue stands, the client's own when none is named.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+        """
+        return await self.storage.queues.info(self.queue.name if name is None else name)
+
+    async def workers(self) -> list[WorkerPresence]:
+        """Return the workers that live, as they announce themselves, sorted by name. Go's do not."""
+        return await list_workers(self.storage, self.options)
+
+    async def queues(self) -> list[QueueInfo]:
+        """Return how each queue stands, sorted by name."""
+        return await self.storage.queues.all()

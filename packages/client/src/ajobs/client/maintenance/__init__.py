@@ -1,0 +1,1 @@
+"""Background repair of stuck tasks."""

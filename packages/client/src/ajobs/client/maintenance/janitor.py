@@ -1,0 +1,286 @@
+"""Finds tasks and work items that nothing moves any more, and brings them to a truthful end.
+
+A look changes nothing. A sweep changes a task only by a compare-and-set on what it saw, after a time of grace, and
+never one that a living worker says it has. It takes away only work items whose task is gone or was brought to its end
+before. So any number of janitors may run at once, and one that is killed has left nothing undone that the next does not
+do.
+
+What the server does not tell is which items it will not deliver again because they were delivered as often as the queue
+allows. They are known by three signs: the server's announcement, which may be lost; that no delivery of the queue waits
+for its acknowledgement any more; or that its task was started so long ago that it would have been delivered again to
+one of the workers that wait for items.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import msgspec
+from nats.aio.msg import Msg
+
+from ajobs.client.observability.metrics import counter
+from ajobs.client.storage.items import Delivery
+from ajobs.client.storage.jetstream.api import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, Json
+from ajobs.client.storage.jetstream.scan import scan
+from ajobs.client.storage.queues import QueueInfo
+from ajobs.client.storage.tasks import Stored
+from ajobs.protocol.codec import decode_task
+from ajobs.protocol.durations import MINUTE_NS
+from ajobs.protocol.errors import (
+    AjobsError,
+    CorruptTaskError,
+    StorageError,
+    TaskChangedError,
+    TaskNotFoundError,
+    UnavailableError,
+)
+from ajobs.protocol.states import FINAL_STATES, TaskState
+from ajobs.protocol.stuck import ItemState, examine
+from ajobs.protocol.subjects import TASKS_STREAM, item_subject, queue_stream
+from ajobs.protocol.task import Task
+
+if TYPE_CHECKING:
+    from ajobs.client.client import Client
+
+GRACE_NS = 10 * MINUTE_NS
+INTERVAL_S = 300.0
+LOOK_S = 1.0
+"""Seconds after which one that was not allowed to sweep asks again."""
+MOST_ITEMS = 2_000
+"""Work items of a queue, the oldest, that are looked at in one sweep. What is stuck is among them."""
+AT_ONCE = 64
+"""Questions that are on their way at once."""
+
+TASK_WITHOUT_ITEM = "task_without_item"
+TASK_WITHOUT_QUEUE = "task_without_queue"
+ITEM_WITHOUT_TASK = "item_without_task"
+ITEM_SPENT = "item_past_max_deliver"
+
+REPAIRED = counter("janitor_repair_count", "Tasks and work items brought to a truthful end", "kind")
+SWEEPS = counter("janitor_sweep_count", "Looks at all tasks and queues")
+
+_ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+
+
+class _Advisory(msgspec.Struct):
+    stream: str
+    stream_seq: int
+
+
+class Stuck(msgspec.Struct, frozen=True, kw_only=True):
+    """A task or work item that nothing moves any more."""
+
+    kind: str
+    """One of the kinds above, by which repairs are counted too."""
+    task_id: str
+    queue: str
+    ended: Task | None
+    """The task as it would be saved; nothing when only an item is to be removed."""
+
+
+class Janitor:
+    """Sweeps the task store and the queues."""
+
+    def __init__(self, client: Client, *, grace_ns: int = GRACE_NS, logger: logging.Logger | None = None) -> None:
+        """Leave alone what changed less than ``grace_ns`` nanoseconds ago."""
+        self._client = client
+        self._storage = client.storage
+        self._grace_ns = grace_ns
+        self._logger = logger or logging.getLogger("ajobs.janitor")
+        self._announced: set[tuple[str, int]] = set()
+        self._repaired: Counter[str] = Counter()
+        self._looking = False
+        self._stuck: list[Stuck] = []
+
+    async def run(self, interval_s: float = INTERVAL_S, *, allowed: Callable[[], bool] = lambda: True) -> None:
+        """Sweep every ``interval_s`` seconds while it is ``allowed``, until cancelled."""
+        subscription = await self._storage.connection.subscribe(_ADVISORIES, self._receive)
+        try:
+            while True:
+                if not allowed():
+                    await asyncio.sleep(LOOK_S)
+                    continue
+                try:
+                    await self.sweep()
+                except UnavailableError as e:
+                    self._logger.warning("the janitor looks again later: %s", e)
+                await asyncio.sleep(interval_s)
+        finally:
+            await self._storage.connection.unsubscribe(subscription)
+
+    async def _receive(self, message: Msg) -> None:
+        try:
+            advisory = msgspec.json.decode(message.data, type=_Advisory)
+        except (msgspec.MsgspecError, ValueError):
+            return
+        self._announced.add((advisory.stream, advisory.stream_seq))
+
+    async def look(self) -> list[Stuck]:
+        """Return what a sweep would repair, and change nothing. Use a janitor of its own for it.
+
+        Raises:
+            UnavailableError: The server could not be asked to the end.
+        """
+        self._looking, self._stuck = True, []
+        try:
+            await self._look_at_all()
+        finally:
+            self._looking = False
+        return self._stuck
+
+    async def sweep(self) -> Counter[str]:
+        """Look at all queues and tasks once, and return how much of what was repaired.
+
+        Raises:
+            UnavailableError: The server could not be asked to the end. What was repaired stays so.
+        """
+        self._repaired = Counter()
+        await self._look_at_all()
+        SWEEPS.inc()
+        for kind, count in self._repaired.items():
+            REPAIRED.labels(kind).inc(count)
+        if self._repaired:
+            self._logger.warning("repaired: %s", ", ".join(f"{n} {kind}" for kind, n in self._repaired.items()))
+        return self._repaired
+
+    async def _look_at_all(self) -> None:
+        infos = {info.queue.name: info for info in await self._client.queues()}
+        busy = {task.id for worker in await self._client.workers() for task in worker.running}
+        for info in infos.values():
+            async with aclosing(self._old_items(info)) as items:
+                async for sequence, task_id in items:
+                    await self._look_at_item(info, sequence, task_id, busy)
+        await self._look_at_tasks(infos, busy)
+
+    # ---- items
+
+    async def _old_items(self, info: QueueInfo) -> AsyncGenerator[tuple[int, str]]:
+        """Yield sequence and task id of the oldest items; their queue takes no second consumer to read them with."""
+        stream = queue_stream(info.queue.name)
+        prefix = item_subject(info.queue.name, "")
+        sequence = 0
+        for _ in range(MOST_ITEMS):
+            message = await self._message(stream, {"seq": sequence + 1, "next_by_subj": f"{prefix}>"})
+            if message is None:
+                return
+            sequence = message["seq"]
+            yield sequence, message["subject"].removeprefix(prefix)
+
+    async def _look_at_item(self, info: QueueInfo, sequence: int, task_id: str, busy: set[str]) -> None:
+        try:
+            stored = await self._storage.tasks.load(task_id)
+        except TaskNotFoundError:
+            # An item is put after its task is saved: this one's was deleted since, and no worker would run it.
+            if self._looking:
+                self._note(ITEM_WITHOUT_TASK, task_id, info.queue.name, None)
+            else:
+                await self._remove(info, sequence)
+                self._repaired[ITEM_WITHOUT_TASK] += 1
+            return
+        except (AjobsError, ValueError) as e:
+            self._logger.warning("item %s of queue %s is left alone: %s", task_id, info.queue.name, e)
+            return
+        if task_id in busy or not self._is_spent(info, sequence, stored):
+            return
+        # That it is spent is known: there is no need to wait for a change that may still come.
+        ended = examine(
+            stored.task, ItemState.SPENT, info.queue, now_ns=time.time_ns(), changed_ns=0, grace_ns=self._grace_ns
+        )
+        if self._looking:
+            if ended is not None or stored.task.state in FINAL_STATES:
+                self._note(ITEM_SPENT, task_id, info.queue.name, ended)
+            return
+        if ended is not None and not await self._save(ended, stored, ITEM_SPENT):
+            return
+        if ended is not None or stored.task.state in FINAL_STATES:
+            await self._remove(info, sequence)
+            self._announced.discard((queue_stream(info.queue.name), sequence))
+
+    def _is_spent(self, info: QueueInfo, sequence: int, stored: Stored) -> bool:
+        """Tell whether the server will not deliver an item again; see the head of this module for the signs."""
+        if info.queue.max_tries <= 0 or sequence > info.consumer["delivered"]["stream_seq"]:
+            return False
+        if (queue_stream(info.queue.name), sequence) in self._announced or info.in_progress == 0:
+            return True
+        task = stored.task
+        if task.state is not TaskState.ACTIVE or task.tried_ns is None or not info.pulls:
+            return False
+        return time.time_ns() > task.tried_ns + 2 * info.queue.max_run_time_ns + self._grace_ns
+
+    async def _remove(self, info: QueueInfo, sequence: int) -> None:
+        try:
+            await self._storage.jetstream.call(f"STREAM.MSG.DELETE.{queue_stream(info.queue.name)}", {"seq": sequence})
+        except StorageError as e:
+            self._logger.info("item %d of queue %s is gone already: %s", sequence, info.queue.name, e)
+
+    # ---- tasks
+
+    async def _look_at_tasks(self, infos: dict[str, QueueInfo], busy: set[str]) -> None:
+        before_ns = time.time_ns() - self._grace_ns
+        batch: list[tuple[Stored, int]] = []
+        async with aclosing(scan(self._storage.connection, self._storage.jetstream, TASKS_STREAM)) as messages:
+            async for message in messages:
+                if message.timestamp_ns > before_ns:
+                    break  # they come in the order in which they changed
+                stored = _unfinished(message)
+                if stored is None or stored.task.id in busy:
+                    continue
+                batch.append((stored, message.timestamp_ns))
+                if len(batch) == AT_ONCE:
+                    await asyncio.gather(*(self._look_at_task(*each, infos) for each in batch))
+                    batch.clear()
+        await asyncio.gather(*(self._look_at_task(*each, infos) for each in batch))
+
+    async def _look_at_task(self, stored: Stored, changed_ns: int, infos: dict[str, QueueInfo]) -> None:
+        task = stored.task
+        info = infos.get(task.queue)
+        if info is not None:
+            item = await self._message(queue_stream(task.queue), {"last_by_subj": item_subject(task.queue, task.id)})
+            if item is not None:
+                return
+        queue = None if info is None else info.queue
+        ended = examine(
+            task, ItemState.MISSING, queue, now_ns=time.time_ns(), changed_ns=changed_ns, grace_ns=self._grace_ns
+        )
+        if ended is None:
+            return
+        kind = TASK_WITHOUT_QUEUE if queue is None else TASK_WITHOUT_ITEM
+        if self._looking:
+            self._note(kind, task.id, task.queue, ended)
+        else:
+            await self._save(ended, stored, kind)
+
+    def _note(self, kind: str, task_id: str, queue: str, ended: Task | None) -> None:
+        self._stuck.append(Stuck(kind=kind, task_id=task_id, queue=queue, ended=ended))
+
+    async def _save(self, ended: Task, stored: Stored, kind: str) -> bool:
+        try:
+            await self._storage.tasks.save(ended, stored.revision)
+        except TaskChangedError:
+            return False  # it moved after all
+        self._repaired[kind] += 1
+        fields = {"task_id": ended.id, "outcome": ended.state.value, "error": ended.last_err}
+        self._logger.warning("task ended by the janitor", extra=fields)
+        return True
+
+    async def _message(self, stream: str, which: Json) -> Json | None:
+        try:
+            return (await self._storage.jetstream.ask(f"STREAM.MSG.GET.{stream}", which))["message"]
+        except StorageError as e:
+            if e.err_code in {MESSAGE_NOT_FOUND, STREAM_NOT_FOUND}:
+                return None
+            raise
+
+
+def _unfinished(message: Delivery) -> Stored | None:
+    try:
+        task = decode_task(message.data)
+    except CorruptTaskError:
+        return None  # nothing can be saved over what cannot be read
+    return None if task.state in FINAL_STATES else Stored(task, message.sequence)

@@ -1,0 +1,1 @@
+"""The transport: connections to NATS and requests over them."""

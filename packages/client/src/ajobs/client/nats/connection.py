@@ -1,0 +1,370 @@
+"""The connection to NATS: opened from options and kept for ever, or handed in.
+
+A first connect that fails raises; a connection that was there once is tried again for ever. What the NATS library
+tells about losing and regaining it is passed on to whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client as NatsClient
+from nats.aio.client import Server
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from ajobs.client.nats.addresses import ConnectOptions, without_credentials
+from ajobs.client.nats.credentials import credentials
+from ajobs.client.nats.fast_path import Lane, Receive
+from ajobs.client.nats.permissions import PUBLISH, SUBSCRIBE, Denial, Denials, deaf, denied
+from ajobs.protocol.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    JetStreamNotEnabledError,
+)
+
+FIRST_DELAY_S = 0.05
+LONGEST_DELAY_S = 2.0
+STABLE_S = 1.0
+"""Seconds after which a connection counts as one that works."""
+CLOSE_S = 2.0
+"""Seconds that closing may take to send what is still to be sent."""
+
+ROUND_TRIP_S = 1.0
+"""Seconds after which a round trip that was not answered is tried again: its answer may have been lost."""
+
+Callback = Callable[[], None]
+
+
+class Connection:
+    """A connection to NATS, and who wants to know when it breaks and comes back."""
+
+    def __init__(self, client: NatsClient, api_prefix: str, logger: logging.Logger) -> None:
+        """Use a NATS client. See `open` and `adopt`."""
+        self.nats = client
+        self.lane = Lane.of(client)
+        """The short way for messages of our own."""
+        self.api_prefix = api_prefix
+        self._logger = logger
+        self._on_disconnect: list[Callback] = []
+        self._on_reconnect: list[Callback] = []
+        self.denials = Denials()
+        """What the user may not do, as far as the server had to say so."""
+        self._closed = asyncio.Event()
+        self._closing = False
+        self._connected_at = time.monotonic()
+        self._short_lived = 0
+        self._last_problem = ""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, options: ConnectOptions, *, logger: logging.Logger | None = None) -> AsyncGenerator[Connection]:
+        """Connect, and stay connected for as long as the block runs.
+
+        Raises:
+            AuthenticationError: The server refused the credentials.
+            ConnectionFailedError: No server could be reached within the time to connect.
+            ConfigurationError: A file of certificates or credentials cannot be used.
+        """
+        logger = logger or logging.getLogger("ajobs.client")
+        client = NatsClient()
+        connection = cls(client, options.api_prefix, logger)
+        try:
+            await connection._connect(options)
+            yield connection
+        finally:
+            await connection._close()
+
+    async def _close(self) -> None:
+        self._closing = True
+        if self.nats.is_connected:
+            with suppress(nats.errors.Error, TimeoutError, OSError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self.nats.flush()
+        # The assertion is the library's: it has not begun to connect.
+        with suppress(nats.errors.Error, OSError, AssertionError):
+            await self.nats.close()
+
+    @classmethod
+    @contextmanager
+    def adopt(
+        cls, client: NatsClient, options: ConnectOptions, *, logger: logging.Logger | None = None
+    ) -> Generator[Connection]:
+        """Use a connection that somebody else opened, and leave it open.
+
+        Its own callbacks are still called, before ours, and are put back afterwards.
+
+        Raises:
+            ConnectionFailedError: It is not connected.
+        """
+        if not client.is_connected:
+            msg = "the NATS connection that was handed in is not connected: connect it first"
+            raise ConnectionFailedError(msg)
+        connection = cls(client, options.api_prefix, logger or logging.getLogger("ajobs.client"))
+        # The library offers no way to add a listener later, so these are its own attributes.
+        ours: dict[str, Callable[..., Awaitable[None]]] = {
+            "_error_cb": connection._note,
+            "_disconnected_cb": connection._disconnected,
+            "_reconnected_cb": connection._reconnected,
+            "_closed_cb": connection._was_closed,
+        }
+        theirs = {name: getattr(client, name) for name in ours}
+        for name, callback in ours.items():
+            setattr(client, name, _both(theirs[name], callback))
+        try:
+            yield connection
+        finally:
+            for name, callback in theirs.items():
+                setattr(client, name, callback)
+
+    async def _connect(self, options: ConnectOptions) -> None:
+        problems: list[Exception] = []
+        refused = asyncio.Event()
+
+        async def note(error: Exception) -> None:
+            if self._closed_or_connected():
+                self._log_problem(_describe(error))
+                await self._note(error)
+                return
+            problems.append(error)
+            if is_authorization(error):
+                refused.set()
+
+        attempt = asyncio.create_task(
+            self.nats.connect(
+                servers=list(options.urls),
+                error_cb=note,
+                disconnected_cb=self._disconnected,
+                reconnected_cb=self._reconnected,
+                closed_cb=self._was_closed,
+                reconnect_to_server_handler=self._choose_server,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=FIRST_DELAY_S,  # pyright: ignore[reportArgumentType] - used as seconds to sleep
+                connect_timeout=options.connect_timeout_s,  # pyright: ignore[reportArgumentType] - likewise
+                ping_interval=options.ping_interval_s,
+                max_outstanding_pings=2,
+                skip_subject_validation=True,
+                name=options.name,
+                **credentials(options),
+            ),
+            name="connect to NATS",
+        )
+        watch = asyncio.create_task(refused.wait())
+        try:
+            await asyncio.wait({attempt, watch}, timeout=options.connect_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watch.cancel()
+            while not attempt.done():
+                # One cancellation may get lost in a wait that ends at the same moment.
+                attempt.cancel()
+                await asyncio.wait({attempt}, timeout=FIRST_DELAY_S)
+            await asyncio.gather(attempt, watch, return_exceptions=True)
+        if self.nats.is_connected:
+            return
+        error = None if attempt.cancelled() else attempt.exception()
+        raise _connect_error(options, error or (problems[-1] if problems else None))
+
+    async def _note(self, error: Exception) -> None:
+        denial = Denial.read(error)
+        if denial is not None:
+            self.denials.add(denial)
+
+    def _closed_or_connected(self) -> bool:
+        return self.nats.is_connected or self.nats.is_reconnecting or self.nats.is_closed
+
+    async def require_jetstream(self) -> int:
+        """Make sure that there is JetStream, and return the level of its API (0 for servers before 2.11).
+
+        Raises:
+            JetStreamNotEnabledError: The server has none, or this account may not use it.
+            PermissionDeniedError: This user may not ask it, or not receive the answer.
+            ConnectionFailedError: The connection is closed.
+        """
+        what_to_do = "start nats-server with -js, enable JetStream for this account, or check the domain or prefix"
+        subject = f"{self.api_prefix}.INFO"
+        told: list[Denial] = []
+        forget = self.denials.on_denied(told.append)
+        try:
+            answer = await self.nats.request(subject, b"", timeout=CLOSE_S)
+        except nats.errors.NoRespondersError as e:
+            msg = f"no JetStream answers on {self.api_prefix}: {what_to_do}"
+            raise JetStreamNotEnabledError(msg) from e
+        except (nats.errors.TimeoutError, nats.errors.ConnectionClosedError) as e:
+            if any(denial.action == SUBSCRIBE for denial in told):
+                raise deaf(self.nats.new_inbox().rpartition(".")[0] + ".>") from e
+            if any(denial.concerns(PUBLISH, subject) for denial in told):
+                raise denied(PUBLISH, subject) from e
+            msg = f"JetStream did not answer on {self.api_prefix}: check the connection and the account's permissions"
+            raise ConnectionFailedError(msg) from e
+        finally:
+            forget()
+        info: dict[str, Any] = msgspec.json.decode(answer.data)
+        error = info.get("error")
+        if error is not None:
+            msg = f"JetStream cannot be used: {error.get('description')}; {what_to_do}"
+            raise JetStreamNotEnabledError(msg)
+        return info.get("api", {}).get("level", 0)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is there right now."""
+        return self.nats.is_connected
+
+    async def subscribe(self, subject: str, receive: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Have every message on ``subject`` given to ``receive``, one after the other."""
+        return await self.nats.subscribe(subject, cb=receive)  # pyright: ignore[reportUnknownMemberType] - a bare Future
+
+    async def subscribe_directly(self, subject: str, receive: Receive) -> Subscription:
+        """Have every message on ``subject`` given to ``receive`` as soon as it was read, as bytes."""
+        subscription = await self.nats.subscribe(subject, cb=_never)  # pyright: ignore[reportUnknownMemberType]
+        self.lane.register(subscription._id, receive)  # noqa: SLF001 - the number that messages come with
+        return subscription
+
+    async def synchronize(self) -> None:
+        """Wait until the server has read all that was sent so far, and through reconnects if it takes them.
+
+        Raises:
+            ConnectionFailedError: The connection is closed for good.
+        """
+        while True:
+            try:
+                # The library's ping overtakes what still waits to be written. That is written by the time the answer
+                # is there, so a second ping comes after it.
+                for _ in range(2):
+                    await self.nats.flush(timeout=ROUND_TRIP_S)  # pyright: ignore[reportArgumentType] - seconds
+            except nats.errors.ConnectionClosedError as e:
+                msg = "the connection to NATS is closed: connect again"
+                raise ConnectionFailedError(msg) from e
+            except (nats.errors.Error, TimeoutError, OSError):
+                await asyncio.sleep(FIRST_DELAY_S)
+            else:
+                return
+
+    async def drain(self, subscription: Subscription) -> None:
+        """End a subscription once all that the server sent for it until now was received, if it can be asked."""
+        with suppress(nats.errors.Error, TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_S):
+                # The library's own drain takes the answer to a ping that overtook its request for the answer to that,
+                # and would throw away what the server sent in between.
+                await self.nats._send_unsubscribe(subscription._id)  # noqa: SLF001 - as its drain does
+                await self.synchronize()
+                await subscription.drain()
+        self.lane.forget(subscription._id)  # noqa: SLF001 - likewise
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription, unless it ended with its connection."""
+        if not self.nats.is_closed:
+            await subscription.unsubscribe()
+        self.lane.forget(subscription._id)  # noqa: SLF001 - likewise
+
+    def on_disconnect(self, callback: Callback) -> Callback:
+        """Have ``callback`` called when the connection breaks; call what is returned to end that."""
+        return _register(self._on_disconnect, callback)
+
+    def on_reconnect(self, callback: Callback) -> Callback:
+        """Have ``callback`` called when the connection is back; call what is returned to end that."""
+        return _register(self._on_reconnect, callback)
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed for good."""
+        await self._closed.wait()
+
+    async def _disconnected(self) -> None:
+        if not self._closing:
+            self._logger.warning("disconnected from NATS, connecting again")
+        self._call(self._on_disconnect)
+
+    def _choose_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        """Return the server that failed least, and the seconds to wait first: longer each time, and never all at once.
+
+        A server that takes the connection and drops it at once counts as one that failed.
+        """
+        if self._closing:
+            # The library's way out of its loop, should the cancellation of it have been lost.
+            raise asyncio.CancelledError
+        lasted_s = time.monotonic() - self._connected_at
+        self._short_lived = self._short_lived + 1 if lasted_s < STABLE_S else 0
+        server = min(servers, key=lambda candidate: candidate.reconnects)
+        failures = min(max(server.reconnects, self._short_lived), 10)
+        delay_s = min(FIRST_DELAY_S * 2**failures, LONGEST_DELAY_S)
+        return server, delay_s * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+
+    def _log_problem(self, text: str) -> None:
+        # The same problem comes back with each attempt to connect; once is enough.
+        level = logging.DEBUG if text == self._last_problem else logging.WARNING
+        self._last_problem = text
+        self._logger.log(level, "NATS: %s", text)
+
+    async def _reconnected(self) -> None:
+        self._connected_at = time.monotonic()
+        url = self.nats.connected_url
+        self._logger.info("reconnected to NATS at %s", "" if url is None else without_credentials(url.geturl()))
+        self._call(self._on_reconnect)
+
+    async def _was_closed(self) -> None:
+        if not self._closing:
+            self._logger.error("the connection to NATS was closed for good: %s", self.nats.last_error)
+        self._closed.set()
+
+    def _call(self, callbacks: list[Callback]) -> None:
+        for callback in list(callbacks):
+            try:
+                callback()
+            except Exception:
+                self._logger.exception("a callback of the connection failed")
+
+
+async def _never(_: Msg) -> None:
+    """Take what arrives for a subscription before its receiver is registered, or after: nothing does."""
+
+
+def _register(callbacks: list[Callback], callback: Callback) -> Callback:
+    callbacks.append(callback)
+
+    def forget() -> None:
+        with suppress(ValueError):
+            callbacks.remove(callback)
+
+    return forget
+
+
+def _both(
+    theirs: Callable[..., Awaitable[None]] | None, ours: Callable[..., Awaitable[None]]
+) -> Callable[..., Awaitable[None]]:
+    async def call(*told: Any) -> None:
+        if theirs is not None:
+            await theirs(*told)
+        await ours(*told)
+
+    return call
+
+
+def is_authorization(error: BaseException) -> bool:
+    """Tell whether the server refused the credentials.
+
+    While connecting, the library has nothing but the server's own protocol text for it.
+    """
+    return isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower()
+
+
+def _connect_error(options: ConnectOptions, cause: BaseException | None) -> Exception:
+    servers = ", ".join(map(without_credentials, options.urls))
+    if cause is not None and is_authorization(cause):
+        return AuthenticationError(f"{servers} refused the credentials: check user, password, token, NKey or JWT")
+    if isinstance(cause, (nats.errors.Error, OSError, TimeoutError)) or cause is None:
+        reason = "no answer" if cause is None else _describe(cause)
+        return ConnectionFailedError(f"cannot connect to NATS at {servers}: {reason}; is nats-server running there?")
+    return ConfigurationError(f"cannot connect to NATS at {servers}: {_describe(cause)}")
+
+
+def _describe(error: BaseException) -> str:
+    return str(error) or type(error).__name__

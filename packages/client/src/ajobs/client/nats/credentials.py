@@ -1,0 +1,108 @@
+"""What proves who we are: files that are looked at before anybody connects, so that what is wrong is named."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nkeys
+
+from ajobs.protocol.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ajobs.client.nats.addresses import ConnectOptions
+
+logger = logging.getLogger("ajobs.client")
+
+MOUNTED = Path("/run/secrets")
+"""Where container engines mount secrets."""
+
+_MARKERS = (b"BEGIN NATS USER JWT", b"END NATS USER JWT", b"BEGIN USER NKEY SEED", b"END USER NKEY SEED")
+
+
+def credentials(options: ConnectOptions) -> dict[str, Any]:
+    """Return what the NATS library is told about who we are.
+
+    Raises:
+        ConfigurationError: A file cannot be read, or is not what it should be.
+    """
+    given = {
+        "user": options.user,
+        "password": options.password,
+        "token": options.token,
+        "user_credentials": _credentials_file(options.credentials_file),
+        "nkeys_seed": _nkey_file(options.nkey_seed_file),
+        "tls": _tls_context(options),
+        "tls_hostname": options.tls_hostname,
+        "tls_handshake_first": options.tls_first or None,
+        "inbox_prefix": options.inbox_prefix,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _credentials_file(path: str | None) -> str | None:
+    if path is None:
+        return None
+    content = _read(path, "credentials file")
+    # The library would look for them for ever.
+    if not all(marker in content for marker in _MARKERS):
+        raise ConfigurationError(
+            f"the credentials file {path} has no user JWT and seed: make one with 'nsc generate creds'"
+        )
+    return path
+
+
+def _nkey_file(path: str | None) -> str | None:
+    if path is None:
+        return None
+    seed = bytearray(_read(path, "NKey seed file").strip())
+    try:
+        nkeys.from_seed(seed).wipe()  # pyright: ignore[reportUnknownMemberType] - it has no types
+    except (nkeys.NkeysError, ValueError, TypeError):
+        raise ConfigurationError(f"the NKey seed file {path} holds no seed, which would begin with SU") from None
+    return path
+
+
+def warn_if_exposed(path: str | Path, kind: str) -> None:
+    """Log a warning when others on this host may read a file with a secret."""
+    if os.name == "posix" and _is_exposed(Path(path)):
+        logger.warning("others may read the %s %s: chmod 600 it", kind, path)
+
+
+def _is_exposed(path: Path) -> bool:
+    # What is looked at may be a pipe, which is at no place, so the place comes last.
+    if not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return False
+    place = path.resolve()
+    if place.is_relative_to(MOUNTED):
+        return False  # readable by all of a container, in which nobody else is
+    # Nobody gets past a folder that is closed to them.
+    return all(folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for folder in place.parents)
+
+
+def _read(path: str, kind: str) -> bytes:
+    try:
+        content = Path(path).read_bytes()
+        warn_if_exposed(path, kind)
+    except OSError as e:
+        raise ConfigurationError(f"cannot read the {kind} {path}: {e.strerror}") from e
+    return content
+
+
+def _tls_context(options: ConnectOptions) -> ssl.SSLContext | None:
+    wanted = options.tls_ca or options.tls_cert or options.tls_first
+    if not wanted and not any(url.startswith("tls://") for url in options.urls):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=options.tls_ca)
+        if options.tls_cert is not None:
+            context.load_cert_chain(options.tls_cert, options.tls_key)
+    except (OSError, ssl.SSLError) as e:
+        files = ", ".join(filter(None, (options.tls_ca, options.tls_cert, options.tls_key)))
+        msg = f"cannot use the TLS files {files}: {e}"
+        raise ConfigurationError(msg) from e
+    return context

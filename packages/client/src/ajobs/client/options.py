@@ -1,0 +1,162 @@
+"""What a client can be told, beyond how to reach NATS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ajobs.client.nats.credentials import warn_if_exposed
+from ajobs.protocol.durations import format_duration
+from ajobs.protocol.errors import ConfigurationError
+from ajobs.protocol.queue import MAX_REPLICAS, Queue, default_queue
+from ajobs.protocol.retry import RetryPolicy, retry_policy
+from ajobs.protocol.signing import Signer, Verifier, parse_key
+from ajobs.protocol.states import TaskState, check_discardable, parse_state
+from ajobs.protocol.subjects import DEFAULT_QUEUE
+
+
+class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client uses the store. Secrets are not part of its text."""
+
+    queue: Queue | str | None = None
+    """The queue for tasks that name none: its name, or its settings to make it with. None: ``DEFAULT``."""
+    bind: bool = False
+    """The queue has to exist: it is not made."""
+    no_storage_init: bool = False
+    """Make no stream, bucket or queue at all."""
+    memory_storage: bool = False
+    """Keep what is made in the server's memory instead of its files."""
+    replicas: int = 1
+    """On how many servers to keep what is made, 1 to 5."""
+    task_retention_ns: int = 0
+    """Nanoseconds after its last change that a task is kept, when the store is made; 0: for ever."""
+    retry_policy: RetryPolicy | str = "default"
+    """How long failed tasks wait: a policy, or the name of one."""
+    discard_states: tuple[TaskState | str, ...] = ()
+    """Tasks that reach one of these are deleted: complete, expired, terminated."""
+    concurrency: int = 10
+    """How many tasks a worker of this client runs at once."""
+    prometheus_port: int | None = None
+    """Serve metrics on this port of the loopback address."""
+    signing_key: bytes | None = None
+    """A 32-byte Ed25519 seed to sign tasks with, and to verify them."""
+    signing_seed_file: str | Path | None = None
+    """A file with that seed as hex."""
+    verification_key: bytes | str | None = None
+    """A 32-byte public key, or its hex, that tasks have to be signed with."""
+    verification_key_file: str | Path | None = None
+    """A file with that key as hex."""
+    signatures_optional: bool = False
+    """Tasks without a signature are fine. Wrong signatures never are."""
+    trace: bool = False
+    """Carry OpenTelemetry's trace context to the handlers of tasks."""
+    request_timeout_s: float = 5.0
+    """Seconds to wait for the server's answer to one request."""
+    patience_s: float = 30.0
+    """Seconds for which a save or an enqueue is tried again while the server cannot be reached."""
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults, and of keys only that they are set."""
+        shown: list[str] = []
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                shown.append(f"{field.name}={'***' if field.name in _SECRETS else repr(value)}")
+        return f"ClientOptions({', '.join(shown)})"
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range and keys that contradict each other.
+
+        Raises:
+            ConfigurationError: They do.
+        """
+        if not 1 <= self.replicas <= MAX_REPLICAS:
+            raise ConfigurationError(f"replicas is {self.replicas}: use 1 to {MAX_REPLICAS}")
+        if self.concurrency < 1:
+            raise ConfigurationError(f"concurrency is {self.concurrency}: use 1 or more")
+        if self.task_retention_ns < 0:
+            raise ConfigurationError(
+                f"task_retention_ns is {format_duration(self.task_retention_ns)}: use 0 to keep tasks for ever"
+            )
+        if self.request_timeout_s <= 0 or self.patience_s < 0:
+            raise ConfigurationError("request_timeout_s has to be more than 0, and patience_s 0 or more")
+        for one, other in _EXCLUSIVE:
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise ConfigurationError(f"{one} and {other} are both set: use one of them")
+        if self.bind and self.queue is None:
+            raise ConfigurationError("bind needs the name of a queue: set queue")
+
+
+_SECRETS = frozenset({"signing_key"})
+_EXCLUSIVE = (
+    ("signing_key", "signing_seed_file"),
+    ("verification_key", "verification_key_file"),
+    ("signing_seed_file", "verification_key"),
+    ("signing_seed_file", "verification_key_file"),
+)
+
+
+def queue_of(options: ClientOptions) -> Queue:
+    """Return the settings to make the client's queue with, should it be missing."""
+    if isinstance(options.queue, Queue):
+        return options.queue
+    if options.queue is None or options.queue == DEFAULT_QUEUE:
+        return default_queue()
+    return Queue(name=options.queue)
+
+
+def retry_policy_of(options: ClientOptions) -> RetryPolicy:
+    """Return the retry policy, looked up when it is a name.
+
+    Raises:
+        UnknownRetryPolicyError: There is none by that name.
+    """
+    return retry_policy(options.retry_policy) if isinstance(options.retry_policy, str) else options.retry_policy
+
+
+def discard_states_of(options: ClientOptions) -> frozenset[TaskState]:
+    """Return the states in which tasks are deleted.
+
+    Raises:
+        InvalidStateNameError: One is no state, or not one that may be discarded.
+    """
+    return check_discardable(frozenset(parse_state(state) for state in options.discard_states))
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """What to sign and verify with; either may be missing."""
+
+    signer: Signer | None
+    verifier: Verifier | None
+    optional: bool
+
+
+def keys_of(options: ClientOptions) -> Keys:
+    """Read the keys. A seed verifies too, unless another key is given to verify with.
+
+    Raises:
+        InvalidKeyError: A key is not one. Nothing of it is in the text.
+        ConfigurationError: A key file cannot be read.
+    """
+    seed = options.signing_key
+    if options.signing_seed_file is not None:
+        seed = parse_key("seed", _read(options.signing_seed_file))
+        warn_if_exposed(options.signing_seed_file, "seed file")
+    signer = None if seed is None else Signer(seed)
+    public_key = options.verification_key
+    if options.verification_key_file is not None:
+        public_key = _read(options.verification_key_file)
+    if isinstance(public_key, str):
+        public_key = parse_key("public key", public_key)
+    if public_key is not None:
+        return Keys(signer, Verifier(public_key), options.signatures_optional)
+    return Keys(signer, None if signer is None else signer.verifier, options.signatures_optional)
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "it is not text"
+        raise ConfigurationError(f"cannot read the key file {path}: {reason}") from None

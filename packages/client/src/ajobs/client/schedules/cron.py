@@ -1,0 +1,355 @@
+"""When a schedule's tasks are due: a pure function of its cron text and the time.
+
+A text is five fields (minute, hour, day of the month, month, day of the week) with names, ranges, steps and lists, one
+of ``@yearly`` ``@annually`` ``@monthly`` ``@weekly`` ``@daily`` ``@midnight`` ``@hourly``, or ``@every 1h30m``. When
+both days are restricted, either is enough; a day that begins with ``*`` is not restricted, not even ``*/2``, so both
+have to fit then. That is the meaning of Vixie's cron. ``CRON_TZ=Europe/Berlin`` (or ``TZ=``) in front says whose clock
+counts; without it, UTC's.
+
+Where clocks change, the rule follows Vixie's cron too, and goes by the hours alone:
+
+- A schedule that names its hours runs once for each time that it names. A time that the clocks skip is made up for at
+  the moment of the change, all such times together once; of a time that comes twice, the first counts.
+- One whose hours begin with ``*`` goes by what the clock shows: not in the hour that is skipped, and in both of the
+  hour that comes twice.
+
+``@every`` counts from the schedule's creation on, clocks or no clocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+from croniter.croniter import CroniterError
+
+from ajobs.protocol.durations import SECOND_NS, format_duration, parse_duration
+from ajobs.protocol.errors import InvalidDurationError, InvalidScheduleError
+from ajobs.protocol.schedule import Schedule
+
+DESCRIPTORS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+SHORTEST_EVERY_NS = SECOND_NS
+LONGEST_TEXT = 1_000
+"""Characters of a cron text at the most."""
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+
+
+class _Field(NamedTuple):
+    name: str
+    lowest: int
+    highest: int
+    names: dict[str, int]
+
+
+_FIELDS = (
+    _Field("minute", 0, 59, {}),
+    _Field("hour", 0, 23, {}),
+    _Field("day of the month", 1, 31, {}),
+    _Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
+    _Field("day of the week", 0, 7, {name: number for number, name in enumerate(_DAYS)}),
+)
+_ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - what a clock shows
+_term = re.compile(r"(?P<first>\*|\?|\w+)(?:-(?P<last>\w+))?(?:/(?P<step>\w+))?", re.ASCII).fullmatch
+_zone = re.compile(r"(?:CRON_)?TZ=(\S*)\s+")
+
+
+class Recurrence(Protocol):
+    """Tells when something is due."""
+
+    def next_after(self, now_ns: int) -> int:
+        """Return the first time after ``now_ns``, both in nanoseconds since 1970."""
+        ...
+
+
+class Every(NamedTuple):
+    """At regular intervals from a beginning on."""
+
+    start_ns: int
+    interval_ns: int
+
+    def next_after(self, now_ns: int) -> int:
+        """Return the first time after ``now_ns``."""
+        passed = max(0, (now_ns - self.start_ns) // self.interval_ns)
+        return self.start_ns + (passed + 1) * self.interval_ns
+
+
+class _Times(NamedTuple):
+    """What a clock shows when something is due."""
+
+    text: str
+    """Five fields of plain numbers, or ``*``."""
+    either_day: bool
+    """Whether one of both days is enough."""
+
+
+class Cron(NamedTuple):
+    """By the clock of a time zone."""
+
+    times: _Times
+    zone: ZoneInfo
+    every_hour: bool
+    """Whether the hours begin with ``*``."""
+
+    def next_after(self, now_ns: int) -> int:
+        """Return the first time after ``now_ns``. Raises `InvalidScheduleError` when there is none."""
+        now = datetime.fromtimestamp(now_ns // SECOND_NS, UTC)
+        local = now.astimezone(self.zone)
+        found = next(moment for moment in self._moments(local) if moment > now)
+        if self.every_hour:
+            again = self._second_pass(local, now)
+            if again is not None:
+                found = min(found, again)
+        return int(found.timestamp()) * SECOND_NS
+
+    def _moments(self, local: datetime) -> Iterator[datetime]:
+        """Yield when the clock will show the times that are named, going by what it shows at ``local``."""
+        wall = local.replace(tzinfo=None)
+        while True:
+            wall = _next_wall(self.times, wall)
+            yield from _instants(wall, self.zone, both=self.every_hour)
+
+    def _second_pass(self, local: datetime, now: datetime) -> datetime | None:
+        """Return the first time in the hour that comes for the second time, when it is about to."""
+        first, second = local.replace(fold=0), local.replace(fold=1)
+        repeated = first.utcoffset() != second.utcoffset() and local.fold == 0
+        if not repeated or first.utcoffset() < second.utcoffset():  # pyright: ignore[reportOperatorIssue] - both are there
+            return None
+        change = _change(self.zone, now, second.astimezone(UTC))
+        wall = change.astimezone(self.zone).replace(tzinfo=None) - timedelta(seconds=1)
+        wall = _next_wall(self.times, wall)
+        return wall.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
+
+
+def _instants(wall: datetime, zone: ZoneInfo, *, both: bool) -> Iterator[datetime]:
+    """Yield when a clock shows a time: never, once or twice."""
+    first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    if first > second:
+        # Skipped: the clock jumps over it somewhere between the two.
+        if not both:
+            yield _change(zone, second, first)
+        return
+    yield first
+    if both and second != first:
+        yield second
+
+
+def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """Return the second at which a zone's offset changes, between two times with different ones."""
+    old = before.astimezone(zone).utcoffset()
+    low, high = int(before.timestamp()), int(after.timestamp())
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == old:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC)
+
+
+@lru_cache(maxsize=65_536)
+def _next_wall(times: _Times, wall: datetime) -> datetime:
+    # Many schedules share a text, and all are asked at the same time.
+    try:
+        return croniter(times.text, wall, day_or=times.either_day).get_next(datetime)
+    except CroniterError as e:
+        raise InvalidScheduleError(f"{times.text!r} never comes") from e
+
+
+def parse_recurrence(text: str, created_ns: int) -> Recurrence:
+    """Return when a schedule with this text is due.
+
+    Args:
+        text: The cron text.
+        created_ns: When the schedule was made, in nanoseconds since 1970: where ``@every`` begins.
+
+    Raises:
+        InvalidScheduleError: The text is wrong; the message says where and why.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise InvalidScheduleError(f"{text[:20]!r}... has {len(text):,} characters: use {LONGEST_TEXT:,} at the most")
+    zone, rest = _take_zone(text.strip())
+    if rest.startswith("@every"):
+        return Every(created_ns, _interval(rest.removeprefix("@every").strip()))
+    if rest.startswith("@"):
+        if rest not in DESCRIPTORS:
+            known = ", ".join(DESCRIPTORS)
+            raise InvalidScheduleError(f"{rest!r} is not known: use {known}, @every 10m or five fields")
+        rest = DESCRIPTORS[rest]
+    return _cron(rest, zone)
+
+
+@lru_cache(maxsize=65_536)
+def _cron(text: str, zone: ZoneInfo) -> Cron:
+    fields = _check_fields(text)
+    times = _times(fields)
+    try:
+        _next_wall(times, _ANY_DAY)
+    except InvalidScheduleError as e:  # a 30th of February
+        raise InvalidScheduleError(f"{text!r} never comes: there is no such day") from e
+    return Cron(times, zone, fields[1].startswith("*"))
+
+
+def _times(fields: list[str]) -> _Times:
+    """Return what fields mean, in plain numbers: croniter takes some ranges, such as 0-0, for something else."""
+    numbers = [_numbers(field, value) for field, value in zip(_FIELDS, fields, strict=True)]
+    days, weekdays = numbers[2], {number % 7 for number in numbers[4]}
+    either_day = not (fields[2].startswith("*") or fields[4].startswith("*"))
+    numbers[4] = weekdays
+    if either_day and (len(days) == len(range(1, 32)) or len(weekdays) == len(_DAYS)):
+        numbers[2], numbers[4] = set(range(1, 32)), set(range(7))
+    texts = (
+        "*" if len(each) == count else ",".join(str(number) for number in sorted(each))
+        for each, count in zip(numbers, (60, 24, 31, 12, 7), strict=True)
+    )
+    return _Times(" ".join(texts), either_day)
+
+
+def recurrence_of(schedule: Schedule) -> Recurrence:
+    """Return when a schedule is due. Raises as `parse_recurrence` does."""
+    return parse_recurrence(schedule.schedule, schedule.created_ns)
+
+
+def next_ticks(recurrence: Recurrence, now_ns: int) -> Iterator[int]:
+    """Yield all times after ``now_ns``, in nanoseconds since 1970."""
+    while True:
+        now_ns = recurrence.next_after(now_ns)
+        yield now_ns
+
+
+def latest_ticks(recurrence: Recurrence, after_ns: int, until_ns: int, count: int) -> list[int]:
+    """Return the last ``count`` times after one time and up to another, in order.
+
+    It looks at little more than those, however many there are before.
+    """
+    if after_ns >= until_ns or count < 1:
+        return []
+    try:
+        upcoming = list(islice(next_ticks(recurrence, until_ns), 2))
+    except InvalidScheduleError:
+        upcoming = []
+    window_ns = (upcoming[1] - upcoming[0]) * count if len(upcoming) > 1 else until_ns - after_ns
+    while True:
+        start_ns = max(after_ns, until_ns - window_ns)
+        ticks = _ticks_between(recurrence, start_ns, until_ns)
+        if len(ticks) >= count or start_ns == after_ns:
+            return ticks[-count:]
+        window_ns *= 4
+
+
+def _ticks_between(recurrence: Recurrence, after_ns: int, until_ns: int) -> list[int]:
+    ticks: list[int] = []
+    try:
+        for tick_ns in next_ticks(recurrence, after_ns):
+            if tick_ns > until_ns:
+                break
+            ticks.append(tick_ns)
+    except InvalidScheduleError:
+        pass  # there are no more
+    return ticks
+
+
+def preview(schedule: Schedule, now_ns: int, count: int) -> list[int]:
+    """Return the next ``count`` times. Raises as `parse_recurrence` does."""
+    return list(islice(next_ticks(recurrence_of(schedule), now_ns), count))
+
+
+def _take_zone(text: str) -> tuple[ZoneInfo, str]:
+    found = _zone.match(text)
+    if found is None:
+        return ZoneInfo("UTC"), text
+    name = found[1]
+    try:
+        return ZoneInfo(name), text[found.end() :].strip()
+    except (ZoneInfoNotFoundError, ValueError, OSError) as e:
+        raise InvalidScheduleError(f"there is no time zone {name!r}: use a name such as Europe/Berlin") from e
+
+
+def _interval(text: str) -> int:
+    try:
+        interval_ns = parse_duration(text)
+    except InvalidDurationError as e:
+        raise InvalidScheduleError(f"@every: {e}") from e
+    if interval_ns < SHORTEST_EVERY_NS:
+        raise InvalidScheduleError(f"@every {text} is too often: use {format_duration(SHORTEST_EVERY_NS)} or more")
+    return interval_ns
+
+
+def _check_fields(text: str) -> list[str]:
+    fields = text.split()
+    if len(fields) != len(_FIELDS):
+        wanted = ", ".join(field.name for field in _FIELDS)
+        raise InvalidScheduleError(f"{text!r} has {len(fields)} fields and needs {len(_FIELDS)}: {wanted}")
+    for number, (field, value) in enumerate(zip(_FIELDS, fields, strict=True), 1):
+        for term in value.split(","):
+            problem = _problem(field, term)
+            if problem is not None:
+                raise InvalidScheduleError(f"field {number} ({field.name}) of {text!r}: {term!r} {problem}")
+    return [field.lower().replace("?", "*") for field in fields]
+
+
+def _problem(field: _Field, term: str) -> str | None:
+    """Return what is wrong with one part of a field, if anything."""
+    found = _term(term)
+    if found is None:
+        return "is not a number, a name, a range such as 1-5, or * or a range with a step such as */10"
+    first, last, step = found["first"], found["last"], found["step"]
+    any_value = first in {"*", "?"}
+    if any_value and last is not None:
+        return "begins a range with *: use numbers"
+    if step is not None and (not step.isdigit() or int(step) < 1):
+        return f"has the step {step}: use a number of 1 or more"
+    bounds = [] if any_value else [_number(field, each) for each in (first, last) if each is not None]
+    for given, bound in zip((first, last), bounds, strict=False):
+        if bound is None or not field.lowest <= bound <= field.highest:
+            names = f" or a name ({', '.join(field.names)})" if field.names else ""
+            return f"has {given}: use {field.lowest} to {field.highest}{names}"
+    if last is not None and bounds[0] > bounds[1]:  # pyright: ignore[reportOperatorIssue] - both are numbers by now
+        return f"ends before it begins: use two parts, {_range(first, _last(field))},{_range(_first(field), last)}"
+    return None
+
+
+def _range(first: str, last: str) -> str:
+    return first if first.lower() == last.lower() else f"{first}-{last}"
+
+
+def _first(field: _Field) -> str:
+    return next(iter(field.names), str(field.lowest))
+
+
+def _last(field: _Field) -> str:
+    return list(field.names)[-1] if field.names else str(field.highest)
+
+
+def _numbers(field: _Field, value: str) -> set[int]:
+    """Return the numbers that a field stands for, which was checked before."""
+    numbers: set[int] = set()
+    for each in value.split(","):
+        span, _, step = each.partition("/")
+        first, _, last = span.partition("-")
+        low = field.lowest if first == "*" else _number(field, first) or 0
+        high = field.highest if first == "*" or (step and not last) else _number(field, last or first) or 0
+        numbers.update(range(low, high + 1, int(step or 1)))
+    return numbers
+
+
+def _number(field: _Field, text: str) -> int | None:
+    if text.isdigit():
+        return int(text)
+    return field.names.get(text.lower())

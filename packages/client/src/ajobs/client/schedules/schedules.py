@@ -1,0 +1,378 @@
+"""Schedules: tasks that are made again and again, by whichever scheduler leads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import msgspec
+from nats.aio.msg import Msg
+
+from ajobs.client.identifiers import new_id
+from ajobs.client.schedules.cron import preview, recurrence_of
+from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND
+from ajobs.client.storage.jetstream.buckets import Bucket, Entry, RevisionError
+from ajobs.protocol.codec import decode_schedule, decode_schedule_options, encode, encode_payload
+from ajobs.protocol.durations import MICROSECOND_NS
+from ajobs.protocol.errors import (
+    AjobsError,
+    ConfigurationError,
+    InvalidScheduleError,
+    ScheduleAlreadyExistsError,
+    ScheduleNotFoundError,
+    StorageError,
+)
+from ajobs.protocol.names import check_name
+from ajobs.protocol.schedule import CatchUp, Schedule, ScheduleOptions, check_schedule
+from ajobs.protocol.subjects import (
+    CONFIGURATION_BUCKET,
+    DEFAULT_QUEUE,
+    SCHEDULE_KEY_PREFIX,
+    SCHEDULE_OPTIONS_PREFIX,
+    schedule_key,
+    schedule_options_key,
+)
+from ajobs.protocol.task import DEFAULT_MAX_TRIES, Task, new_task
+from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
+
+if TYPE_CHECKING:
+    from ajobs.client.client import Client
+
+AT_A_STRETCH = 250
+"""Schedules that are decoded before others may go on."""
+
+
+class ScheduleSettings(TypedDict, total=False):
+    """What a schedule can be given besides its name, cron text and task type."""
+
+    queue: str
+    payload: Any
+    """Any value that msgspec encodes as JSON; ``bytes`` are taken as they are."""
+    deadline: timedelta | None
+    """How long after its tick a task may still be started, 30 seconds or more."""
+    max_tries: int
+    """How often a task may be started; 0: as often as any other task."""
+    catch_up: CatchUp | str
+    """What to do about missed runs: none, last, all."""
+    catch_up_limit: int
+    jitter: timedelta
+    """By how much a run may be late, so that not all begin at once."""
+    paused: bool
+
+
+class ScheduleChanges(ScheduleSettings, total=False):
+    """What can be changed of a schedule."""
+
+    schedule: str
+    """The cron text; see `ajobs.client.schedules.cron`."""
+    task_type: str
+
+
+class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as it is stored."""
+
+    schedule: Schedule
+    options: ScheduleOptions
+    since_ns: int
+    """When it was made or changed last, in nanoseconds since 1970: it has no runs before."""
+    problem: str | None = None
+    """What is wrong with it, when it cannot be run."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.schedule.name
+
+    def next_runs(self, count: int = 1, now_ns: int | None = None) -> list[int]:
+        """Return the next times that it is due, in nanoseconds since 1970; none while it is paused or broken."""
+        if self.problem is not None or self.options.paused:
+            return []
+        return preview(self.schedule, time.time_ns() if now_ns is None else now_ns, count)
+
+
+class Schedules:
+    """Manages schedules; a client's are `Client.schedules`."""
+
+    def __init__(self, client: Client) -> None:
+        """Use the client's storage."""
+        self._client = client
+        storage = client.storage
+        self._connection = storage.connection
+        self.bucket = Bucket(storage.connection, storage.jetstream, CONFIGURATION_BUCKET)
+
+    async def create(
+        self, name: str, schedule: str, task_type: str, **settings: Unpack[ScheduleSettings]
+    ) -> ScheduleInfo:
+        """Make a schedule.
+
+        Args:
+            name: Its name.
+            schedule: The cron text; see `ajobs.client.schedules.cron`.
+            task_type: The type of its tasks.
+            settings: See `ScheduleSettings`.
+
+        Raises:
+            ScheduleAlreadyExistsError: There is one by that name.
+            InvalidNameError: A name is not valid.
+            InvalidScheduleError: The cron text cannot be used, or a number is out of range; the text says where.
+            InvalidPayloadError: The payload cannot be encoded.
+        """
+        blank = Schedule(
+            name=check_name("schedule name", name),
+            schedule=schedule,
+            task_type=task_type,
+            queue=DEFAULT_QUEUE,
+            created_at=format_timestamp(time.time_ns()),
+        )
+        made, options = _changed(blank, ScheduleOptions(), settings)
+        before = await self.bucket.get(schedule_options_key(name))
+        if await self.bucket.get(schedule_key(name)) is not None:
+            raise _exists(name)
+        try:
+            async with self._with_options(name, options, made, before):
+                await self.bucket.create(schedule_key(name), encode(made))
+        except RevisionError as e:
+            raise _exists(name) from e
+        return await self.load(name)
+
+    async def update(self, name: str, **settings: Unpack[ScheduleChanges]) -> ScheduleInfo:
+        """Change some of a schedule's settings. Raises as `create` does, and `ScheduleNotFoundError`.
+
+        Raises:
+            ConfigurationError: Somebody else changed it in the same moment.
+        """
+        before = await self.bucket.get(schedule_options_key(check_name("schedule name", name)))
+        entry = await self._entry(name)
+        stored = decode_schedule(entry.value)
+        schedule, options = _changed(stored, _options(stored, before), settings)
+        try:
+            async with self._with_options(name, options, schedule, before):
+                await self.bucket.update(entry.key, encode(schedule), entry.revision)
+        except RevisionError as e:
+            raise ConfigurationError(f"schedule {name} was changed in the same moment: look at it and try again") from e
+        return await self.load(name)
+
+    async def pause(self, name: str) -> ScheduleInfo:
+        """Have a schedule make no tasks until it is resumed. The original does not know of it, and goes on."""
+        return await self.update(name, paused=True)
+
+    async def resume(self, name: str) -> ScheduleInfo:
+        """Have a paused schedule make tasks again, from its next tick on."""
+        return await self.update(name, paused=False)
+
+    async def delete(self, name: str) -> None:
+        """Delete a schedule. Its tasks stay as they are.
+
+        Raises:
+            ScheduleNotFoundError: There is none by that name.
+        """
+        await self._entry(name)
+        await self.bucket.delete(schedule_key(name))
+        await self.bucket.delete(schedule_options_key(name))
+
+    async def load(self, name: str) -> ScheduleInfo:
+        """Return a schedule; one that cannot be run says so in its ``problem``.
+
+        Raises:
+            ScheduleNotFoundError: There is none by that name.
+            DecodeError: What is stored is none.
+        """
+        entry = await self._entry(name)
+        decode_schedule(entry.value)
+        return read_schedule(name, entry, await self.bucket.get(schedule_options_key(name)))
+
+    async def all(self) -> list[ScheduleInfo]:
+        """Return all schedules, sorted by name; what is stored and is none comes as a broken one."""
+        entries: dict[str, Entry] = {}
+        with _nothing_without_bucket():
+            async with aclosing(self.bucket.entries()) as found:
+                async for entry in found:
+                    entries[entry.key] = entry
+        infos: list[ScheduleInfo] = []
+        for number, (key, entry) in enumerate(sorted(entries.items())):
+            if number % AT_A_STRETCH == 0:
+                await asyncio.sleep(0)  # others have work to do while thousands are decoded
+            if key.startswith(SCHEDULE_KEY_PREFIX):
+                name = key.removeprefix(SCHEDULE_KEY_PREFIX)
+                infos.append(read_schedule(name, entry, entries.get(schedule_options_key(name))))
+        return infos
+
+    async def read(self, name: str) -> ScheduleInfo | None:
+        """Return a schedule, a broken one too; ``None`` when there is none by that name."""
+        entry, options = await asyncio.gather(
+            self.bucket.get(schedule_key(name)), self.bucket.get(schedule_options_key(name))
+        )
+        return None if entry is None else read_schedule(name, entry, options)
+
+    async def run_now(self, name: str) -> Task:
+        """Make one task of a schedule, now and besides its runs. Raises as `load` and `Client.enqueue` do."""
+        schedule = (await self.load(name)).schedule
+        return await self._client.enqueue(task_of(schedule, task_id=new_id(), tick_ns=time.time_ns()))
+
+    @asynccontextmanager
+    async def changes(self, changed: Callable[[str], None]) -> AsyncGenerator[None]:
+        """Have ``changed`` called with the name of each schedule that is written, for as long as the block runs.
+
+        Changes that are made while the connection is down are not told.
+        """
+
+        async def receive(message: Msg) -> None:
+            key = self.bucket.key_of(message.subject)
+            for prefix in (SCHEDULE_KEY_PREFIX, SCHEDULE_OPTIONS_PREFIX):
+                if key.startswith(prefix):
+                    changed(key.removeprefix(prefix))
+
+        subscription = await self._connection.subscribe(self.bucket.subjects, receive)
+        await self._connection.synchronize()
+        try:
+            yield
+        finally:
+            await self._connection.unsubscribe(subscription)
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncGenerator[AsyncGenerator[tuple[str, ScheduleInfo | None]]]:
+        """Watch schedules: ``async with client.schedules.watch() as changes: async for name, schedule in changes``.
+
+        A deleted schedule comes as ``None``.
+        """
+        names: asyncio.Queue[str] = asyncio.Queue()
+
+        async def read() -> AsyncGenerator[tuple[str, ScheduleInfo | None]]:
+            while True:
+                name = await names.get()
+                yield name, await self.read(name)
+
+        async with self.changes(names.put_nowait), aclosing(read()) as changes:
+            yield changes
+
+    async def _entry(self, name: str) -> Entry:
+        key, entry = schedule_key(check_name("schedule name", name)), None
+        with _nothing_without_bucket():
+            entry = await self.bucket.get(key)
+        if entry is None:
+            raise ScheduleNotFoundError(f"there is no schedule {name}: check the name")
+        return entry
+
+    @asynccontextmanager
+    async def _with_options(
+        self, name: str, options: ScheduleOptions, schedule: Schedule, before: Entry | None
+    ) -> AsyncGenerator[None]:
+        """Store options in place of those that were there before; take that back should the block not succeed.
+
+        Raises:
+            RevisionError: Somebody else was faster.
+        """
+        key = schedule_options_key(name)
+        value = encode(msgspec.structs.replace(options, belongs_to=schedule.created_at))
+        if before is None:
+            revision = await self.bucket.create(key, value)
+        else:
+            revision = await self.bucket.update(key, value, before.revision)
+        try:
+            yield
+        except RevisionError:
+            with suppress(RevisionError):
+                if before is None:
+                    await self.bucket.delete(key, revision)
+                else:
+                    await self.bucket.update(key, before.value, revision)
+            raise
+
+
+@contextmanager
+def _nothing_without_bucket() -> Generator[None]:
+    """Pass over what there is no bucket to read from: nobody made a schedule yet."""
+    try:
+        yield
+    except StorageError as e:
+        if e.err_code != STREAM_NOT_FOUND:
+            raise
+
+
+def task_of(schedule: Schedule, *, task_id: str, tick_ns: int) -> Task:
+    """Return the task for a tick, the payload as it is stored; its deadline counts from the tick."""
+    return new_task(
+        schedule.task_type,
+        schedule.payload,
+        task_id=task_id,
+        now_ns=time.time_ns(),
+        queue=schedule.queue,
+        deadline_ns=tick_ns + schedule.deadline if schedule.deadline else None,
+        max_tries=schedule.max_tries or DEFAULT_MAX_TRIES,
+    )
+
+
+def read_schedule(name: str, entry: Entry, options: Entry | None) -> ScheduleInfo:
+    """Return what is stored under a name, as a broken schedule when it is none or cannot be run."""
+    since_ns = max(entry.stored_ns, options.stored_ns if options else 0)
+    schedule = Schedule(name=name, schedule="", task_type="", created_at=format_timestamp(entry.stored_ns))
+    decoded = ScheduleOptions()
+    problem = None
+    try:
+        schedule = decode_schedule(entry.value)
+        decoded = _options(schedule, options)
+        check_schedule(schedule)
+        recurrence_of(schedule)
+        if schedule.name != name:
+            raise InvalidScheduleError(f"it is stored as {name} and says that it is {schedule.name}")
+    except AjobsError as e:
+        problem = str(e)
+        schedule = msgspec.structs.replace(schedule, name=name)
+    return ScheduleInfo(schedule=schedule, options=decoded, since_ns=since_ns, problem=problem)
+
+
+def _options(schedule: Schedule, entry: Entry | None) -> ScheduleOptions:
+    """Return what is stored beside a schedule, unless it was left behind by another one of that name."""
+    if entry is None:
+        return ScheduleOptions()
+    options = decode_schedule_options(entry.value)
+    if options.belongs_to and parse_timestamp(options.belongs_to) != schedule.created_ns:
+        return ScheduleOptions()
+    return options
+
+
+def _exists(name: str) -> ScheduleAlreadyExistsError:
+    return ScheduleAlreadyExistsError(f"there is a schedule {name} already: update it, or choose another name")
+
+
+_IN_SCHEDULE = frozenset({"schedule", "task_type", "queue", "max_tries"})
+_IN_OPTIONS = frozenset({"catch_up_limit", "paused"})
+
+
+def _changed(
+    schedule: Schedule, options: ScheduleOptions, settings: Mapping[str, Any]
+) -> tuple[Schedule, ScheduleOptions]:
+    """Return both documents with some settings changed, and checked."""
+    unknown = settings.keys() - ScheduleChanges.__optional_keys__
+    if unknown:
+        known = ", ".join(sorted(ScheduleChanges.__optional_keys__))
+        raise ConfigurationError(f"unknown schedule setting {', '.join(sorted(unknown))}: use some of {known}")
+    document = {key: value for key, value in settings.items() if key in _IN_SCHEDULE}
+    extras = {key: value for key, value in settings.items() if key in _IN_OPTIONS}
+    if "payload" in settings:
+        document["payload"] = encode_payload(settings["payload"])
+    if "deadline" in settings:
+        deadline = settings["deadline"]
+        document["deadline"] = 0 if deadline is None else _ns(deadline)
+    if "catch_up" in settings:
+        extras["catch_up"] = _catch_up(settings["catch_up"])
+    if "jitter" in settings:
+        extras["jitter"] = _ns(settings["jitter"])
+    schedule = check_schedule(msgspec.structs.replace(schedule, **document))
+    recurrence_of(schedule)
+    return schedule, msgspec.structs.replace(options, **extras)
+
+
+def _catch_up(value: str) -> CatchUp:
+    try:
+        return CatchUp(value)
+    except ValueError as e:
+        raise InvalidScheduleError(f"catch_up is {value!r}: use {', '.join(CatchUp)}") from e
+
+
+def _ns(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * MICROSECOND_NS

@@ -1,0 +1,24 @@
+"""Who leads, by what the elections' bucket holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND
+from ajobs.client.storage.jetstream.buckets import Bucket
+from ajobs.protocol.errors import StorageError
+from ajobs.protocol.subjects import ELECTIONS_BUCKET
+
+if TYPE_CHECKING:
+    from ajobs.client.storage.storage import Storage
+
+
+async def list_leaders(storage: Storage) -> dict[str, str]:
+    """Return the name of the leader of each election that has one; nothing when there is no bucket."""
+    bucket = Bucket(storage.connection, storage.jetstream, ELECTIONS_BUCKET)
+    try:
+        return {entry.key: entry.value.decode(errors="replace") async for entry in bucket.entries()}
+    except StorageError as e:
+        if e.err_code != STREAM_NOT_FOUND:
+            raise
+        return {}

@@ -1,0 +1,176 @@
+"""Work items: put into a queue, and disposed of by the worker that received them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ajobs.client.nats.fast_path import header_block
+from ajobs.client.nats.requests import NoRespondersError, Requests
+from ajobs.client.observability import metrics
+from ajobs.client.storage.jetstream.api import JetStream, storage_error
+from ajobs.client.storage.jetstream.publish import Message, Posted, Published, publish_patiently
+from ajobs.protocol.codec import encode
+from ajobs.protocol.errors import (
+    AjobsError,
+    DuplicateItemError,
+    QueueFullError,
+    QueueNotFoundError,
+)
+from ajobs.protocol.headers import MESSAGE_ID, parse_headers
+from ajobs.protocol.item import WorkItem
+from ajobs.protocol.subjects import item_subject, queue_stream
+
+_ACK_TOKENS = 9
+"""How many parts an acknowledgement subject has that names no JetStream domain; with one it has two more in front."""
+
+_MESSAGE_ID = header_block({MESSAGE_ID: "%b"})
+
+
+class Delivery(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A message that a consumer delivered, and where to acknowledge it."""
+
+    subject: str
+    data: bytes
+    raw_headers: bytes
+    ack_subject: str
+    received: float
+    """The event loop's time, in seconds, at which it arrived here."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The message's headers by name."""
+        return parse_headers(self.raw_headers)
+
+    def _token(self, index: int) -> int:
+        tokens = self.ack_subject.split(".")
+        return int(tokens[index if len(tokens) == _ACK_TOKENS else index + 2])
+
+    @property
+    def delivered(self) -> int:
+        """How often the message was delivered, from 1 on."""
+        return self._token(4)
+
+    @property
+    def sequence(self) -> int:
+        """The message's sequence in its stream."""
+        return self._token(5)
+
+    @property
+    def timestamp_ns(self) -> int:
+        """When the message was stored, in nanoseconds since 1970."""
+        return self._token(7)
+
+    @property
+    def pending(self) -> int:
+        """How many messages the consumer had still to deliver after this one."""
+        return self._token(8)
+
+
+class WorkItems:
+    """Puts work items into queues and acknowledges them."""
+
+    def __init__(self, jetstream: JetStream) -> None:
+        """Use ``jetstream``."""
+        self._jetstream = jetstream
+        self._requests: Requests = jetstream.requests
+
+    def post(self, queue: str, task_id: str, headers: Mapping[str, str] | None = None) -> Posted:
+        """Begin to `put` the first item for a task without waiting for the end."""
+        return _message(queue, task_id, headers, again=False).post(self._requests)
+
+    async def put(
+        self,
+        queue: str,
+        task_id: str,
+        *,
+        again: bool,
+        headers: Mapping[str, str] | None = None,
+        posted: Posted | None = None,
+    ) -> None:
+        """Put a work item for a task into a queue, in place of the one that is there.
+
+        Args:
+            queue: The queue's name.
+            task_id: The task.
+            again: Whether the task may have been in this queue a short while ago. Otherwise the server refuses a
+                second item for it.
+            headers: More headers for the item's message.
+            posted: What `post` returned for the same item.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            QueueFullError: It takes no more items.
+            DuplicateItemError: It had an item for this task a short while ago.
+            RequestTimeoutError: The server could not be reached for so long that it is not known whether it is there.
+            StorageError: JetStream refused it for another reason.
+        """
+        try:
+            if posted is None:
+                posted = _message(queue, task_id, headers, again=again).post(self._requests)
+                if self._requests.is_full:
+                    await self._requests.flush()
+            # The short way: nearly always the first answer is that it is stored.
+            if await posted.accepted() is None:
+                _check_put(await publish_patiently(self._jetstream, posted.message, posted), queue, task_id)
+        except AjobsError as e:
+            metrics.labelled(metrics.ENQUEUE_ERRORS, queue).inc()
+            if isinstance(e, NoRespondersError):
+                msg = f"queue {queue} does not exist: create it, or check the name"
+                raise QueueNotFoundError(msg) from e
+            raise
+        self.note_put(queue)
+
+    def note_put(self, queue: str) -> None:
+        """Count an item that was accepted."""
+        metrics.ENQUEUED.inc(queue)
+
+    async def ack(self, delivery: Delivery) -> None:
+        """Tell the queue that the item is done with. A lost acknowledgement has it delivered again."""
+        # As `Requests.publish` does, without a coroutine more: every task ends here.
+        self._requests.send(delivery.ack_subject, b"+ACK")
+        if self._requests.is_full:
+            await self._requests.flush()
+
+    async def terminate(self, delivery: Delivery) -> None:
+        """Tell the queue that the item is never to be delivered again."""
+        await self._requests.publish(delivery.ack_subject, b"+TERM")
+
+    async def nak(self, delivery: Delivery, delay_ns: int = 0) -> None:
+        """Have the item delivered again after ``delay_ns`` nanoseconds."""
+        await self._requests.publish(delivery.ack_subject, b'-NAK {"delay": %d}' % delay_ns if delay_ns else b"-NAK")
+
+    async def keep(self, delivery: Delivery) -> None:
+        """Start the item's lease, the queue's max run time, anew, without waiting for an answer."""
+        await self._requests.publish(delivery.ack_subject, b"+WPI")
+
+    async def in_progress(self, delivery: Delivery) -> None:
+        """Start the item's lease, the queue's max run time, anew.
+
+        Raises:
+            RequestTimeoutError: The server did not confirm it.
+        """
+        await self._requests.request(delivery.ack_subject, b"+WPI")
+
+
+def _message(queue: str, task_id: str, more: Mapping[str, str] | None, *, again: bool) -> Message:
+    if again:
+        headers = header_block(more)
+    else:
+        headers = header_block({**more, MESSAGE_ID: task_id}) if more else _MESSAGE_ID % task_id.encode()
+    return Message(queue_stream(queue), item_subject(queue, task_id), encode(WorkItem(job=task_id)), headers)
+
+
+def _check_put(published: Published, queue: str, task_id: str) -> None:
+    ack, uncertain = published
+    if ack.error is not None:
+        error = storage_error(ack.error, f"queue {queue}")
+        if isinstance(error, QueueFullError):
+            msg = f"queue {queue} is full: let workers catch up, or raise its max_entries"
+            raise QueueFullError(msg) from error
+        raise error
+    # After an attempt without an answer, a duplicate is that very attempt.
+    if ack.duplicate and not uncertain:
+        msg = f"queue {queue} had a work item for task {task_id} a short while ago"
+        raise DuplicateItemError(msg)

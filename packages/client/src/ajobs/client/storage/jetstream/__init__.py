@@ -1,0 +1,1 @@
+"""Access to JetStream: the API, publishing, pulling, scanning and key-value buckets."""

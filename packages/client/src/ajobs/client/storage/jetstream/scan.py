@@ -1,0 +1,106 @@
+"""Reads a whole stream, however large it is, with little memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ajobs.client.storage.items import Delivery
+from ajobs.client.storage.jetstream.api import CONSUMER_NOT_FOUND, JetStream, Json
+from ajobs.client.storage.jetstream.pull import PullSubscription
+from ajobs.protocol.durations import MINUTE_NS
+from ajobs.protocol.errors import StorageError
+
+if TYPE_CHECKING:
+    from ajobs.client.nats.connection import Connection
+
+PAGE = 500
+"""How many messages are on their way to us at once."""
+
+SILENCE_S = 2.0
+"""Seconds without a message after which to ask whether there are more to come."""
+
+
+async def scan(
+    connection: Connection,
+    jetstream: JetStream,
+    stream: str,
+    subject: str | None = None,
+    start: int = 1,
+    *,
+    ahead: int = 0,
+) -> AsyncGenerator[Delivery]:
+    """Yield the messages of a stream, oldest first, until there are no more.
+
+    Args:
+        connection: The connection to read from.
+        jetstream: The API on it.
+        stream: The stream's name.
+        subject: Only messages with such a subject.
+        start: The sequence to begin with.
+        ahead: How many messages are on their way to us at once; 0: as many as it takes to be fast.
+
+    Raises:
+        StorageError: There is no such stream.
+    """
+    pending: int | None = 1
+    while pending:
+        consumer = await _create_consumer(jetstream, stream, subject, start)
+        name, pending = consumer["name"], consumer["num_pending"]
+        here: asyncio.Queue[Delivery] = asyncio.Queue()
+        try:
+            async with PullSubscription.open(
+                connection,
+                jetstream.requests,
+                subject=jetstream.subject(f"CONSUMER.MSG.NEXT.{stream}.{name}"),
+                wanted=lambda here=here: (ahead or PAGE) - here.qsize(),
+                deliver=here.put_nowait,
+            ) as pull:
+                while pending:
+                    pull.top_up()
+                    try:
+                        if here.empty():
+                            async with asyncio.timeout(SILENCE_S):
+                                delivery = await here.get()
+                        else:
+                            delivery = here.get_nowait()
+                    except TimeoutError:
+                        # What was still to come may have been deleted, or the consumer have gone with its server.
+                        pending = await _pending(jetstream, stream, name)
+                        if pending is None:
+                            pending = 1
+                            break
+                        continue
+                    start, pending = delivery.sequence + 1, delivery.pending
+                    yield delivery
+        finally:
+            with suppress(StorageError):
+                await jetstream.call(f"CONSUMER.DELETE.{stream}.{name}")
+
+
+async def _create_consumer(jetstream: JetStream, stream: str, subject: str | None, start: int) -> Json:
+    config: dict[str, Any] = {
+        "ack_policy": "none",
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": start,
+        "replay_policy": "instant",
+        "inactive_threshold": MINUTE_NS,
+        "mem_storage": True,
+        "num_replicas": 1,
+    }
+    if subject is not None:
+        config["filter_subject"] = subject
+    # Asked again when there was no answer: one too many goes away by itself.
+    return await jetstream.ask(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
+
+
+async def _pending(jetstream: JetStream, stream: str, name: str) -> int | None:
+    """Return how many messages a consumer has still to deliver; nothing when it is gone."""
+    try:
+        return (await jetstream.ask(f"CONSUMER.INFO.{stream}.{name}"))["num_pending"]
+    except StorageError as e:
+        if e.err_code == CONSUMER_NOT_FOUND:
+            return None
+        raise

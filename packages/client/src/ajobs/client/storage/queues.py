@@ -1,0 +1,288 @@
+"""Queues on the server: make, join, look at, change, empty, delete."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from ajobs.client.storage.jetstream.api import (
+    CONSUMER_EXISTS,
+    CONSUMER_NAME_IN_USE,
+    CONSUMER_NOT_FOUND,
+    STREAM_NOT_FOUND,
+    JetStream,
+    Json,
+)
+from ajobs.client.storage.provision import ensure_stream, find_stream
+from ajobs.protocol.errors import (
+    ConfigurationError,
+    JetStreamNotEnabledError,
+    QueueAlreadyExistsError,
+    QueueConsumerNotFoundError,
+    QueueNotFoundError,
+    RequestTimeoutError,
+    StorageError,
+)
+from ajobs.protocol.names import check_name
+from ajobs.protocol.queue import (
+    UNLIMITED,
+    Queue,
+    queue_consumer_config,
+    queue_from_config,
+    queue_stream_config,
+)
+from ajobs.protocol.subjects import ALL_ITEMS, QUEUE_CONSUMER, QUEUE_STREAM_PREFIX, queue_stream
+from ajobs.protocol.timestamps import format_timestamp
+
+_PAGE = 64
+
+RESUME_NS = 100 * 10**6
+"""Nanoseconds after which a queue that is resumed goes on."""
+
+
+class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue's settings and how it stands."""
+
+    queue: Queue
+    replicas: int
+    memory: bool
+    created: str
+    """When it was made, as RFC 3339."""
+    items: int
+    """Work items in it, whether a worker has them or not."""
+    size_bytes: int
+    in_progress: int
+    """Items delivered and not yet acknowledged, those that wait for a retry among them."""
+    waiting: int
+    """Items that were never delivered, or are due again."""
+    redelivered: int
+    pulls: int
+    """Requests of workers that wait for items."""
+    paused_until: str | None
+    """Until when no item is delivered, as RFC 3339; ``None``: it is not paused."""
+    first_item: str
+    """When the oldest item was put in, as RFC 3339; the zero time when there is none."""
+    last_item: str
+    stream: Json
+    """The stream's whole info, as the server answered it."""
+    consumer: Json
+    """The consumer's whole info, as the server answered it."""
+
+
+class QueueStore:
+    """Manages queues."""
+
+    def __init__(self, jetstream: JetStream) -> None:
+        """Use ``jetstream``."""
+        self._jetstream = jetstream
+
+    async def create(self, queue: Queue, *, replicas: int, memory: bool) -> Queue:
+        """Make a queue.
+
+        Raises:
+            QueueAlreadyExistsError: There is one by that name.
+            StorageError: The server refuses its settings.
+        """
+        if await find_stream(self._jetstream, queue_stream(queue.name)) is not None:
+            msg = f"queue {queue.name} exists already: join it, or configure it"
+            raise QueueAlreadyExistsError(msg)
+        return await self.ensure(queue, replicas=replicas, memory=memory)
+
+    async def ensure(self, queue: Queue, *, replicas: int, memory: bool) -> Queue:
+        """Join a queue, making it first when it does not exist, and return its settings as they really are."""
+        stream = await ensure_stream(self._jetstream, queue_stream_config(queue, replicas=replicas, memory=memory))
+        try:
+            consumer = await self._consumer(queue.name)
+        except QueueConsumerNotFoundError:
+            consumer = await self._create_consumer(queue)
+        return queue_from_config(queue.name, stream["config"], consumer["config"])
+
+    async def _create_consumer(self, queue: Queue) -> Json:
+        stream, config = queue_stream(queue.name), queue_consumer_config(queue)
+        body = {"stream_name": stream, "config": config, "action": "create"}
+        try:
+            return await self._jetstream.call(f"CONSUMER.CREATE.{stream}.{QUEUE_CONSUMER}", body)
+        except StorageError as e:
+            if e.err_code not in {CONSUMER_NAME_IN_USE, CONSUMER_EXISTS}:
+                raise
+            # Somebody made it with other settings in the meantime.
+            return await self._consumer(queue.name)
+
+    async def join(self, name: str) -> Queue:
+        """Return the settings of a queue that exists.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            QueueConsumerNotFoundError: Its consumer is missing.
+        """
+        stream, consumer = await self._both(name)
+        return queue_from_config(name, stream["config"], consumer["config"])
+
+    async def names(self) -> list[str]:
+        """Return the names of all queues, sorted."""
+        found: list[str] = []
+        while True:
+            page = await self._jetstream.ask("STREAM.NAMES", {"subject": ALL_ITEMS, "offset": len(found)})
+            streams: list[str] = page.get("streams") or []
+            found.extend(streams)
+            if not streams or len(found) >= page["total"]:
+                break
+        return sorted(n.removeprefix(QUEUE_STREAM_PREFIX) for n in found if n.startswith(QUEUE_STREAM_PREFIX))
+
+    async def info(self, name: str) -> QueueInfo:
+        """Return how a queue stands. Raises as `join` does."""
+        stream, consumer = await self._both(name)
+        config, state = stream["config"], stream["state"]
+        return QueueInfo(
+            queue=queue_from_config(name, config, consumer["config"]),
+            replicas=config.get("num_replicas", 1),
+            memory=config.get("storage") == "memory",
+            created=stream["created"],
+            items=state["messages"],
+            size_bytes=state["bytes"],
+            in_progress=consumer["num_ack_pending"],
+            waiting=consumer["num_pending"],
+            redelivered=consumer["num_redelivered"],
+            pulls=consumer["num_waiting"],
+            paused_until=consumer["config"].get("pause_until") if consumer.get("paused") else None,
+            first_item=state["first_ts"],
+            last_item=state["last_ts"],
+            stream=stream,
+            consumer=consumer,
+        )
+
+    async def all(self) -> list[QueueInfo]:
+        """Return how each queue stands, sorted by name. One that is deleted meanwhile is left out."""
+        names = await self.names()
+        found: list[QueueInfo] = []
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            infos = await asyncio.gather(*map(self.info, page), return_exceptions=True)
+            for info in infos:
+                if isinstance(info, QueueInfo):
+                    found.append(info)
+                elif not isinstance(info, QueueNotFoundError):
+                    raise info
+        return found
+
+    async def configure(  # noqa: PLR0913 - each setting that can change
+        self,
+        name: str,
+        *,
+        max_age_ns: int | None = None,
+        max_entries: int | None = None,
+        max_tries: int | None = None,
+        max_run_time_ns: int | None = None,
+        max_concurrent: int | None = None,
+        replicas: int | None = None,
+    ) -> Queue:
+        """Change the settings that are given, and return all of them as they are then.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            ConfigurationError: A setting is out of range, or none is given.
+            StorageError: The server refuses the change.
+        """
+        stream, consumer = await self._both(name)
+        before = queue_from_config(name, stream["config"], consumer["config"])
+        wanted = Queue(
+            name=name,
+            max_age_ns=before.max_age_ns if max_age_ns is None else max_age_ns,
+            max_entries=before.max_entries if max_entries is None else max_entries,
+            discard_old=before.discard_old,
+            max_tries=before.max_tries if max_tries is None else max_tries,
+            max_run_time_ns=before.max_run_time_ns if max_run_time_ns is None else max_run_time_ns,
+            max_concurrent=before.max_concurrent if max_concurrent is None else max_concurrent,
+        )
+        if wanted == before and replicas is None:
+            return before
+        if replicas is not None and replicas < 1:
+            msg = f"replicas is {replicas}: use 1 to 5"
+            raise ConfigurationError(msg)
+        stream_config: Json = stream["config"] | {
+            "max_age": wanted.max_age_ns,
+            "max_msgs": wanted.max_entries or UNLIMITED,
+            "num_replicas": replicas or stream["config"].get("num_replicas", 1),
+        }
+        if wanted.max_age_ns:
+            window = min(stream_config.get("duplicate_window", wanted.max_age_ns), wanted.max_age_ns)
+            stream_config["duplicate_window"] = window
+        changed = consumer["config"] | {
+            "ack_wait": wanted.max_run_time_ns,
+            "max_deliver": wanted.max_tries or UNLIMITED,
+            "max_ack_pending": wanted.max_concurrent,
+        }
+        full_name = queue_stream(name)
+        stream = await self._jetstream.call(f"STREAM.UPDATE.{full_name}", stream_config)
+        consumer = await self._jetstream.call(
+            f"CONSUMER.CREATE.{full_name}.{QUEUE_CONSUMER}",
+            {"stream_name": full_name, "config": changed, "action": "update"},
+        )
+        return queue_from_config(name, stream["config"], consumer["config"])
+
+    async def pause(self, name: str, until_ns: int) -> None:
+        """Have no item delivered, to any worker, until a time in nanoseconds since 1970. What runs goes on.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+            StorageError: The server is older than 2.11 and cannot.
+        """
+        await self._set_pause(name, until_ns)
+
+    async def resume(self, name: str) -> None:
+        """Have items delivered again. Raises as `pause` does."""
+        # Requests of workers that wait are not woken by a pause that is taken back, but by one that ends.
+        await self._set_pause(name, time.time_ns() + RESUME_NS)
+
+    async def _set_pause(self, name: str, until_ns: int) -> None:
+        await self._both(name)
+        body = {"pause_until": format_timestamp(until_ns)}
+        try:
+            await self._jetstream.call(f"CONSUMER.PAUSE.{queue_stream(name)}.{QUEUE_CONSUMER}", body)
+        except (JetStreamNotEnabledError, RequestTimeoutError) as e:
+            msg = f"queue {name} cannot be paused or resumed, nobody answered: it takes nats-server 2.11 or newer"
+            raise StorageError(msg) from e
+
+    async def purge(self, name: str) -> int:
+        """Remove all work items and return how many there were. Their tasks stay as they are.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+        """
+        return (await self._on_stream(self._jetstream.call, f"STREAM.PURGE.{queue_stream(name)}", name))["purged"]
+
+    async def delete(self, name: str) -> None:
+        """Delete a queue and its work items. Their tasks stay as they are.
+
+        Raises:
+            QueueNotFoundError: There is no such queue.
+        """
+        await self._on_stream(self._jetstream.call, f"STREAM.DELETE.{queue_stream(name)}", name)
+
+    async def _both(self, name: str) -> tuple[Json, Json]:
+        stream = await self._on_stream(self._jetstream.ask, f"STREAM.INFO.{queue_stream(name)}", name)
+        return stream, await self._consumer(name)
+
+    async def _consumer(self, name: str) -> Json:
+        try:
+            return await self._on_stream(
+                self._jetstream.ask, f"CONSUMER.INFO.{queue_stream(name)}.{QUEUE_CONSUMER}", name
+            )
+        except StorageError as e:
+            if e.err_code != CONSUMER_NOT_FOUND:
+                raise
+            msg = f"queue {name} has no consumer {QUEUE_CONSUMER}: join it once without bind to make it"
+            raise QueueConsumerNotFoundError(msg) from e
+
+    async def _on_stream(self, do: Callable[[str], Awaitable[Json]], call: str, name: str) -> Json:
+        check_name("queue name", name)
+        try:
+            return await do(call)
+        except StorageError as e:
+            if e.err_code != STREAM_NOT_FOUND:
+                raise
+            msg = f"queue {name} does not exist: create it, or check the name"
+            raise QueueNotFoundError(msg) from e

@@ -1,0 +1,100 @@
+"""The task store as a whole: how it stands, changing its settings, emptying it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND, JetStream, Json, no_task_store
+from ajobs.client.storage.provision import find_stream
+from ajobs.protocol.errors import ConfigurationError, StorageError
+from ajobs.protocol.queue import MAX_REPLICAS
+from ajobs.protocol.subjects import TASKS_STREAM
+
+
+class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The task store's settings and size."""
+
+    tasks: int
+    size_bytes: int
+    replicas: int
+    memory: bool
+    retention_ns: int
+    """Nanoseconds after its last change that a task is kept; 0: for ever."""
+    created: str
+    """When it was made, as RFC 3339."""
+    first_change: str
+    """When the least recently changed task was saved, as RFC 3339; the zero time when there is none."""
+    last_change: str
+    stream: Json
+    """The stream's whole info, as the server answered it."""
+
+
+async def store_info(jetstream: JetStream) -> StoreInfo:
+    """Return how the task store stands.
+
+    Raises:
+        StorageNotReadyError: There is none.
+    """
+    return _read(await _find(jetstream))
+
+
+async def configure_store(jetstream: JetStream, *, retention_ns: int | None, replicas: int | None) -> StoreInfo:
+    """Change the settings that are given, and return how the store stands then.
+
+    Raises:
+        StorageNotReadyError: There is none.
+        ConfigurationError: A setting is out of range.
+        StorageError: The server refuses the change.
+    """
+    if retention_ns is not None and retention_ns < 0:
+        raise ConfigurationError(f"retention is {retention_ns} ns: use a positive time, or 0 to keep tasks for ever")
+    if replicas is not None and not 1 <= replicas <= MAX_REPLICAS:
+        raise ConfigurationError(f"replicas is {replicas}: use 1 to {MAX_REPLICAS}")
+    config: Json = (await _find(jetstream))["config"]
+    changed = dict(config)
+    if retention_ns is not None:
+        changed["max_age"] = retention_ns
+    if retention_ns:
+        # The server refuses a window that is longer than messages live.
+        changed["duplicate_window"] = min(changed.get("duplicate_window", retention_ns), retention_ns)
+    if replicas is not None:
+        changed["num_replicas"] = replicas
+    if changed != config:
+        await jetstream.call(f"STREAM.UPDATE.{TASKS_STREAM}", changed)
+    return await store_info(jetstream)
+
+
+async def purge_store(jetstream: JetStream) -> int:
+    """Delete all tasks and return how many there were. Work items for them are dropped by the workers that get them.
+
+    Raises:
+        StorageNotReadyError: There is no task store.
+    """
+    try:
+        return (await jetstream.call(f"STREAM.PURGE.{TASKS_STREAM}"))["purged"]
+    except StorageError as e:
+        if e.err_code != STREAM_NOT_FOUND:
+            raise
+        raise no_task_store() from e
+
+
+async def _find(jetstream: JetStream) -> Json:
+    info = await find_stream(jetstream, TASKS_STREAM)
+    if info is None:
+        raise no_task_store()
+    return info
+
+
+def _read(info: Json) -> StoreInfo:
+    config, state = info["config"], info["state"]
+    return StoreInfo(
+        tasks=state["messages"],
+        size_bytes=state["bytes"],
+        replicas=config.get("num_replicas", 1),
+        memory=config.get("storage") == "memory",
+        retention_ns=config.get("max_age", 0),
+        created=info["created"],
+        first_change=state["first_ts"],
+        last_change=state["last_ts"],
+        stream=info,
+    )

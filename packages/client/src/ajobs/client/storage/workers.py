@@ -1,0 +1,51 @@
+"""Which workers there are, as they tell it themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ajobs.client.storage.jetstream.buckets import Bucket
+from ajobs.client.storage.provision import bucket_config, ensure_stream, find_stream
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.errors import DecodeError
+from ajobs.protocol.presence import WorkerPresence, decode_presence
+from ajobs.protocol.subjects import WORKERS_BUCKET
+
+if TYPE_CHECKING:
+    from ajobs.client.options import ClientOptions
+    from ajobs.client.storage.storage import Storage
+
+TTL_NS = 20 * SECOND_NS
+"""How long a worker is listed that says nothing any more."""
+
+
+async def workers_bucket(storage: Storage, options: ClientOptions, *, create: bool) -> Bucket | None:
+    """Return the bucket in which workers announce themselves; ``None`` when there is none and it is not to be made.
+
+    It is kept in memory: what it holds is worth a few seconds.
+
+    Raises:
+        StorageError: The server refuses to make it.
+    """
+    bucket = Bucket(storage.connection, storage.jetstream, WORKERS_BUCKET)
+    if not create:
+        return None if await find_stream(storage.jetstream, bucket.stream) is None else bucket
+    config = bucket_config(
+        WORKERS_BUCKET, "Choria Async Jobs Workers", replicas=options.replicas, memory=True, ttl_ns=TTL_NS
+    )
+    await ensure_stream(storage.jetstream, config)
+    return bucket
+
+
+async def list_workers(storage: Storage, options: ClientOptions) -> list[WorkerPresence]:
+    """Return the workers that live, by name. A document that cannot be read is left out: it is of another version."""
+    bucket = await workers_bucket(storage, options, create=False)
+    if bucket is None:
+        return []
+    found: list[WorkerPresence] = []
+    async for entry in bucket.entries():
+        try:
+            found.append(decode_presence(entry.value))
+        except DecodeError:
+            continue
+    return sorted(found, key=lambda worker: (worker.name, worker.id))

@@ -1,0 +1,154 @@
+"""Putting tasks into queues: new ones, many at once, and again."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from ajobs.client.observability.tracing import Inject
+from ajobs.client.options import Keys
+from ajobs.client.storage.jetstream.publish import Posted
+from ajobs.client.storage.storage import Storage
+from ajobs.client.storage.tasks import NEVER_STORED, Stored
+from ajobs.protocol.decisions import error_text, retried
+from ajobs.protocol.errors import (
+    AjobsError,
+    ConfigurationError,
+    DuplicateItemError,
+    PayloadTooLargeError,
+    RequestTimeoutError,
+    TaskAlreadyActiveError,
+    TaskCannotEnqueueError,
+    TaskChangedError,
+    TaskPastDeadlineError,
+)
+from ajobs.protocol.names import check_name
+from ajobs.protocol.signing import sign_task, verify_task
+from ajobs.protocol.states import ENQUEUEABLE_STATES, TaskState
+from ajobs.protocol.subjects import item_subject, queue_stream
+from ajobs.protocol.task import Task
+
+ROOM_BYTES = 1_024
+"""What a stored task grows by while it is processed, not counting its result: a new one has to leave that much room."""
+
+
+class Enqueuer:
+    """Signs, stores and enqueues."""
+
+    def __init__(self, storage: Storage, keys: Keys, default_queue: str, inject: Inject | None = None) -> None:
+        """Use ``default_queue`` for tasks that name none, and have ``inject`` add headers to work items."""
+        self._inject = inject
+        self.storage = storage
+        self._keys = keys
+        self._default_queue = default_queue
+
+    async def enqueue(self, task: Task, queue: str | None) -> Task:
+        """Store a new task and put a work item for it into its queue."""
+        return await self.put(await self.storage.tasks.save(self.prepare(task, queue), NEVER_STORED), again=False)
+
+    def prepare(self, task: Task, queue: str | None) -> Task:
+        """Return a new task as it is to be stored: with its queue, and signed."""
+        if task.state not in ENQUEUEABLE_STATES:
+            msg = f"task {task.id} is {task.state or 'in an unknown state'}: only new, retry and blocked tasks enqueue"
+            raise TaskCannotEnqueueError(msg)
+        queue = check_name("queue name", queue or task.queue or self._default_queue)
+        task = msgspec.structs.replace(task, queue=queue)
+        if self._keys.signer is not None:
+            task = sign_task(task, self._keys.signer)
+        self._check_room(task)
+        return task
+
+    def _check_room(self, task: Task) -> None:
+        limit = self.storage.connection.nats.max_payload - ROOM_BYTES
+        # Base64 adds a third; the other fields of a new task fit into the room many times over.
+        size = len(task.payload or b"") * 4 // 3
+        if size > limit:
+            msg = (
+                f"the payload of task {task.id} takes {size} bytes in its document and the server takes {limit}: "
+                "store large data elsewhere and refer to it, or raise the server's max_payload"
+            )
+            raise PayloadTooLargeError(msg)
+
+    def post(self, task: Task) -> Posted:
+        """Begin to put the first work item of a stored task, which `put` ends."""
+        return self.storage.items.post(task.queue, task.id, self._headers())
+
+    async def put(
+        self, stored: Stored, *, again: bool, posted: Posted | None = None, may_be_there: bool = False
+    ) -> Task:
+        """Put a work item for a stored task into its queue; the task is stored as ``queue_error`` when that fails.
+
+        Args:
+            stored: The task.
+            again: Whether it may have been in this queue a short while ago.
+            posted: What `post` returned for it.
+            may_be_there: Whether somebody else may be putting the very same item, which is then as good.
+        """
+        task = stored.task
+        try:
+            await self.storage.items.put(task.queue, task.id, again=again, headers=self._headers(), posted=posted)
+        except AjobsError as e:
+            if may_be_there and isinstance(e, DuplicateItemError):
+                return task
+            failed = msgspec.structs.replace(task, state=TaskState.QUEUE_ERROR, last_err=error_text(e))
+            try:
+                await self.storage.tasks.save(failed, stored.revision)
+            except TaskChangedError:
+                if isinstance(e, RequestTimeoutError):
+                    # Nobody answered, but a worker took the task since: its item is there.
+                    return task
+            raise
+        return task
+
+    def _headers(self) -> dict[str, str] | None:
+        if self._inject is None:
+            return None
+        headers: dict[str, str] = {}
+        self._inject(headers)
+        return headers
+
+    async def retry(self, task_id: str, queue: str | None, *, force: bool) -> Task:
+        """Enqueue a stored task again, with all its tries before it."""
+        stored = await self.storage.tasks.load(task_id)
+        task, before = retried(stored.task), stored.task
+        if before.state is TaskState.ACTIVE and not force:
+            msg = (
+                f"task {task_id} is active since {before.tried}: wait for it, or force the retry if its worker is dead"
+            )
+            raise TaskAlreadyActiveError(msg)
+        if task.is_past_deadline(time.time_ns()):
+            msg = f"task {task_id} is past its deadline of {task.deadline} and would not be started: enqueue a new one"
+            raise TaskPastDeadlineError(msg)
+        if self._keys.verifier is not None:
+            verify_task(before, self._keys.verifier, optional=self._keys.optional)
+        queue = check_name("queue name", queue or before.queue or self._default_queue)
+        if queue != before.queue:
+            task = self._moved(task, queue)
+        saved = await self.storage.tasks.save(task, stored.revision)
+        if before.queue and queue != before.queue:
+            await self._remove_item(before.queue, task_id)
+        return await self.put(saved, again=True)
+
+    def _moved(self, task: Task, queue: str) -> Task:
+        """Return the task for another queue, which is part of what was signed."""
+        moved = msgspec.structs.replace(task, queue=queue, signature="")
+        if self._keys.signer is not None:
+            return sign_task(moved, self._keys.signer)
+        if task.signature:
+            msg = (
+                f"task {task.id} is signed for queue {task.queue}: retry it there, "
+                f"or set a signing key to sign it for queue {queue}"
+            )
+            raise ConfigurationError(msg)
+        return moved
+
+    async def _remove_item(self, queue: str, task_id: str) -> None:
+        """Take the old item away, so that the task is not run from both queues."""
+        try:
+            await self.storage.jetstream.call(
+                f"STREAM.PURGE.{queue_stream(queue)}", {"filter": item_subject(queue, task_id)}
+            )
+        except AjobsError:
+            # The old queue may be gone. An item that stays finds the task done, or the task is run by one of the two.
+            return

@@ -1,0 +1,93 @@
+"""The task store as a whole: pages, settings, emptying it; and who leads."""
+
+from __future__ import annotations
+
+import pytest
+
+from ajobs.client import Client, TaskState
+from ajobs.protocol.errors import ConfigurationError, StorageNotReadyError
+from ajobs.protocol.subjects import ELECTIONS_BUCKET
+
+
+async def test_pages_have_all_tasks_once_and_say_where_to_go_on(client):
+    made = [await client.enqueue("t" if n % 3 else "other", n) for n in range(25)]
+    found, cursor, sizes = [], "", []
+    while True:
+        page = await client.task_page(10, cursor=cursor)
+        found += page.tasks
+        sizes.append(len(page.tasks))
+        cursor = page.cursor
+        if not cursor:
+            break
+    assert [task.id for task in found] == [task.id for task in made]
+    assert sizes == [10, 10, 5]
+
+
+async def test_a_page_that_ends_with_the_store_has_no_next_one(client):
+    for n in range(10):
+        await client.enqueue("t", n)
+    assert (await client.task_page(10)).cursor == ""
+    assert (await client.task_page(9)).cursor
+
+
+async def test_pages_are_of_what_is_wanted(client):
+    for n in range(12):
+        await client.enqueue("t" if n % 3 else "other", n)
+    first = await client.task_page(3, task_type="other", states=[TaskState.NEW])
+    second = await client.task_page(3, task_type="other", cursor=first.cursor)
+    assert [len(first.tasks), len(second.tasks), second.cursor] == [3, 1, ""]
+    assert {task.type for task in [*first.tasks, *second.tasks]} == {"other"}
+
+
+async def test_an_empty_store_has_one_empty_page(client):
+    page = await client.task_page()
+    assert (page.tasks, page.cursor) == ([], "")
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "٣"])
+async def test_a_cursor_that_is_none_is_refused(client, cursor):
+    with pytest.raises(ConfigurationError, match="cursor"):
+        await client.task_page(cursor=cursor)
+
+
+async def test_a_limit_that_is_none_is_refused(client):
+    with pytest.raises(ConfigurationError, match="limit"):
+        await client.task_page(0)
+
+
+async def test_all_tasks_are_deleted_at_once(client):
+    for n in range(3):
+        await client.enqueue("t", n)
+    assert await client.purge_tasks() == 3
+    assert (await client.store_info()).tasks == 0
+
+
+async def test_the_store_is_configured_and_the_rest_of_it_stays(client):
+    before = await client.store_info()
+    after = await client.configure_store(retention_ns=60 * 10**9)
+    assert after.retention_ns == 60 * 10**9
+    config = {**after.stream["config"], "max_age": 0, "duplicate_window": before.stream["config"]["duplicate_window"]}
+    assert config == before.stream["config"]
+    assert (await client.configure_store()).retention_ns == 60 * 10**9
+    assert (await client.configure_store(retention_ns=0)).retention_ns == 0
+
+
+@pytest.mark.parametrize("settings", [{"retention_ns": -1}, {"replicas": 0}, {"replicas": 6}])
+async def test_settings_out_of_range_are_refused(client, settings):
+    with pytest.raises(ConfigurationError):
+        await client.configure_store(**settings)
+
+
+async def test_without_a_store_it_says_so(server):
+    async with Client.connect(server.url, no_storage_init=True) as client:
+        for call in (client.purge_tasks(), client.configure_store(retention_ns=1), client.task_page()):
+            with pytest.raises(StorageNotReadyError):
+                await call
+        assert await client.leaders() == {}
+
+
+async def test_leaders_are_named(client):
+    assert await client.leaders() == {}
+    bucket = await client.storage.connection.nats.jetstream().key_value(ELECTIONS_BUCKET)
+    await bucket.put("task_scheduler", b"one")
+    assert await client.leaders() == {"task_scheduler": "one"}

@@ -1,0 +1,192 @@
+"""Documents to JSON bytes and back. Whatever the bytes are, decoding raises `DecodeError` and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from ajobs.protocol.errors import (
+    AjobsError,
+    CorruptItemError,
+    CorruptTaskError,
+    DecodeError,
+    InvalidPayloadError,
+)
+from ajobs.protocol.events import LEADER_EVENT, TASK_STATE_EVENT, Event, LeaderEvent, TaskStateEvent
+from ajobs.protocol.item import TASK_ITEM, WorkItem
+from ajobs.protocol.names import is_valid_name
+from ajobs.protocol.schedule import Schedule, ScheduleOptions
+from ajobs.protocol.task import JSON_NULL, Result, Task
+from ajobs.protocol.timestamps import parse_timestamp
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+"""Encode any document, or any value that msgspec knows, as JSON."""
+
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class _EventType(msgspec.Struct, frozen=True):
+    type: str
+
+
+_task_decoder = msgspec.json.Decoder(Task)
+_item_decoder = msgspec.json.Decoder(WorkItem)
+_schedule_decoder = msgspec.json.Decoder(Schedule)
+_options_decoder = msgspec.json.Decoder(ScheduleOptions)
+_event_type_decoder = msgspec.json.Decoder(_EventType)
+_event_decoders: dict[str, msgspec.json.Decoder[TaskStateEvent] | msgspec.json.Decoder[LeaderEvent]] = {
+    TASK_STATE_EVENT: msgspec.json.Decoder(TaskStateEvent),
+    LEADER_EVENT: msgspec.json.Decoder(LeaderEvent),
+}
+
+
+def decode_task(data: bytes) -> Task:
+    """Decode a stored task.
+
+    Raises:
+        CorruptTaskError: The bytes are no task, or one of its times is none.
+    """
+    try:
+        return _with_valid_times(_task_decoder.decode(data))
+    except _UNREADABLE as e:
+        msg = f"corrupt task: {e}"
+        raise CorruptTaskError(msg) from e
+
+
+def decode_item(data: bytes) -> WorkItem:
+    """Decode a work item.
+
+    Raises:
+        CorruptItemError: The bytes are empty or no work item, of an unknown kind, or without a usable task id.
+    """
+    try:
+        item = _item_decoder.decode(data)
+    except _UNREADABLE as e:
+        msg = f"corrupt work item: {e}"
+        raise CorruptItemError(msg) from e
+    if item.kind != TASK_ITEM or not is_valid_name(item.job):
+        msg = f"corrupt work item: kind {item.kind}, job {item.job!r}; only kind {TASK_ITEM} with a task id is known"
+        raise CorruptItemError(msg)
+    return item
+
+
+def decode_schedule(data: bytes) -> Schedule:
+    """Decode a stored schedule.
+
+    Raises:
+        DecodeError: The bytes are no schedule.
+    """
+    try:
+        schedule = _schedule_decoder.decode(data)
+        parse_timestamp(schedule.created_at)
+    except _UNREADABLE as e:
+        msg = f"corrupt schedule: {e}"
+        raise DecodeError(msg) from e
+    return schedule
+
+
+def decode_schedule_options(data: bytes) -> ScheduleOptions:
+    """Decode what a schedule has beyond the original.
+
+    Raises:
+        DecodeError: The bytes are no such document.
+    """
+    try:
+        return _options_decoder.decode(data)
+    except (*_UNREADABLE, AjobsError) as e:
+        msg = f"corrupt schedule options: {e}"
+        raise DecodeError(msg) from e
+
+
+def decode_event(data: bytes) -> Event:
+    """Decode an event of either type.
+
+    Raises:
+        DecodeError: The bytes are no event, or one of a type that is not known.
+    """
+    try:
+        kind = _event_type_decoder.decode(data).type
+        decoder = _event_decoders.get(kind)
+        if decoder is None:
+            msg = f"unknown event type {kind!r}"
+            raise DecodeError(msg)
+        event = decoder.decode(data)
+        parse_timestamp(event.timestamp)
+    except _UNREADABLE as e:
+        msg = f"corrupt event: {e}"
+        raise DecodeError(msg) from e
+    return event
+
+
+def _with_valid_times(task: Task) -> Task:
+    """Make sure that a time which somebody asks for later is one."""
+    parse_timestamp(task.created)
+    if task.tried is not None:
+        parse_timestamp(task.tried)
+    if task.deadline is not None:
+        parse_timestamp(task.deadline)
+    if task.result is not None:
+        parse_timestamp(task.result.completed)
+    if task.dependency_results is not None:
+        for result in task.dependency_results.values():
+            if result is not None:
+                parse_timestamp(result.completed)
+    return task
+
+
+def encode_payload(payload: Any) -> bytes | None:
+    """Encode a task's payload as JSON. ``None`` is no payload; ``bytes`` are taken as they are.
+
+    Raises:
+        InvalidPayloadError: The value cannot be encoded.
+    """
+    if payload is None or isinstance(payload, bytes):
+        return payload
+    return encode_value("payload", payload)
+
+
+def encode_value(what: str, value: Any) -> bytes:
+    """Encode a value as JSON, naming ``what`` it is in the error.
+
+    Raises:
+        InvalidPayloadError: The value cannot be encoded.
+    """
+    try:
+        return encode(value)
+    except AjobsError:
+        raise
+    except Exception as e:
+        # Encoders run code of the value's own type, which can raise anything.
+        msg = f"cannot encode the {what} of type {type(value).__name__} as JSON: {e}"
+        raise InvalidPayloadError(msg) from e
+
+
+def decode_payload(payload: bytes | None, payload_type: type[T] | Any) -> T:
+    """Decode a task's payload to a type that msgspec knows; no payload is decoded as JSON's ``null``.
+
+    Raises:
+        InvalidPayloadError: It does not fit. The text has the path of the field, such as ``$.user.id``.
+    """
+    try:
+        return msgspec.json.decode(payload or b"null", type=payload_type)
+    except _UNREADABLE as e:
+        msg = f"the payload does not fit: {e}"
+        raise InvalidPayloadError(msg) from e
+
+
+def decode_result(result: Result | None, result_type: type[T] | Any) -> T:
+    """Decode a task's result to a type that msgspec knows; no result is decoded as JSON's ``null``.
+
+    Raises:
+        InvalidPayloadError: It does not fit.
+    """
+    raw = JSON_NULL if result is None else result.payload
+    try:
+        return msgspec.json.decode(raw, type=result_type)
+    except _UNREADABLE as e:
+        msg = f"the result does not fit: {e}"
+        raise InvalidPayloadError(msg) from e

@@ -1,0 +1,255 @@
+"""What becomes of a work item: pure functions of the task, its queue, the clock and what the handler did.
+
+A worker takes an item through three questions, each a function here::
+
+    admit    ──► RUN ─────────────────────────────────────────────► start ──► (handler) ──► conclude
+       │                                                              ▲
+       ├──► RESOLVE: load the parents ──► resolve ──► READY ──────────┘
+       │                                     ├──► WAIT: nak, look again in a while
+       │                                     └──► FAILED: save unreachable, terminate the item
+       ├──► EXPIRE: save expired, acknowledge
+       ├──► ACKNOWLEDGE: nothing to do for this task any more
+       └──► LEAVE: another worker has it, look again when its time is up
+
+Nothing here saves or acknowledges. `conclude` says both what to save and what to do with the item, so that the caller
+can do them in that order: a crash between the two has the item delivered again, and `admit` finds the task finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+import msgspec
+
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.queue import Queue
+from ajobs.protocol.retry import RandomBelow, RetryPolicy
+from ajobs.protocol.states import FAILED_STATES, TaskState
+from ajobs.protocol.task import Result, Task
+from ajobs.protocol.timestamps import format_timestamp
+
+BLOCKED_DELAY_NS = 5 * SECOND_NS
+"""How long an item of a blocked task waits until its parents are looked at again."""
+
+MAX_ERROR_LENGTH = 8_192
+"""Characters of an error's text that a task keeps."""
+
+_replace = msgspec.structs.replace
+
+
+class Action(Enum):
+    """What to do with an item that was just received."""
+
+    RUN = auto()
+    RESOLVE = auto()
+    EXPIRE_DEADLINE = auto()
+    EXPIRE_TRIES = auto()
+    ACKNOWLEDGE = auto()
+    LEAVE = auto()
+
+
+class Admission(msgspec.Struct, frozen=True, gc=False):
+    """An action, and for `Action.LEAVE` the nanoseconds after which to look again."""
+
+    action: Action
+    delay_ns: int = 0
+
+
+# Made once: nearly every item gets one of these.
+_RUN = Admission(Action.RUN)
+_ACKNOWLEDGE = Admission(Action.ACKNOWLEDGE)
+
+_ACKNOWLEDGED = frozenset({TaskState.COMPLETE, TaskState.EXPIRED, TaskState.TERMINATED, TaskState.UNREACHABLE})
+
+
+def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
+    """Decide what to do with a received item, by its task as it is stored."""
+    if task.state in _ACKNOWLEDGED:
+        return _ACKNOWLEDGE
+    if task.state is TaskState.ACTIVE:
+        tried_ns = task.tried_ns
+        lease_ns = queue.max_run_time_ns if tried_ns is None else tried_ns + queue.max_run_time_ns - now_ns
+        if lease_ns > 0:
+            # A start time ahead of our clock is another host's clock, not a longer lease.
+            return Admission(Action.LEAVE, min(lease_ns, queue.max_run_time_ns))
+    if task.is_past_deadline(now_ns):
+        return Admission(Action.EXPIRE_DEADLINE)
+    if task.is_out_of_tries():
+        return Admission(Action.EXPIRE_TRIES)
+    if task.state is TaskState.BLOCKED and task.dependencies:
+        return Admission(Action.RESOLVE)
+    return _RUN
+
+
+class Readiness(Enum):
+    """What the parents of a blocked task allow."""
+
+    READY = auto()
+    WAIT = auto()
+    FAILED = auto()
+
+
+class Resolution(msgspec.Struct, frozen=True, gc=False):
+    """A readiness with the task to go on with: with results when ready, as unreachable when a parent failed."""
+
+    readiness: Readiness
+    task: Task
+
+
+def resolve(task: Task, parents: Mapping[str, Task | None]) -> Resolution:
+    """Decide whether a blocked task can start.
+
+    Args:
+        task: The blocked task.
+        parents: Its dependencies by id; ``None`` for one that is not stored.
+    """
+    waiting = False
+    results: dict[str, Result | None] = {}
+    for parent_id in task.dependencies or ():
+        parent = parents.get(parent_id)
+        if parent is None or parent.state in FAILED_STATES:
+            state = "not found" if parent is None else parent.state.value or "in an unknown state"
+            error = f"task dependencies failed: {parent_id} is {state}"
+            return Resolution(Readiness.FAILED, _replace(task, state=TaskState.UNREACHABLE, last_err=error))
+        if parent.state is not TaskState.COMPLETE:
+            waiting = True
+        results[parent_id] = parent.result
+    if waiting:
+        return Resolution(Readiness.WAIT, task)
+    return Resolution(Readiness.READY, _replace(task, dependency_results=results) if task.load_dependencies else task)
+
+
+def start(task: Task, now_ns: int) -> Task:
+    """Return the task as it is saved before its handler runs.
+
+    The try is counted here, not after the handler: a task that kills its worker uses up its tries too.
+    """
+    return _replace(
+        task, state=TaskState.ACTIVE, tried=format_timestamp(now_ns), tries=task.tries + 1, last_err="", result=None
+    )
+
+
+def expire(task: Task) -> Task:
+    """Return the task as it is saved when it may not be started any more."""
+    return _replace(task, state=TaskState.EXPIRED)
+
+
+class Succeeded(msgspec.Struct, frozen=True, gc=False):
+    """The handler returned; ``payload`` is its result as JSON."""
+
+    payload: bytes
+
+
+class Failed(msgspec.Struct, frozen=True, gc=False):
+    """The handler failed, and may be tried again; after ``delay_ns`` when it says so, else by the retry policy."""
+
+    error: str
+    delay_ns: int | None = None
+
+
+class Terminated(msgspec.Struct, frozen=True, gc=False):
+    """The handler said that trying again is of no use, and with ``discard`` that nobody needs the task any more."""
+
+    error: str
+    discard: bool = False
+
+
+class Interrupted(msgspec.Struct, frozen=True, gc=False):
+    """The worker stopped before the handler was done: the task is handed back as if it had not been started."""
+
+
+Outcome = Succeeded | Failed | Terminated | Interrupted
+
+
+class Disposal(Enum):
+    """What to tell the queue about an item."""
+
+    ACK = auto()
+    """Done with."""
+    TERM = auto()
+    """Done with, and never to be tried again."""
+    NAK = auto()
+    """Deliver it again after a delay."""
+    REPLACE = auto()
+    """Deliver it again, but the server has delivered it as often as it may: put a fresh item into its place."""
+
+
+class Conclusion(msgspec.Struct, frozen=True, gc=False):
+    """The task to save, or with ``discard`` to announce and delete, and then what to do with its item."""
+
+    task: Task
+    disposal: Disposal
+    delay_ns: int = 0
+    discard: bool = False
+
+
+def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing else
+    task: Task,
+    outcome: Outcome,
+    *,
+    queue: Queue,
+    delivery: int,
+    now_ns: int,
+    policy: RetryPolicy,
+    random_below: RandomBelow,
+) -> Conclusion:
+    """Decide what a handler's outcome means.
+
+    Args:
+        task: The task as `start` made it.
+        outcome: What the handler did.
+        queue: The queue's settings.
+        delivery: How often the server delivered this item, from 1 on.
+        now_ns: Nanoseconds since 1970.
+        policy: Gives the delay until the next try.
+        random_below: Randomness for the policy.
+    """
+    match outcome:
+        case Succeeded(payload):
+            result = Result(payload=msgspec.Raw(payload), completed=format_timestamp(now_ns))
+            return Conclusion(_replace(task, state=TaskState.COMPLETE, result=result, last_err=""), Disposal.ACK)
+        case Terminated(error, discard):
+            terminated = _replace(task, state=TaskState.TERMINATED, last_err=_cut(error))
+            return Conclusion(terminated, Disposal.TERM, discard=discard)
+        case Failed(error, delay_ns):
+            failed = _replace(task, last_err=_cut(error))
+            if failed.is_out_of_tries() or 0 < queue.max_tries <= max(task.tries, delivery):
+                return Conclusion(expire(failed), Disposal.ACK)
+            delay_ns = policy.delay_ns(delivery, random_below) if delay_ns is None else delay_ns
+            return Conclusion(_replace(failed, state=TaskState.RETRY), Disposal.NAK, delay_ns)
+        case Interrupted():
+            handed_back = _replace(task, state=TaskState.RETRY, tries=task.tries - 1)
+            return Conclusion(handed_back, again(queue, delivery))
+
+
+def again(queue: Queue, delivery: int) -> Disposal:
+    """Return how to have an item delivered once more that did not count as a try."""
+    return Disposal.REPLACE if 0 < queue.max_tries <= delivery else Disposal.NAK
+
+
+def retried(task: Task) -> Task:
+    """Return the task as it is saved when somebody retries it by id: with all its tries before it again.
+
+    One that did not get past its parents has them looked at again.
+    """
+    state = TaskState.BLOCKED if task.dependencies and not task.tries and task.state in _UNRESOLVED else TaskState.RETRY
+    return _replace(task, state=state, tries=0, last_err="", result=None)
+
+
+_UNRESOLVED = frozenset({TaskState.BLOCKED, TaskState.UNREACHABLE, TaskState.QUEUE_ERROR, TaskState.EXPIRED})
+
+
+def error_text(error: BaseException) -> str:
+    """Return an exception's text for ``last_err``: its message, or its type when it has none."""
+    try:
+        text = str(error)
+    except Exception as e:
+        text = f"{type(error).__name__}, whose text cannot be had: it raises {type(e).__name__}"
+    return _cut(text) or type(error).__name__
+
+
+def _cut(text: str) -> str:
+    # A text taken from the operating system can hold lone surrogates, which no JSON encoder takes.
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= MAX_ERROR_LENGTH else text[: MAX_ERROR_LENGTH - 1] + "…"

@@ -1,0 +1,70 @@
+"""Events: announcements on plain NATS subjects that nobody stores."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ajobs.protocol.ids import parse_ksuid
+from ajobs.protocol.states import TaskState
+from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import Timestamp, format_second
+
+TASK_STATE_EVENT = "io.choria.asyncjobs.v1.task_state"
+LEADER_EVENT = "io.choria.asyncjobs.v1.leader_elected"
+
+
+class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A task reached a state."""
+
+    event_id: str
+    type: str = msgspec.field(default_factory=lambda: TASK_STATE_EVENT)
+    timestamp: Timestamp
+    task_id: str
+    state: TaskState
+    tries: int = msgspec.field(default_factory=int)
+    queue: str = ""
+    task_type: str
+    last_error: str = ""
+    task_age: int = 0
+    """Nanoseconds since the task was created."""
+
+
+class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A process won an election."""
+
+    event_id: str
+    type: str = LEADER_EVENT
+    timestamp: Timestamp
+    name: str
+    component: str
+
+
+Event = TaskStateEvent | LeaderEvent
+
+
+def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> TaskStateEvent:
+    """Make the event for a task's present state.
+
+    Args:
+        task: The task as it was saved.
+        event_id: A KSUID made in second ``unix_s``.
+        unix_s: That second, which is the event's timestamp.
+        now_ns: Nanoseconds since 1970, for the task's age.
+    """
+    return TaskStateEvent(
+        event_id=event_id,
+        timestamp=format_second(unix_s),
+        task_id=task.id,
+        state=task.state,
+        tries=task.tries,
+        queue=task.queue,
+        task_type=task.type,
+        last_error=task.last_err,
+        task_age=max(0, now_ns - task.created_ns),
+    )
+
+
+def leader_event(name: str, component: str, *, event_id: str) -> LeaderEvent:
+    """Make the event that ``name`` now leads ``component``."""
+    timestamp = format_second(parse_ksuid(event_id).unix_s)
+    return LeaderEvent(event_id=event_id, timestamp=timestamp, name=name, component=component)

@@ -1,0 +1,140 @@
+"""Queues, and the streams and consumers that they are on the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ajobs.protocol.durations import HOUR_NS, MINUTE_NS
+from ajobs.protocol.errors import ConfigurationError
+from ajobs.protocol.names import check_name
+from ajobs.protocol.subjects import (
+    DEFAULT_QUEUE,
+    QUEUE_CONSUMER,
+    TASKS_STREAM,
+    TASKS_SUBJECTS,
+    queue_stream,
+    queue_subjects,
+)
+
+UNLIMITED = -1
+MAX_REPLICAS = 5
+
+StreamConfig = dict[str, Any]
+"""A stream's or consumer's configuration as the server's JSON has it."""
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue's settings. They are used when it is made; a queue that exists keeps its own."""
+
+    name: str
+    max_age_ns: int = msgspec.field(default=0, name="max_age")
+    """Nanoseconds that a work item may wait; 0: for ever."""
+    max_entries: int = 0
+    """How many work items fit; 0: no limit."""
+    discard_old: bool = False
+    """Whether a full queue drops its oldest item; otherwise it refuses the new one."""
+    max_tries: int = UNLIMITED
+    """How often the server delivers an item; -1: no limit but the task's own."""
+    max_run_time_ns: int = msgspec.field(default=HOUR_NS, name="max_runtime")
+    """Nanoseconds that a handler may take, and after which a lost worker's item is delivered again."""
+    max_concurrent: int = 100
+    """How many items may be in the hands of all workers together."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that the server would refuse, or that could never run a task.
+
+        Raises:
+            InvalidNameError: The name is not valid.
+            ConfigurationError: A number is out of range.
+        """
+        check_name("queue name", self.name)
+        for field, value, least in (
+            ("max_age_ns", self.max_age_ns, 0),
+            ("max_entries", self.max_entries, UNLIMITED),
+            ("max_tries", self.max_tries, UNLIMITED),
+            ("max_run_time_ns", self.max_run_time_ns, 1),
+            ("max_concurrent", self.max_concurrent, UNLIMITED),
+        ):
+            if value < least:
+                msg = f"queue {self.name}: {field} is {value}, it has to be {least} or more"
+                raise ConfigurationError(msg)
+
+
+def default_queue() -> Queue:
+    """Return the settings of the queue that is used when none is named."""
+    return Queue(name=DEFAULT_QUEUE, max_tries=100, max_run_time_ns=MINUTE_NS, max_concurrent=100)
+
+
+def tasks_stream_config(*, replicas: int, memory: bool, retention_ns: int) -> StreamConfig:
+    """Return the configuration of the stream that stores tasks.
+
+    Args:
+        replicas: On how many servers it is kept, 1 to 5.
+        memory: Whether it is kept in memory instead of in files.
+        retention_ns: Nanoseconds after its last change that a task is kept; 0: for ever.
+    """
+    return {
+        "name": TASKS_STREAM,
+        "description": "Choria Async Jobs Tasks",
+        "subjects": [TASKS_SUBJECTS],
+        "retention": "limits",
+        "discard": "old",
+        "max_consumers": UNLIMITED,
+        "max_msgs": UNLIMITED,
+        "max_bytes": UNLIMITED,
+        "max_msg_size": UNLIMITED,
+        "max_msgs_per_subject": 1,
+        "max_age": retention_ns,
+        "num_replicas": replicas,
+        # Reads of a task by its subject then come from any replica without passing the leader.
+        "allow_direct": True,
+        "storage": "memory" if memory else "file",
+    }
+
+
+def queue_stream_config(queue: Queue, *, replicas: int, memory: bool) -> StreamConfig:
+    """Return the configuration of a queue's stream."""
+    return {
+        "name": queue_stream(queue.name),
+        "description": "Choria Async Jobs Work Queue",
+        "subjects": [queue_subjects(queue.name)],
+        "retention": "workqueue",
+        "discard": "old" if queue.discard_old else "new",
+        "max_consumers": UNLIMITED,
+        "max_msgs": queue.max_entries or UNLIMITED,
+        "max_bytes": UNLIMITED,
+        "max_msg_size": UNLIMITED,
+        "max_msgs_per_subject": 1,
+        "max_age": queue.max_age_ns,
+        "num_replicas": replicas,
+        "storage": "memory" if memory else "file",
+    }
+
+
+def queue_consumer_config(queue: Queue) -> StreamConfig:
+    """Return the configuration of a queue's consumer."""
+    return {
+        "durable_name": QUEUE_CONSUMER,
+        "deliver_policy": "all",
+        "ack_policy": "explicit",
+        "ack_wait": queue.max_run_time_ns,
+        "max_deliver": queue.max_tries or UNLIMITED,
+        "max_ack_pending": queue.max_concurrent,
+        "replay_policy": "instant",
+    }
+
+
+def queue_from_config(name: str, stream: StreamConfig, consumer: StreamConfig) -> Queue:
+    """Return the settings that a queue on the server really has."""
+    return Queue(
+        name=name,
+        max_age_ns=stream.get("max_age", 0),
+        max_entries=max(stream.get("max_msgs", 0), 0),
+        discard_old=stream.get("discard", "old") == "old",
+        max_tries=consumer.get("max_deliver", UNLIMITED),
+        # A consumer without acknowledgements, which somebody else made, has none.
+        max_run_time_ns=consumer.get("ack_wait") or HOUR_NS,
+        max_concurrent=consumer.get("max_ack_pending", 0),
+    )

@@ -1,0 +1,122 @@
+"""Tasks and their results: immutable values, a change makes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ajobs.protocol.errors import ConfigurationError
+from ajobs.protocol.names import check_name
+from ajobs.protocol.states import TaskState
+from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_timestamp
+
+DEFAULT_MAX_TRIES = 10
+
+JSON_NULL = msgspec.Raw(b"null")
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a handler returned, as the JSON that is stored, and when."""
+
+    payload: msgspec.Raw = msgspec.field(default_factory=lambda: JSON_NULL)
+    completed: Timestamp
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One unit of work, as it is stored. Field order and omissions are those of Go's encoder.
+
+    Times are kept as the text that was read, so that nothing is rounded; see `created_ns` and its siblings.
+    """
+
+    id: str
+    type: str
+    # A default_factory keeps omit_defaults from leaving out a field that Go always writes.
+    queue: str = msgspec.field(default_factory=str)
+    dependencies: tuple[str, ...] | None = None
+    dependency_results: dict[str, Result | None] | None = None
+    load_dependencies: bool = False
+    payload: bytes | None = msgspec.field(default_factory=lambda: None)
+    deadline: Timestamp | None = None
+    max_tries: int = msgspec.field(default_factory=int)
+    result: Result | None = None
+    state: TaskState
+    created: Timestamp
+    tried: Timestamp | None = None
+    tries: int = msgspec.field(default_factory=int)
+    last_err: str = ""
+    signature: str = ""
+
+    @property
+    def created_ns(self) -> int:
+        """Nanoseconds since 1970 at which the task was made."""
+        return parse_timestamp(self.created)
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """Nanoseconds since 1970 after which the task is no longer started, if there is such a time."""
+        return None if self.deadline is None else parse_timestamp(self.deadline)
+
+    @property
+    def tried_ns(self) -> int | None:
+        """Nanoseconds since 1970 at which a handler was last started, if one was."""
+        return None if self.tried is None else parse_timestamp(self.tried)
+
+    def is_past_deadline(self, now_ns: int) -> bool:
+        """Tell whether the task may no longer be started at ``now_ns``."""
+        deadline_ns = self.deadline_ns
+        return deadline_ns is not None and now_ns > deadline_ns
+
+    def is_out_of_tries(self) -> bool:
+        """Tell whether the task was started as often as it may be; 0 tries are no limit."""
+        return 0 < self.max_tries <= self.tries
+
+
+def new_task(  # noqa: PLR0913 - everything that a task can be given
+    task_type: str,
+    payload: bytes | None,
+    *,
+    task_id: str,
+    now_ns: int,
+    queue: str = "",
+    deadline_ns: int | None = None,
+    max_tries: int = DEFAULT_MAX_TRIES,
+    dependencies: Iterable[str] = (),
+    load_dependencies: bool = False,
+) -> Task:
+    """Make a task that was never stored: ``blocked`` when it depends on others, else ``new``.
+
+    Args:
+        task_type: Which handlers it is for.
+        payload: The encoded payload, or none.
+        task_id: A name that no other task has, normally a KSUID.
+        now_ns: Nanoseconds since 1970.
+        queue: The queue it is meant for; set by the client when it is enqueued.
+        deadline_ns: Nanoseconds since 1970 after which it is not started any more.
+        max_tries: How often it may be started; 0 is no limit.
+        dependencies: Ids of tasks that have to complete first; repeated ones count once.
+        load_dependencies: Whether their results are put into ``dependency_results`` before it starts.
+
+    Raises:
+        InvalidNameError: The type, the id or a dependency is not a valid name.
+        ConfigurationError: ``max_tries`` is negative, or the task depends on itself.
+    """
+    parents = tuple(dict.fromkeys(check_name("dependency", each) for each in dependencies)) if dependencies else ()
+    if task_id in parents:
+        msg = f"task {task_id} depends on itself: it would never start"
+        raise ConfigurationError(msg)
+    if max_tries < 0:
+        msg = f"max_tries is {max_tries}: use a positive number, or 0 for no limit"
+        raise ConfigurationError(msg)
+    return Task(
+        id=check_name("task id", task_id),
+        type=check_name("task type", task_type),
+        queue=queue,
+        dependencies=parents or None,
+        load_dependencies=load_dependencies,
+        payload=payload,
+        deadline=None if deadline_ns is None else format_timestamp(deadline_ns),
+        max_tries=max_tries,
+        state=TaskState.BLOCKED if parents else TaskState.NEW,
+        created=format_timestamp(now_ns),
+    )

@@ -1,0 +1,111 @@
+"""A signature covers each signed field, and nothing of a key ever shows."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ajobs.protocol.errors import (
+    ConfigurationError,
+    InvalidKeyError,
+    TaskAlreadySignedError,
+    TaskNotSignedError,
+    TaskSignatureError,
+)
+from ajobs.protocol.signing import Signer, Verifier, parse_key, sign_task, verify_task
+from ajobs.protocol.states import TaskState
+from ajobs.protocol.task import new_task
+from packages.protocol.tests.unit.strategies import names, tasks, times
+
+SIGNER = Signer(bytes(range(32)))
+SIGNED_FIELDS = {
+    "id": names,
+    "queue": names,
+    "type": names,
+    "max_tries": st.integers(0, 100),
+    "created": times,
+    "deadline": times,
+    "payload": st.binary(max_size=30),
+}
+signable = st.builds(lambda task, queue: msgspec.structs.replace(task, queue=queue, signature=""), tasks, names)
+
+
+@given(signable)
+def test_a_signed_task_verifies(task):
+    verify_task(sign_task(task, SIGNER), SIGNER.verifier, optional=False)
+
+
+@pytest.mark.parametrize("field", SIGNED_FIELDS)
+@given(task=signable, data=st.data())
+def test_changing_any_signed_field_breaks_the_signature(field, task, data):
+    signed = sign_task(task, SIGNER)
+    if field == "payload":
+        same = task.payload or b""
+    elif field in {"created", "deadline"}:
+        same = getattr(task, f"{field}_ns")
+    else:
+        same = getattr(task, field)
+    changed = msgspec.structs.replace(signed, **{field: data.draw(SIGNED_FIELDS[field])})
+    now = getattr(changed, f"{field}_ns") if field in {"created", "deadline"} else getattr(changed, field)
+    if now == same or (field in {"created", "deadline"} and ((now or 0) - (same or 0)) % 2**64 == 0):
+        verify_task(changed, SIGNER.verifier, optional=False)
+    else:
+        with pytest.raises(TaskSignatureError):
+            verify_task(changed, SIGNER.verifier, optional=False)
+
+
+@given(signable)
+def test_what_happens_to_a_task_later_does_not_break_its_signature(task):
+    signed = sign_task(task, SIGNER)
+    later = msgspec.structs.replace(signed, state=TaskState.RETRY, tries=7, last_err="x", result=None)
+    verify_task(later, SIGNER.verifier, optional=False)
+
+
+@given(signable, st.binary(min_size=32, max_size=32))
+def test_another_key_does_not_verify(task, seed):
+    other = Signer(seed)
+    if other.public_key_hex != SIGNER.public_key_hex:
+        with pytest.raises(TaskSignatureError):
+            verify_task(sign_task(task, SIGNER), other.verifier, optional=True)
+
+
+TASK = new_task("t", b"1", task_id="a", now_ns=1, queue="Q")
+
+
+@pytest.mark.parametrize("signature", ["00", "zz" * 64, "ü" * 128, " " + "00" * 64, "AB" * 64, "00" * 64])
+def test_a_text_that_is_no_signature_is_a_wrong_one(signature):
+    with pytest.raises(TaskSignatureError):
+        verify_task(msgspec.structs.replace(TASK, signature=signature), SIGNER.verifier, optional=True)
+
+
+def test_an_unsigned_task_is_refused_unless_signatures_are_optional():
+    verify_task(TASK, SIGNER.verifier, optional=True)
+    with pytest.raises(TaskNotSignedError):
+        verify_task(TASK, SIGNER.verifier, optional=False)
+
+
+def test_a_task_is_signed_once_and_needs_its_queue():
+    with pytest.raises(TaskAlreadySignedError):
+        sign_task(sign_task(TASK, SIGNER), SIGNER)
+    with pytest.raises(ConfigurationError, match="queue"):
+        sign_task(msgspec.structs.replace(TASK, queue=""), SIGNER)
+
+
+@pytest.mark.parametrize("text", ["00", "secret-secret", "0" * 63, "00" * 33])
+def test_a_wrong_key_is_refused_without_showing_it(text):
+    with pytest.raises(InvalidKeyError) as caught:
+        parse_key("seed", text)
+    assert text not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_key_may_have_white_space_around_it_as_files_do():
+    assert parse_key("seed", "00" * 32 + "\n") == bytes(32)
+    with pytest.raises(InvalidKeyError):
+        Verifier(b"short")
+
+
+def test_a_signer_does_not_show_its_seed():
+    assert bytes(range(32)).hex() not in repr(SIGNER) + str(SIGNER)

@@ -1,0 +1,84 @@
+"""How the programs log: a line for people with fields at its end, or a JSON object a line for programs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+import msgspec
+
+from ajobs.protocol.errors import ConfigurationError
+
+LogFormat = Literal["text", "json"]
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what was logged as ``extra``."""
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+
+
+def _time_of(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-01-31T12:00:00.000Z INFO ajobs.task: task ended task_id=... outcome=complete``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the traceback below it if there is one."""
+        line = f"{_time_of(record)} {record.levelname:<7} {record.name}: {record.getMessage()}"
+        for key, value in fields_of(record).items():
+            line += f" {key}={_quoted(value)}"
+        if record.exc_info:
+            line += f"\n{self.formatException(record.exc_info)}"
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """An object with ``time``, ``level``, ``logger``, ``message``, the fields, and ``traceback`` if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object as one line."""
+        values: dict[str, Any] = {
+            "time": _time_of(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        values |= fields_of(record)
+        if record.exc_info:
+            values["traceback"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(values, enc_hook=str).decode()
+
+
+def _quoted(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if text and text.isprintable() and not any(mark in text for mark in ' "='):
+        return text
+    return msgspec.json.encode(text).decode()
+
+
+def start_logging(
+    *, level: str = "info", log_format: LogFormat = "text", stream: TextIO | None = None
+) -> logging.Handler:
+    """Have everything logged to a stream, the error output unless another one is given.
+
+    Raises:
+        ConfigurationError: There is no such level or format.
+    """
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ConfigurationError(f"log level {level!r}: use debug, info, warning or error")
+    formatters: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
+    if log_format not in formatters:
+        raise ConfigurationError(f"log format {log_format!r}: use text or json")
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(formatters[log_format]())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(number)
+    return handler

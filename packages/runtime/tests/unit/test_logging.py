@@ -1,0 +1,79 @@
+"""How programs log."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+
+from ajobs.protocol.errors import ConfigurationError
+from ajobs.runtime.logging import start_logging
+
+
+@pytest.fixture
+def log():
+    """Start logging and return what was written so far; put the root logger back afterwards."""
+    root = logging.getLogger()
+    level, started = root.level, []
+
+    def start(**options):
+        stream = io.StringIO()
+        started.append(start_logging(stream=stream, **options))
+        return stream.getvalue
+
+    yield start
+    root.setLevel(level)
+    for handler in started:
+        root.removeHandler(handler)
+
+
+def raise_and_log(logger):
+    try:
+        raise ValueError("boom")
+    except ValueError:
+        logger.exception("it %s", "failed", extra={"task_id": "a"})
+
+
+def test_text_has_the_fields_at_its_end(log):
+    written = log()
+    logging.getLogger("x").info("hello %d", 3, extra={"task_id": "a", "error": 'two "words"', "seconds": 0.25})
+    line = written()
+    assert line.endswith('INFO    x: hello 3 task_id=a error="two \\"words\\"" seconds=0.25\n')
+    assert "\n" not in line[:-1]
+
+
+def test_a_line_stays_one_whatever_is_logged(log):
+    written = log()
+    logging.getLogger("x").info("a", extra={"error": "one\ntwo"})
+    assert written().count("\n") == 1
+
+
+def test_json_is_an_object_a_line(log):
+    written = log(log_format="json")
+    raise_and_log(logging.getLogger("x"))
+    logging.getLogger("x").info("odd", extra={"value": object})
+    first, second = map(json.loads, written().splitlines())
+    assert (first["level"], first["logger"], first["message"], first["task_id"]) == ("error", "x", "it failed", "a")
+    assert first["traceback"].endswith("ValueError: boom")
+    assert "object" in second["value"]
+
+
+def test_a_traceback_is_below_the_line(log):
+    written = log()
+    raise_and_log(logging.getLogger("x"))
+    assert written().splitlines()[0].endswith("it failed task_id=a")
+    assert written().splitlines()[-1] == "ValueError: boom"
+
+
+def test_a_level_leaves_out_what_is_below_it(log):
+    written = log(level="warning")
+    logging.getLogger("x").info("no")
+    assert not written()
+
+
+@pytest.mark.parametrize("wrong", [{"level": "loud"}, {"log_format": "xml"}])
+def test_an_unknown_level_or_format_is_refused(log, wrong):
+    with pytest.raises(ConfigurationError, match="use"):
+        log(**wrong)

@@ -1,0 +1,1 @@
+"""Real nats-servers, workers and fixtures for tests."""

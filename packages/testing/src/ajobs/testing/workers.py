@@ -1,0 +1,36 @@
+"""Helpers for tests with workers: a router for a test, and ways to see what became of tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ajobs.client import Client, TaskState
+from ajobs.protocol.retry import linear_policy
+from ajobs.worker import Router, Worker
+
+QUICK = linear_policy(steps=1, jitter=0.1, min_ns=10**6, max_ns=10 * 10**6)
+"""Retries within milliseconds."""
+
+
+@asynccontextmanager
+async def working(client: Client, router: Router, **options: Any) -> AsyncGenerator[Worker]:
+    """Run a worker in this process for as long as the block runs."""
+    async with Worker(client, router, **options).running() as worker:
+        yield worker
+
+
+async def wait_state(client: Client, task_id: str, state: TaskState) -> None:
+    """Wait until a task is in a state that need not be a final one."""
+    async with asyncio.timeout(30), client.watch(task_id) as events:
+        while (await client.storage.tasks.load(task_id)).task.state is not state:
+            await anext(events)
+
+
+async def wait_items(client: Client, queue: str, count: int) -> None:
+    """Wait until a queue holds that many items; nobody announces the end of one."""
+    async with asyncio.timeout(30):
+        while (await client.queue_info(queue)).items != count:
+            await asyncio.sleep(0.01)

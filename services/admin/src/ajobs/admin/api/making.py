@@ -1,0 +1,173 @@
+"""From requests to tasks and settings, and from tasks, queues and schedules to documents."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ajobs.admin.api.documents import (
+    QueueInfoDocument,
+    ScheduleDocument,
+    TaskCreateRequest,
+    TaskDocument,
+    TaskResultDocument,
+)
+from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.times import time_ns
+from ajobs.client.client import Client
+from ajobs.client.schedules.schedules import ScheduleInfo
+from ajobs.client.storage.queues import QueueInfo
+from ajobs.protocol.errors import AjobsError, TaskPastDeadlineError
+from ajobs.protocol.task import DEFAULT_MAX_TRIES, Result, Task, new_task
+from ajobs.protocol.timestamps import Timestamp, format_timestamp
+
+
+def payload_of(payload: msgspec.Raw | UnsetType, payload_base64: bytes | UnsetType) -> bytes | None:
+    """Return the bytes of a payload that is given as JSON, in base64, or not at all.
+
+    Raises:
+        ApiError: It is given both ways, or is no JSON.
+    """
+    if payload is UNSET:
+        return None if payload_base64 is UNSET else payload_base64
+    if payload_base64 is not UNSET:
+        raise ApiError(
+            "payload and payload_base64 are both set: use one of them", reason="payload_both_set", field="payload"
+        )
+    raw = bytes(payload)
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ApiError(f"payload is no JSON: {e}", reason="invalid_json", field="payload") from e
+    return raw
+
+
+def new_times(request: TaskCreateRequest, now_ns: int) -> tuple[int, int | None]:
+    """Return when a task was made and when it is no longer started, in nanoseconds since 1970.
+
+    Raises:
+        ApiError: A time is none.
+        TaskPastDeadlineError: It would never be started.
+    """
+    created_ns = now_ns if request.created is UNSET else time_ns("created", request.created)
+    if request.deadline is UNSET:
+        return created_ns, None
+    deadline_ns = time_ns("deadline", request.deadline)
+    if deadline_ns < now_ns:
+        raise TaskPastDeadlineError(f"the deadline {request.deadline} has passed: the task would never be started")
+    return created_ns, deadline_ns
+
+
+def task_from(client: Client, request: TaskCreateRequest, task_id: str, created_ns: int) -> Task:
+    """Return the task that a request asks for, signed as the server's keys require.
+
+    Raises:
+        AjobsError: It cannot be made, or its signature is missing or wrong.
+    """
+    task = new_task(
+        request.type,
+        payload_of(request.payload, request.payload_base64),
+        task_id=task_id,
+        now_ns=created_ns,
+        queue=client.queue.name if request.queue is UNSET else request.queue,
+        deadline_ns=None if request.deadline is UNSET else time_ns("deadline", request.deadline),
+        max_tries=DEFAULT_MAX_TRIES if request.max_tries is UNSET else request.max_tries,
+        dependencies=request.dependencies,
+        load_dependencies=request.load_dependencies,
+    )
+    task = msgspec.structs.replace(task, signature=request.signature)
+    if client.keys.signer is None:
+        client.verify(task)
+    return task
+
+
+def created_from(client: Client, request: TaskCreateRequest, task_id: str, now_ns: int) -> Task:
+    """Do the same for a request that is not repeated."""
+    created_ns, _ = new_times(request, now_ns)
+    return task_from(client, request, task_id if request.id is UNSET else request.id, created_ns)
+
+
+def task_document(task: Task) -> TaskDocument:
+    """Return a task as the API shows it."""
+    parents = task.dependency_results or {}
+    return TaskDocument(
+        id=task.id,
+        type=task.type,
+        queue=task.queue,
+        dependencies=task.dependencies or (),
+        dependency_results={key: _result(value) for key, value in parents.items() if value is not None},
+        load_dependencies=task.load_dependencies,
+        payload=task.payload or b"",
+        deadline=_or_unset(task.deadline),
+        max_tries=task.max_tries,
+        result=UNSET if task.result is None else _result(task.result),
+        state=task.state.value,  # pyright: ignore[reportArgumentType] - the names are the same
+        created=task.created,
+        tried=_or_unset(task.tried),
+        tries=task.tries,
+        last_err=task.last_err,
+        signature=task.signature,
+    )
+
+
+def _or_unset(value: Timestamp | None) -> str | UnsetType:
+    return UNSET if value is None else value
+
+
+def _result(result: Result) -> TaskResultDocument:
+    return TaskResultDocument(payload=result.payload, completed=result.completed)
+
+
+def queue_document(info: QueueInfo) -> QueueInfoDocument:
+    """Return a queue as the API shows it. What the server's streams look like is not part of it."""
+    queue = info.queue
+    return QueueInfoDocument(
+        name=queue.name,
+        time=format_timestamp(time.time_ns()),
+        max_age=queue.max_age_ns,
+        max_entries=queue.max_entries,
+        discard_old=queue.discard_old,
+        max_tries=queue.max_tries,
+        max_runtime=queue.max_run_time_ns,
+        max_concurrent=queue.max_concurrent,
+        replicas=info.replicas,
+        memory=info.memory,
+        created=info.created,
+        items=info.items,
+        size_bytes=info.size_bytes,
+        in_progress=info.in_progress,
+        waiting=info.waiting,
+        redelivered=info.redelivered,
+        pulls=info.pulls,
+        paused_until=UNSET if info.paused_until is None else info.paused_until,
+    )
+
+
+def schedule_document(info: ScheduleInfo) -> ScheduleDocument:
+    """Return a schedule as the API shows it."""
+    schedule, options = info.schedule, info.options
+    upcoming: list[Any] = []
+    problem = info.problem or ""
+    try:
+        upcoming = [format_timestamp(due) for due in info.next_runs()]
+    except AjobsError as e:
+        problem = problem or str(e)
+    return ScheduleDocument(
+        name=schedule.name,
+        schedule=schedule.schedule,
+        queue=schedule.queue,
+        task_type=schedule.task_type,
+        payload=schedule.payload or b"",
+        deadline=schedule.deadline,
+        max_tries=schedule.max_tries,
+        created_at=schedule.created_at,
+        paused=options.paused,
+        catch_up=options.catch_up.value,
+        catch_up_limit=options.catch_up_limit,
+        jitter=options.jitter,
+        next_run=upcoming[0] if upcoming else UNSET,
+        problem=problem,
+    )

@@ -1,0 +1,193 @@
+"""The OpenAPI document, made from the table of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version as version_of
+from typing import Any, cast, get_args, get_origin
+
+import msgspec
+
+from ajobs.admin.api.answers import JSON
+from ajobs.admin.api.documents import Name
+from ajobs.admin.api.envelope import STATUSES, Envelope
+from ajobs.admin.api.operations import Operation, Success
+
+Json = dict[str, Any]
+
+REF = "#/components/schemas/{name}"
+_SUFFIX = "Document"
+
+TAGS = {
+    "Tasks": "Create, inspect, wait for, retry and delete tasks.",
+    "Bulk": "One operation on many tasks.",
+    "Queues": "Manage work queues.",
+    "Schedules": "Manage tasks that are made again and again.",
+    "Events": "What happens, as it happens.",
+    "Meta": "The server and what it serves.",
+}
+
+TEXT = """\
+Durable tasks on NATS: enqueue them, see what becomes of them, manage queues and schedules.
+
+**Who may.** A server that is run with tokens takes `Authorization: Bearer TOKEN`. A token has the scope `read`, \
+`write` (tasks) or `admin` (queues, schedules, the store), and each includes those before it. With a certificate \
+authority for clients, TLS asks for a certificate. Otherwise everybody who reaches the server may do everything. \
+`/v1/info` says which.
+
+**Times** are RFC 3339. **Durations** in requests are text such as `30s` or `1h30m`, in answers nanoseconds.
+
+**Payloads** are given as any JSON in `payload`, or as bytes in `payload_base64`; answers have base64.
+
+**Errors** have one form. `code` and `details.reason` are for programs and do not change; `message` is for people.
+"""
+
+ERRORS = {
+    400: "Something in the request is wrong: `details.field` says what.",
+    401: "There is no token, or not a good one.",
+    403: "The token's scope is not enough, or a page of another site asks.",
+    404: "There is none.",
+    408: "The body did not come in time.",
+    409: "Somebody, or an earlier request, was first.",
+    413: "The body is too large.",
+    415: "The body is no JSON, by its Content-Type.",
+    424: "The task ended in another state than complete.",
+    429: "Too many requests without a good token.",
+    500: "A mistake of the server.",
+    503: "NATS, or what is needed there, is not available right now.",
+}
+
+
+def describe(operations: Sequence[Operation]) -> Json:
+    """Return the document for some operations."""
+    schemas, components = _schemas(operations)
+    paths: Json = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    components["Error"] = components.pop("Envelope")
+    code = components["Problem"]["properties"]["code"]
+    code["enum"] = sorted(STATUSES)
+    document: Json = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ajobs HTTP API",
+            "version": version_of("ajobs-admin"),
+            "description": TEXT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "responses": {_error_name(status): _error(text) for status, text in ERRORS.items()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+    return _renamed(document)
+
+
+def _kinds(operations: Iterable[Operation]) -> Iterator[Any]:
+    yield Envelope
+    yield Name
+    for operation in operations:
+        if operation.body is not None:
+            yield operation.body
+        for success in operation.answers.values():
+            if success.kind is not None:
+                yield success.kind
+            yield from success.content_types.values()
+        for field in msgspec.structs.fields(operation.query):
+            yield field.type
+
+
+def _schemas(operations: Sequence[Operation]) -> tuple[dict[str, Json], Json]:
+    """Return the schema of each type by its text, and the components that they refer to."""
+    kinds = {repr(kind): kind for kind in _kinds(operations)}
+    schemas, components = msgspec.json.schema_components(kinds.values(), ref_template=REF)
+    return dict(zip(kinds, schemas, strict=True)), components
+
+
+def _operation(operation: Operation, schemas: dict[str, Json]) -> Json:
+    described: Json = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+    }
+    if operation.text:
+        described["description"] = operation.text
+    parameters = list(_parameters(operation, schemas))
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schemas[repr(operation.body)]}}}
+    answers: Json = {str(status): _answer(success, schemas) for status, success in operation.answers.items()}
+    for status in operation.statuses():
+        answers.setdefault(str(status), {"$ref": f"#/components/responses/{_error_name(status)}"})
+    described["responses"] = dict(sorted(answers.items()))
+    described["security"] = [{}] if operation.scope is None else [{"token": []}, {}]
+    if operation.scope is not None:
+        described["x-scope"] = operation.scope.value
+    return described
+
+
+def _parameters(operation: Operation, schemas: dict[str, Json]) -> Iterator[Json]:
+    for name in operation.parameters:
+        yield {"name": name, "in": "path", "required": True, "schema": schemas[repr(Name)]}
+    for name, text in operation.headers.items():
+        schema: Json = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
+        yield {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+    for field in msgspec.structs.fields(operation.query):
+        schema = dict(schemas[repr(field.type)])
+        parameter: Json = {"name": field.encode_name, "in": "query", "required": False}
+        if "description" in schema:
+            parameter["description"] = schema.pop("description")
+        if _is_list(field.type):
+            parameter |= {"style": "form", "explode": True}
+        elif isinstance(field.default, int | str):
+            schema["default"] = field.default
+        yield parameter | {"schema": schema}
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) is list or any(get_origin(part) is list for part in get_args(kind))
+
+
+def _answer(success: Success, schemas: dict[str, Json]) -> Json:
+    described: Json = {"description": success.text}
+    if success.headers:
+        described["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in success.headers.items()
+        }
+    content: Json = {}
+    if success.kind is not None:
+        content[JSON] = {"schema": schemas[repr(success.kind)]}
+    for content_type, kind in success.content_types.items():
+        content[content_type] = {"schema": schemas[repr(kind)]}
+    if content:
+        described["content"] = content
+    return described
+
+
+def _error_name(status: int) -> str:
+    return f"Error{status}"
+
+
+def _error(text: str) -> Json:
+    return {"description": text, "content": {JSON: {"schema": {"$ref": REF.format(name="Error")}}}}
+
+
+def _renamed(value: Any) -> Any:
+    """Return the document with the names that users know: without the suffix of the structures' own."""
+    if isinstance(value, dict):
+        fields = cast("Json", value)
+        return {_short(key): _renamed(item) for key, item in fields.items()}
+    if isinstance(value, list):
+        return [_renamed(item) for item in cast("list[Any]", value)]
+    if isinstance(value, str) and value.startswith("#/components/schemas/"):
+        return _short(value)
+    return value
+
+
+def _short(name: str) -> str:
+    return name if name == _SUFFIX else name.removesuffix(_SUFFIX)

@@ -1,0 +1,241 @@
+"""One operation on many tasks: named by id, or by what they are like."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from msgspec import UNSET
+
+from ajobs.admin.api.answers import Answer
+from ajobs.admin.api.documents import (
+    MAX_IDS,
+    BulkCreateRequest,
+    BulkCreateResponse,
+    BulkCreateResult,
+    BulkRetryRequest,
+    BulkRetryResponse,
+    BulkRetryResult,
+    Failure,
+    Purged,
+    SelectionFailure,
+    SelectionResponse,
+    TaskSelection,
+)
+from ajobs.admin.api.envelope import ApiError, refusal
+from ajobs.admin.api.making import created_from
+from ajobs.admin.api.operations import Call, Operation, Success
+from ajobs.admin.api.routes.tasks import TASK_REASONS
+from ajobs.admin.api.service import Service
+from ajobs.admin.api.times import moment
+from ajobs.admin.api.tokens import Scope
+from ajobs.client.identifiers import new_id
+from ajobs.protocol.errors import AjobsError, NotFoundError
+from ajobs.protocol.states import TaskState
+from ajobs.protocol.task import Task
+
+AT_ONCE = 32
+"""How many tasks are being worked on at once."""
+SHOWN = 100
+"""How many failures an answer tells of."""
+
+
+async def create(call: Call) -> Answer:
+    """Enqueue many tasks."""
+    request: BulkCreateRequest = call.body
+    client, now_ns = call.service.client, time.time_ns()
+    tasks: dict[int, Task] = {}
+    failed: dict[int, AjobsError] = {}
+    for index, each in enumerate(request.tasks):
+        try:
+            tasks[index] = created_from(client, each, new_id(), now_ns)
+        except ApiError as e:
+            # The request itself is wrong, and nothing was done yet.
+            raise ApiError(str(e), reason=e.api_reason, field=f"tasks[{index}].{e.field}") from e
+        except AjobsError as e:
+            failed[index] = e
+    missing = await _missing_queues(call.service, {task.queue for task in tasks.values()})
+    for index, task in list(tasks.items()):
+        if task.queue in missing:
+            failed[index] = missing[task.queue]
+            del tasks[index]
+    places = list(tasks)
+    bulk = await client.enqueue_many(tasks.values())
+    failed |= {places[failure.index]: failure.error for failure in bulk.failed}
+    results = [
+        BulkCreateResult(index=index, status="failed", error=_failure(failed[index]))
+        if index in failed
+        else BulkCreateResult(index=index, status="ok", id=tasks[index].id)
+        for index in range(len(request.tasks))
+    ]
+    enqueued = len(results) - len(failed)
+    return Answer(200, BulkCreateResponse(enqueued=enqueued, failed=len(failed), results=results))
+
+
+async def _missing_queues(service: Service, names: set[str]) -> dict[str, AjobsError]:
+    missing: dict[str, AjobsError] = {}
+    for name in names:
+        try:
+            await service.client.join_queue(name)
+        except NotFoundError as e:
+            missing[name] = e
+    return missing
+
+
+def _failure(error: AjobsError) -> Failure:
+    problem = refusal(error).problem
+    details = problem.details
+    return Failure(code=problem.code, message=problem.message, reason=(details and details.reason) or "")
+
+
+async def retry(call: Call) -> Answer:
+    """Retry tasks that are named."""
+    request: BulkRetryRequest = call.body
+    if len(request.ids) > MAX_IDS:
+        raise ApiError(f"there are {len(request.ids)} ids: use {MAX_IDS} at most", reason="ids_too_many", field="ids")
+
+    async def one(task_id: str) -> BulkRetryResult:
+        try:
+            await call.service.client.retry(task_id)
+        except NotFoundError as e:
+            return BulkRetryResult(id=task_id, status="not_found", error=str(e))
+        except AjobsError as e:
+            return BulkRetryResult(id=task_id, status="failed", error=str(e))
+        return BulkRetryResult(id=task_id, status="ok")
+
+    # A task that is named twice is retried once.
+    unique = list(dict.fromkeys(request.ids))
+    results = dict(zip(unique, await asyncio.gather(*map(one, unique)), strict=True))
+    return Answer(200, BulkRetryResponse(results=[results[task_id] for task_id in request.ids]))
+
+
+async def retry_selected(call: Call) -> Answer:
+    """Retry tasks by what they are like."""
+    return await _selected(call, call.service.client.retry)
+
+
+async def delete_selected(call: Call) -> Answer:
+    """Delete tasks by what they are like."""
+    return await _selected(call, call.service.client.delete)
+
+
+async def _selected(call: Call, do: Callable[[str], Awaitable[Any]]) -> Answer:
+    selection: TaskSelection = call.body
+    ids, more = await _select(call.service, selection)
+    failures: list[SelectionFailure] = []
+    waiting = iter(ids)
+
+    async def work() -> None:
+        for task_id in waiting:
+            try:
+                await do(task_id)
+            except AjobsError as e:
+                failures.append(SelectionFailure(id=task_id, error=_failure(e)))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(AT_ONCE, len(ids))):
+            group.create_task(work())
+    answer = SelectionResponse(selected=len(ids), done=len(ids) - len(failures), failed=failures[:SHOWN], more=more)
+    return Answer(200, answer)
+
+
+async def _select(service: Service, selection: TaskSelection) -> tuple[list[str], bool]:
+    since = None if selection.created_since is UNSET else moment("created_since", selection.created_since)
+    found: AsyncGenerator[Task] = service.client.tasks(
+        states=frozenset(map(TaskState, selection.states)),
+        queue=None if selection.queue is UNSET else selection.queue,
+        task_type=None if selection.type is UNSET else selection.type,
+        created_since=since,
+    )
+    # One that changes meanwhile may come twice.
+    ids: dict[str, None] = {}
+    async with aclosing(found):
+        async for task in found:
+            if len(ids) == selection.limit:
+                return list(ids), True
+            ids[task.id] = None
+    return list(ids), False
+
+
+async def purge(call: Call) -> Answer:
+    """Delete all tasks."""
+    if call.headers.get("x-confirm") != "purge":
+        raise ApiError(
+            "this deletes all tasks: say so with the header X-Confirm: purge",
+            reason="confirmation_required", field="X-Confirm",
+        )  # fmt: skip
+    return Answer(200, Purged(purged=await call.service.client.purge_tasks()))
+
+
+_SELECTION = {"states": "task_state_invalid", "queue": "queue_name_invalid", "type": "task_type_invalid"}
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/tasks/retry",
+        name="retryTasks",
+        tag="Bulk",
+        summary="Retry multiple tasks.",
+        text="The status is 200 also when some, or all, could not be retried.",
+        handler=retry,
+        scope=Scope.WRITE,
+        body=BulkRetryRequest,
+        reasons={"ids": "ids_required", "ids[]": "task_id_invalid"},
+        answers={200: Success("What became of each.", BulkRetryResponse)},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tasks/bulk",
+        name="createTasks",
+        tag="Bulk",
+        summary="Create and enqueue many tasks.",
+        text="Each as for a single one. The status is 200 also when some, or all, could not be enqueued; when one "
+        "cannot be read, none is. Give them ids of your own to repeat a request: a task by an id that is there already "
+        "is refused.",
+        handler=create,
+        scope=Scope.WRITE,
+        body=BulkCreateRequest,
+        reasons={f"tasks[].{field}": reason for field, reason in TASK_REASONS.items()},
+        answers={200: Success("What became of each.", BulkCreateResponse)},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tasks/retry-matching",
+        name="retryMatchingTasks",
+        tag="Bulk",
+        summary="Retry tasks by state, queue, type and age.",
+        handler=retry_selected,
+        scope=Scope.ADMIN,
+        body=TaskSelection,
+        reasons=_SELECTION,
+        answers={200: Success("What was done.", SelectionResponse)},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tasks/delete-matching",
+        name="deleteMatchingTasks",
+        tag="Bulk",
+        summary="Delete tasks by state, queue, type and age.",
+        handler=delete_selected,
+        scope=Scope.ADMIN,
+        body=TaskSelection,
+        reasons=_SELECTION,
+        answers={200: Success("What was done.", SelectionResponse)},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tasks/purge",
+        name="purgeTasks",
+        tag="Bulk",
+        summary="Delete all tasks.",
+        text="Work items stay, and are dropped by the workers that get them.",
+        handler=purge,
+        scope=Scope.ADMIN,
+        headers={"X-Confirm": "`purge`: without it nothing is done."},
+        answers={200: Success("How many there were.", Purged)},
+        errors=(400,),
+    ),
+)

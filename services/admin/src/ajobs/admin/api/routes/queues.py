@@ -1,0 +1,195 @@
+"""Queues: make, look, change, pause, empty, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from ajobs.admin.api.answers import Answer
+from ajobs.admin.api.documents import QueueChanges, QueueCreateRequest, QueueInfoDocument, QueueList
+from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.making import queue_document
+from ajobs.admin.api.operations import Call, Operation, Success
+from ajobs.admin.api.queries import PauseQuery
+from ajobs.admin.api.times import duration_ns
+from ajobs.admin.api.tokens import Scope
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.queue import Queue
+from ajobs.protocol.subjects import DEFAULT_QUEUE
+
+_RENAMED = {"max_age": "max_age_ns", "max_runtime": "max_run_time_ns"}
+
+
+def _settings(request: QueueCreateRequest | QueueChanges) -> dict[str, Any]:
+    """Return the settings that are given, by the client's names."""
+    given: dict[str, Any] = {}
+    for field in msgspec.structs.fields(request):
+        value = getattr(request, field.name)
+        if value is UNSET or field.name == "name":
+            continue
+        if field.name in _RENAMED:
+            value = duration_ns(field.name, value)
+        given[_RENAMED.get(field.name, field.name)] = value
+    return given
+
+
+async def list_queues(call: Call) -> Answer:
+    """List queues."""
+    return Answer(200, QueueList(queues=[queue_document(info) for info in await call.service.client.queues()]))
+
+
+async def create(call: Call) -> Answer:
+    """Make a queue."""
+    request: QueueCreateRequest = call.body
+    if request.name == DEFAULT_QUEUE and not call.service.options.allow_create_default:
+        raise ApiError(
+            f"the queue {DEFAULT_QUEUE} is not made over HTTP: choose another name, or run the server with "
+            "--allow-create-default",
+            reason="default_queue_disallowed", field="name",
+        )  # fmt: skip
+    queue = Queue(name=request.name, **_settings(request))
+    await call.service.client.create_queue(queue)
+    return await _info(call, 201, request.name)
+
+
+async def get(call: Call) -> Answer:
+    """Return a queue."""
+    return await _info(call)
+
+
+async def configure(call: Call) -> Answer:
+    """Change a queue's settings."""
+    changes: QueueChanges = call.body
+    await call.service.client.configure_queue(call.path["name"], **_settings(changes))
+    return await _info(call)
+
+
+async def pause(call: Call) -> Answer:
+    """Pause a queue."""
+    query: PauseQuery = call.query
+    seconds = None if query.duration is UNSET else duration_ns("duration", query.duration) / SECOND_NS
+    await call.service.client.pause_queue(call.path["name"], seconds=seconds)
+    return await _info(call)
+
+
+async def resume(call: Call) -> Answer:
+    """Resume a queue."""
+    await call.service.client.resume_queue(call.path["name"])
+    return await _info(call)
+
+
+async def purge(call: Call) -> Answer:
+    """Remove a queue's items."""
+    await call.service.client.purge_queue(call.path["name"])
+    return Answer(202)
+
+
+async def delete(call: Call) -> Answer:
+    """Delete a queue."""
+    await call.service.client.delete_queue(call.path["name"])
+    return Answer(204)
+
+
+async def _info(call: Call, status: int = 200, name: str | None = None) -> Answer:
+    return Answer(status, queue_document(await call.service.client.queue_info(name or call.path["name"])))
+
+
+_DURATIONS = {"max_age": "invalid_duration", "max_runtime": "invalid_duration", "duration": "invalid_duration"}
+QUEUE = Success("The queue.", QueueInfoDocument)
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/queues",
+        name="listQueues",
+        tag="Queues",
+        summary="List queues.",
+        handler=list_queues,
+        scope=Scope.READ,
+        answers={200: Success("All queues.", QueueList)},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/queues",
+        name="createQueue",
+        tag="Queues",
+        summary="Create a queue.",
+        text="Durations come in as text, such as `1h30m`, and go out as nanoseconds. `DEFAULT` is only made by a "
+        "server that is run with `--allow-create-default`.",
+        handler=create,
+        scope=Scope.ADMIN,
+        body=QueueCreateRequest,
+        reasons={"name": "queue_name_required", **_DURATIONS},
+        answers={201: Success("Created.", QueueInfoDocument)},
+        errors=(409,),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/queues/{name}",
+        name="getQueue",
+        tag="Queues",
+        summary="Fetch queue info.",
+        handler=get,
+        scope=Scope.READ,
+        answers={200: QUEUE},
+    ),
+    Operation(
+        method="PATCH",
+        path="/v1/queues/{name}",
+        name="configureQueue",
+        tag="Queues",
+        summary="Change a queue's settings.",
+        handler=configure,
+        scope=Scope.ADMIN,
+        body=QueueChanges,
+        reasons=_DURATIONS,
+        answers={200: Success("The queue as it is then.", QueueInfoDocument)},
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/queues/{name}",
+        name="deleteQueue",
+        tag="Queues",
+        summary="Delete a queue.",
+        text="And its work items. Their tasks stay as they are.",
+        handler=delete,
+        scope=Scope.ADMIN,
+        answers={204: Success("Deleted.")},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/queues/{name}/purge",
+        name="purgeQueue",
+        tag="Queues",
+        summary="Purge queue contents.",
+        text="Their tasks stay as they are.",
+        handler=purge,
+        scope=Scope.ADMIN,
+        answers={202: Success("Purged.")},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/queues/{name}/pause",
+        name="pauseQueue",
+        tag="Queues",
+        summary="Have no item delivered to any worker.",
+        text="What runs goes on, and so does enqueuing. It takes nats-server 2.11 or newer.",
+        handler=pause,
+        scope=Scope.ADMIN,
+        query=PauseQuery,
+        reasons=_DURATIONS,
+        answers={200: QUEUE},
+    ),
+    Operation(
+        method="POST",
+        path="/v1/queues/{name}/resume",
+        name="resumeQueue",
+        tag="Queues",
+        summary="Have items delivered again.",
+        handler=resume,
+        scope=Scope.ADMIN,
+        answers={200: QUEUE},
+    ),
+)

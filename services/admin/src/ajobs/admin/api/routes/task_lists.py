@@ -1,0 +1,109 @@
+"""Many tasks: listed as they are read, never all in memory, and never one caller after the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+from msgspec import UNSET
+
+from ajobs.admin.api.answers import JSON, NDJSON, PIECE, Answer, Streamed
+from ajobs.admin.api.documents import TaskDocument, TaskListResponse
+from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.making import task_document
+from ajobs.admin.api.operations import Call, Operation, Success
+from ajobs.admin.api.queries import TaskListQuery
+from ajobs.admin.api.times import moment
+from ajobs.admin.api.tokens import Scope
+from ajobs.client.storage.tasks import Stored
+from ajobs.client.tasks.filter import TaskFilter
+from ajobs.protocol.states import TaskState
+
+AHEAD = 100
+"""How many tasks are read ahead for one client: they may be large, and there may be many clients."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def filter_of(query: TaskListQuery) -> TaskFilter:
+    """Return the filter that a query asks for.
+
+    Raises:
+        ApiError: Its time is none.
+    """
+    return {
+        "states": frozenset(map(TaskState, query.state)),
+        "queue": None if query.queue is UNSET else query.queue,
+        "task_type": None if query.type is UNSET else query.type,
+        "created_since": None if query.created_since is UNSET else moment("created_since", query.created_since),
+    }
+
+
+async def list_tasks(call: Call) -> Answer | Streamed:
+    """List tasks."""
+    query: TaskListQuery = call.query
+    if query.all and query.stream is UNSET:
+        raise ApiError("all needs stream=ndjson: page through the tasks with cursor instead", field="all")
+    after = 0 if query.cursor is UNSET else int(query.cursor)
+    # One more than a page has tells whether there is another; behind a filter nobody knows how many it takes.
+    plain = query == TaskListQuery(limit=query.limit, cursor=query.cursor)
+    ahead = min(query.limit + 1, AHEAD) if plain else AHEAD
+    found = call.service.client.stored_tasks(after=after, ahead=ahead, **filter_of(query))
+    if query.stream is UNSET:
+        return Streamed(JSON, _page(found, query.limit))
+    return Streamed(NDJSON, _lines(found, None if query.all else query.limit))
+
+
+async def _page(found: AsyncGenerator[Stored], limit: int) -> AsyncGenerator[bytes]:
+    piece, count, last, more = bytearray(b'{"tasks":['), 0, 0, False
+    async with aclosing(found):
+        async for stored in found:
+            if count == limit:
+                more = True
+                break
+            if count:
+                piece += b","
+            piece += _encode(task_document(stored.task))
+            count, last = count + 1, stored.revision
+            if len(piece) >= PIECE:
+                yield bytes(piece)
+                piece.clear()
+    end = b'],"count":%d' % count
+    yield bytes(piece) + end + (b',"next_cursor":"%d"}' % last if more else b"}")
+
+
+async def _lines(found: AsyncGenerator[Stored], limit: int | None) -> AsyncGenerator[bytes]:
+    count = 0
+    async with aclosing(found):
+        async for stored in found:
+            yield _encode(task_document(stored.task)) + b"\n"
+            count += 1
+            if count == limit:
+                return
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/tasks",
+        name="listTasks",
+        tag="Tasks",
+        summary="List tasks.",
+        text="Least recently changed first; filters come before the limit. `next_cursor` of an answer is `cursor` of "
+        "the next page. A task that changes between two pages moves to the end, so it may come again. With "
+        "`stream=ndjson` each task is a line, sent as it is found; a stream that breaks off has no last chunk.",
+        handler=list_tasks,
+        scope=Scope.READ,
+        query=TaskListQuery,
+        reasons={
+            "limit": "limit_invalid",
+            "state": "task_state_invalid",
+            "created_since": "invalid_timestamp",
+            "cursor": "cursor_invalid",
+            "queue": "queue_name_invalid",
+            "type": "task_type_invalid",
+        },
+        answers={200: Success("Some tasks.", TaskListResponse, content_types={NDJSON: TaskDocument})},
+    ),
+)

@@ -1,0 +1,97 @@
+"""All operations, and what is served besides: metrics, the OpenAPI document and the page for people."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ajobs.admin.api.answers import Answer
+from ajobs.admin.api.openapi import describe
+from ajobs.admin.api.operations import Call, Operation, Success
+from ajobs.admin.api.pages import page_of
+from ajobs.admin.api.routes import bulk, events, queues, schedules, server, task_lists, tasks
+from ajobs.admin.api.tokens import Scope
+
+HTML = "text/html; charset=utf-8"
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+
+async def metrics(_: Call) -> Answer:
+    """Return the metrics of this process."""
+    return Answer(200, await asyncio.to_thread(generate_latest), content_type=CONTENT_TYPE_LATEST)
+
+
+@cache
+def document() -> bytes:
+    """Return the OpenAPI document."""
+    return msgspec.json.format(msgspec.json.encode(describe(OPERATIONS)), indent=2)
+
+
+@cache
+def page() -> bytes:
+    """Return the page for people."""
+    return page_of(describe(OPERATIONS)).encode()
+
+
+async def openapi(_: Call) -> Answer:
+    """Return the OpenAPI document."""
+    return Answer(200, await asyncio.to_thread(document))
+
+
+async def docs(_: Call) -> Answer:
+    """Return the page for people."""
+    return Answer(200, await asyncio.to_thread(page), PAGE_HEADERS, HTML)
+
+
+_OWN = (
+    Operation(
+        method="GET",
+        path="/metrics",
+        name="getMetrics",
+        tag="Meta",
+        summary="Metrics of this process, for Prometheus.",
+        handler=metrics,
+        scope=Scope.READ,
+        answers={200: Success("Metrics.", content_types={"text/plain": str})},
+        needs_nats=False,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/openapi.json",
+        name="getOpenapi",
+        tag="Meta",
+        summary="This document.",
+        handler=openapi,
+        scope=None,
+        answers={200: Success("OpenAPI 3.1.", dict)},
+        needs_nats=False,
+    ),
+    Operation(
+        method="GET",
+        path="/docs",
+        name="getDocs",
+        tag="Meta",
+        summary="This document as a page for people.",
+        handler=docs,
+        scope=None,
+        answers={200: Success("A page that needs nothing from elsewhere.", content_types={"text/html": str})},
+        needs_nats=False,
+    ),
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *task_lists.OPERATIONS,
+    *tasks.OPERATIONS,
+    *bulk.OPERATIONS,
+    *queues.OPERATIONS,
+    *schedules.OPERATIONS,
+    *events.OPERATIONS,
+    *server.OPERATIONS,
+    *_OWN,
+)
+"""Everything that is served, in the order of the document."""

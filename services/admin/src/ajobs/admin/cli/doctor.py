@@ -1,0 +1,79 @@
+"""``ajc doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ajobs.admin.cli import session
+from ajobs.admin.cli.arguments import Duration, Json
+from ajobs.admin.text import output
+from ajobs.protocol.durations import MINUTE_NS
+from ajobs.protocol.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from ajobs.admin.doctor.findings import Finding
+
+_MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "bold red")}
+
+
+async def doctor(*, json: Json = False, grace: Duration = 10 * MINUTE_NS) -> int:
+    """Look for everything that is known to go wrong, and say what to do about it. Nothing is changed.
+
+    The exit status is 1 when there is a problem; warnings do not count. With --verify or --sign, the signatures of
+    unfinished tasks are looked at too.
+
+    Parameters
+    ----------
+    grace
+        Do not judge tasks that changed since.
+    """
+    from ajobs.admin.doctor.examination import examine, unreachable  # with the client, which takes time
+
+    try:
+        async with session.connect() as client:
+            findings = await examine(client, grace_ns=grace, seed_files=_seed_files())
+    except UnavailableError as e:
+        findings = [unreachable(e)]
+    problems = sum(finding.level == "problem" for finding in findings)
+    warnings = sum(finding.level == "warning" for finding in findings)
+    if json:
+        output.show_json({"ok": not problems, "problems": problems, "warnings": warnings, "findings": findings})
+    else:
+        _show(findings)
+        output.say(f"\n{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
+    return 1 if problems else 0
+
+
+def _seed_files() -> list[str]:
+    sign = session.options().sign
+    try:
+        return [sign] if sign and Path(sign).is_file() else []
+    except OSError:  # a key may be too long for a name
+        return []
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _show(findings: list[Finding]) -> None:
+    group = ""
+    for finding in findings:
+        if finding.group != group:
+            _line([(finding.group, "bold")], before="\n" if group else "")
+            group = finding.group
+        mark, style = _MARKS[finding.level]
+        text = output.printable(finding.text)
+        _line([(f"  {mark:<8}", style), (f"{finding.check}: ", "bold"), (text, "")])
+        if finding.remedy:
+            _line([(" " * 10 + "→ ", style), (output.printable(finding.remedy), "")])
+
+
+def _line(parts: list[tuple[str, str]], *, before: str = "") -> None:
+    if not output.is_terminal():
+        output.say(before + "".join(text for text, _ in parts))
+        return
+    from rich.text import Text
+
+    output.console().print(Text.assemble(before, *parts))

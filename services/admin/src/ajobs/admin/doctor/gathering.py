@@ -1,0 +1,152 @@
+"""Gathering the facts. Nothing is made or changed by it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import Iterable
+from contextlib import aclosing
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ajobs.admin.doctor.facts import Clock, Facts, SeenWorker, Signing
+from ajobs.admin.doctor.settings import CONFIGURATION, ELECTIONS, WORKERS
+from ajobs.client.maintenance.janitor import Janitor
+from ajobs.client.nats.addresses import without_credentials
+from ajobs.client.storage.provision import find_stream
+from ajobs.client.storage.workers import workers_bucket
+from ajobs.protocol.errors import DecodeError, TaskNotSignedError, TaskSignatureError
+from ajobs.protocol.presence import decode_presence
+from ajobs.protocol.signing import verify_task
+from ajobs.protocol.states import FINAL_STATES, TaskState
+from ajobs.protocol.subjects import TASKS_STREAM, queue_stream
+from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import parse_timestamp
+
+if TYPE_CHECKING:
+    from ajobs.client.client import Client
+
+CLOCK_ROUNDS = 5
+"""How often the server is asked what time it is; the quickest answer counts."""
+MOST_TASKS = 200_000
+"""Tasks that are looked at one by one."""
+MOST_SIGNED = 2_000
+"""Unfinished tasks whose signatures are looked at."""
+
+
+async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = ()) -> Facts:
+    """Return how everything stands.
+
+    Args:
+        client: A client that makes nothing: ``no_storage_init``.
+        grace_ns: Nanoseconds since its last change for which a task is not judged.
+        seed_files: Files with a seed, whose permissions are looked at.
+
+    Raises:
+        AjobsError: The server could not be asked to the end.
+    """
+    jetstream, nats = client.storage.jetstream, client.storage.connection.nats
+    account = await jetstream.ask("INFO")
+    streams = {name: await find_stream(jetstream, name) for name in (TASKS_STREAM, CONFIGURATION, ELECTIONS, WORKERS)}
+    store = streams[TASKS_STREAM]
+    queues = await client.queues()
+    names = await client.storage.queues.names()
+    lacking = [name for name in names if name not in {info.queue.name for info in queues}]
+    exists = [name for name in lacking if await find_stream(jetstream, queue_stream(name)) is not None]
+    stuck = () if store is None else tuple(await Janitor(client, grace_ns=grace_ns).look())
+    active, looked_at, signing = ((), 0, Signing()) if store is None else await _tasks(client)
+    known: dict[str, Any] = nats._server_info  # noqa: SLF001 - what the server said of itself
+    url = nats.connected_url
+    return Facts(
+        now_ns=time.time_ns(),
+        grace_ns=grace_ns,
+        server="" if url is None else without_credentials(url.geturl()),
+        version=known.get("version", ""),
+        cluster=known.get("cluster", ""),
+        servers=len(set(known.get("connect_urls") or [])) or 1,
+        account=account,
+        streams=streams,
+        queues=tuple(queues),
+        without_consumer=tuple(exists),
+        workers=tuple(await _workers(client)),
+        leaders=await client.leaders(),
+        schedules=() if streams[CONFIGURATION] is None else tuple(await client.schedules.all()),
+        stuck=stuck,
+        active=active,
+        looked_at=looked_at,
+        stored=0 if store is None else store["state"]["messages"],
+        clock=None if store is None else await _clock(client),
+        signing=_with_keys(signing, client, seed_files),
+        own_version=version("ajobs-admin"),
+    )
+
+
+async def _clock(client: Client) -> Clock | None:
+    """Compare clocks by the time in the server's own answers."""
+    rounds: list[Clock] = []
+    for _ in range(CLOCK_ROUNDS):
+        asked_ns, began = time.time_ns(), time.perf_counter_ns()
+        answer = await client.storage.jetstream.ask(f"STREAM.INFO.{TASKS_STREAM}")
+        took_ns = time.perf_counter_ns() - began
+        if "ts" not in answer:
+            return None
+        ahead_ns = parse_timestamp(answer["ts"]) - (asked_ns + took_ns // 2)
+        rounds.append(Clock(ahead_ns=ahead_ns, uncertain_ns=took_ns // 2))
+    return min(rounds, key=lambda each: each.uncertain_ns)
+
+
+async def _workers(client: Client) -> list[SeenWorker]:
+    bucket = await workers_bucket(client.storage, client.options, create=False)
+    found: list[SeenWorker] = []
+    if bucket is None:
+        return found
+    async for entry in bucket.entries():
+        try:
+            found.append(SeenWorker(presence=decode_presence(entry.value), stored_ns=entry.stored_ns))
+        except DecodeError:
+            continue  # of another version
+    return found
+
+
+async def _tasks(client: Client) -> tuple[tuple[Task, ...], int, Signing]:
+    active: list[Task] = []
+    looked_at = signatures = 0
+    unsigned: list[str] = []
+    wrong: list[str] = []
+    async with aclosing(client.tasks()) as tasks:
+        async for task in tasks:
+            looked_at += 1
+            if task.state is TaskState.ACTIVE:
+                active.append(task)
+            if client.keys.verifier is not None and task.state not in FINAL_STATES and signatures < MOST_SIGNED:
+                signatures += 1
+                try:
+                    verify_task(task, client.keys.verifier, optional=client.keys.optional)
+                except TaskNotSignedError:
+                    unsigned.append(task.id)
+                except TaskSignatureError:
+                    wrong.append(task.id)
+            if looked_at == MOST_TASKS:
+                break
+            if not looked_at % 1_000:
+                await asyncio.sleep(0)
+    return tuple(active), looked_at, Signing(looked_at=signatures, unsigned=tuple(unsigned), wrong=tuple(wrong))
+
+
+def _with_keys(signing: Signing, client: Client, seed_files: Iterable[str]) -> Signing:
+    signer, verifier = client.keys.signer, client.keys.verifier
+    return Signing(
+        verifies=verifier is not None,
+        belong_together=signer is None or verifier is None or verifier.matches(b"ajc", signer.sign(b"ajc")),
+        looked_at=signing.looked_at,
+        unsigned=signing.unsigned,
+        wrong=signing.wrong,
+        exposed=tuple(path for path in seed_files if _is_exposed(path)),
+    )
+
+
+def _is_exposed(path: str) -> bool:
+    return os.name == "posix" and bool(Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

@@ -1,0 +1,224 @@
+"""Checks of what streams, buckets and consumers are set to: against the wire contract, whoever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ajobs.admin.doctor.facts import Facts
+from ajobs.admin.doctor.findings import Check, Verdict, always, problem, some, warning
+from ajobs.admin.text.human import duration_text, plural
+from ajobs.client.storage.queues import QueueInfo
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.subjects import (
+    CONFIGURATION_BUCKET,
+    ELECTIONS_BUCKET,
+    TASKS_STREAM,
+    TASKS_SUBJECTS,
+    WORKERS_BUCKET,
+    queue_subjects,
+)
+from ajobs.protocol.task import DEFAULT_MAX_TRIES
+
+PATIENCE_NS = 30 * SECOND_NS
+"""For how long a producer puts the same item again when it got no answer."""
+SHORTEST_LEASE_NS = 3 * SECOND_NS
+"""A worker says that its handler lives three times in a lease: with less, a slow second costs a second delivery."""
+MIN_SERVERS = 3
+CONFIGURATION, ELECTIONS, WORKERS = (f"KV_{n}" for n in (CONFIGURATION_BUCKET, ELECTIONS_BUCKET, WORKERS_BUCKET))
+
+
+class Expected(NamedTuple):
+    """What a field has to be, and what happens otherwise."""
+
+    field: str
+    value: Any
+    default: Any
+    """What the server means when it leaves the field out."""
+    otherwise: str
+
+
+_TASKS = (
+    Expected("subjects", [TASKS_SUBJECTS], None, "tasks are not stored, or other messages are"),
+    Expected("retention", "limits", "limits", "tasks would be deleted when they are read"),
+    Expected("max_msgs_per_subject", 1, -1, "old states of tasks stay and are listed as tasks"),
+    Expected("max_msgs", -1, -1, "the oldest tasks are dropped when there are as many"),
+    Expected("max_bytes", -1, -1, "the oldest tasks are dropped when it is full"),
+    Expected("subject_delete_marker_ttl", 0, 0, "clients in Go fail on what the server then stores"),
+    Expected("sealed", value=False, default=False, otherwise="nothing can be stored"),
+)
+_BUCKET = (
+    Expected("max_msgs_per_subject", 1, -1, "old values stay"),
+    Expected("allow_rollup_hdrs", value=True, default=False, otherwise="keys cannot be purged"),
+)
+_QUEUE = (
+    Expected("retention", "workqueue", "limits", "items that were done are delivered again to a new consumer"),
+    Expected("max_msgs_per_subject", 1, -1, "a retried task has two items"),
+    Expected("max_bytes", -1, -1, "items are refused, or dropped, when it is full"),
+    Expected("sealed", value=False, default=False, otherwise="nothing can be enqueued"),
+)
+_CONSUMER = (
+    Expected("ack_policy", "explicit", "none", "items are lost with the worker that has them"),
+    Expected("deliver_policy", "all", "all", "items from before it was made are never delivered"),
+    Expected("replay_policy", "instant", "instant", "items are delivered as slowly as they came"),
+    Expected("filter_subject", "", "", "items of other tasks are never delivered"),
+    Expected("priority_policy", "none", "none", "workers in Go get nothing"),
+    Expected("headers_only", value=False, default=False, otherwise="workers cannot tell which task an item is for"),
+)
+
+
+def differences(config: Mapping[str, Any], expected: tuple[Expected, ...]) -> Iterator[Expected]:
+    """Yield what a configuration has otherwise."""
+    for setting in expected:
+        if (config.get(setting.field) or setting.default) != (setting.value or setting.default):
+            yield setting
+
+
+def _wrong(what: str, info: Mapping[str, Any], expected: tuple[Expected, ...], edit: str) -> Iterator[Verdict]:
+    for setting in differences(info["config"], expected):
+        found = info["config"].get(setting.field, setting.default)
+        yield problem(
+            f"{what}: {setting.field} is {found!r} instead of {setting.value!r}, so {setting.otherwise}", edit
+        )
+
+
+def _task_store(facts: Facts) -> Iterator[Verdict]:
+    info = facts.streams[TASKS_STREAM]
+    if info is None:
+        yield problem(f"there is no task store (stream {TASKS_STREAM})", "make it with 'ajc task initialize'")
+        return
+    yield from _wrong("task store", info, _TASKS, f"correct it with 'nats stream edit {TASKS_STREAM}'")
+    retention_ns = info["config"].get("max_age", 0)
+    longest = max((queue.queue.max_run_time_ns for queue in facts.queues), default=0)
+    if 0 < retention_ns <= longest:
+        yield warning(
+            f"tasks are kept for {duration_text(retention_ns)} after their last change, and may run for "
+            f"{duration_text(longest)}: they can vanish while they run",
+            "keep them longer: 'ajc task configure RETENTION REPLICAS'",
+        )
+
+
+def _buckets(facts: Facts) -> Iterator[Verdict]:
+    for name, what in ((CONFIGURATION, "schedules"), (ELECTIONS, "elections")):
+        info = facts.streams[name]
+        if info is None:
+            yield warning(
+                f"there is no bucket for {what} ({name.removeprefix('KV_')})", "start a scheduler: it makes it"
+            )
+            continue
+        yield from _wrong(f"bucket for {what}", info, _BUCKET, f"correct it with 'nats stream edit {name}'")
+    configuration, elections = facts.streams[CONFIGURATION], facts.streams[ELECTIONS]
+    if configuration is not None and configuration["config"].get("max_age"):
+        kept = duration_text(configuration["config"]["max_age"])
+        yield problem(f"schedules are forgotten after {kept}", f"'nats stream edit {CONFIGURATION} --max-age 0s'")
+    if elections is not None and not elections["config"].get("max_age"):
+        yield problem(
+            "the elections' bucket keeps its keys for ever, so a leader that dies is never replaced",
+            f"'nats stream edit {ELECTIONS} --max-age 10s'",
+        )
+
+
+def _queue_streams(facts: Facts) -> Iterator[Verdict]:
+    for name in facts.without_consumer:
+        yield problem(
+            f"queue {name} has no consumer, so nothing is delivered",
+            f"start a worker, which makes it: 'ajobs-worker MODULE:ROUTER --queue {name}'",
+        )
+    for info in facts.queues:
+        edit = f"correct it with 'nats stream edit CHORIA_AJ_Q_{info.queue.name}'"
+        subjects = Expected("subjects", [queue_subjects(info.queue.name)], None, "items do not get into it")
+        yield from _wrong(f"queue {info.queue.name}", info.stream, (*_QUEUE, subjects), edit)
+        config = info.stream["config"]
+        window_ns, age_ns = config.get("duplicate_window", 0), config.get("max_age", 0)
+        if window_ns < PATIENCE_NS and not 0 < age_ns <= PATIENCE_NS:
+            yield warning(
+                f"queue {info.queue.name} remembers ids for {duration_text(window_ns)} only: an item whose answer was "
+                "lost may be put twice",
+                f"'nats stream edit CHORIA_AJ_Q_{info.queue.name} --dupe-window 2m'",
+            )
+        yield from _fill(info)
+
+
+def _fill(info: QueueInfo) -> Iterator[Verdict]:
+    most, name = info.queue.max_entries, info.queue.name
+    if not most or info.items < 0.9 * most:
+        return
+    text = f"queue {name} has {info.items:,} of {most:,} items"
+    remedy = f"start more workers, or 'ajc queue configure {name} --entries N'"
+    if info.items < most:
+        yield warning(text, remedy)
+    elif info.queue.discard_old:
+        yield problem(f"{text}: each new one drops the oldest, whose task is then never run", remedy)
+    else:
+        yield problem(f"{text}: new ones are refused", remedy)
+
+
+def _consumers(facts: Facts) -> Iterator[Verdict]:
+    slots: dict[str, int] = {}
+    for worker in facts.workers:
+        for queue in worker.presence.queues:
+            slots[queue.name] = slots.get(queue.name, 0) + queue.concurrency
+    for info in facts.queues:
+        queue, name = info.queue, info.queue.name
+        yield from _wrong(
+            f"consumer of queue {name}", info.consumer, _CONSUMER,
+            f"'nats consumer rm CHORIA_AJ_Q_{name} WORKERS', then start a worker for queue {name}, which makes it anew",
+        )  # fmt: skip
+        if queue.max_run_time_ns < SHORTEST_LEASE_NS:
+            yield warning(
+                f"queue {name} takes a task from a worker that is silent for {duration_text(queue.max_run_time_ns)}: "
+                "a slow moment costs a second run",
+                f"'ajc queue configure {name} --run-time 1m', and limit single task types in their handlers",
+            )
+        if 0 < queue.max_tries < DEFAULT_MAX_TRIES:
+            yield warning(
+                f"queue {name} delivers an item {queue.max_tries} times, and tasks have {DEFAULT_MAX_TRIES} tries "
+                "unless told otherwise: they expire early",
+                f"'ajc queue configure {name} --tries 0' leaves it to the tasks",
+            )
+        if 0 < queue.max_concurrent < slots.get(name, 0):
+            yield warning(
+                f"queue {name} lets {queue.max_concurrent} tasks run at once, its workers have {slots[name]} slots",
+                f"'ajc queue configure {name} --concurrent {slots[name]}', or run fewer workers",
+            )
+
+
+def _replicas(facts: Facts) -> Iterator[Verdict]:
+    if not facts.cluster or facts.servers < MIN_SERVERS:
+        return
+    few = [name for name, info in facts.streams.items() if info is not None and _alone(info) and name != WORKERS]
+    few += [f"queue {info.queue.name}" for info in facts.queues if _alone(info.stream)]
+    if few:
+        yield warning(
+            f"the cluster has {facts.servers} servers, and one alone keeps {some(few)}",
+            "'ajc task configure RETENTION 3', 'ajc queue configure QUEUE --replicas 3'",
+        )
+
+
+def _alone(info: Mapping[str, Any]) -> bool:
+    return info["config"].get("num_replicas", 1) < MIN_SERVERS
+
+
+def _store_is_fine(facts: Facts) -> str:
+    info = facts.streams[TASKS_STREAM]
+    assert info is not None  # noqa: S101 - the check has said so otherwise
+    age = info["config"].get("max_age", 0)
+    kept = f"for {duration_text(age)} after their last change" if age else "until somebody deletes them"
+    return f"{info['state']['messages']:,} tasks, kept {kept}"
+
+
+def _queues_are_fine(facts: Facts) -> str:
+    return f"{plural(len(facts.queues), 'queue')}, as they should be, none of them full"
+
+
+def _replicas_are_fine(facts: Facts) -> str:
+    return "as many as there can be" if facts.cluster else "the server is alone"
+
+
+CHECKS = (
+    Check("task store", _task_store, _store_is_fine),
+    Check("buckets", _buckets, always("the buckets for schedules and elections are as they should be")),
+    Check("queues", _queue_streams, _queues_are_fine),
+    Check("consumers", _consumers, always("each queue's consumer is as it should be")),
+    Check("replicas", _replicas, _replicas_are_fine),
+)

@@ -1,0 +1,153 @@
+"""Checks of what is to be done, and of who is there to do it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ajobs.admin.doctor.facts import Facts
+from ajobs.admin.doctor.findings import Check, Verdict, always, problem, some, warning
+from ajobs.admin.text.human import age_text, duration_text, plural, time_text
+from ajobs.client.client import PAUSED_FOR_EVER_S
+from ajobs.client.maintenance.janitor import ITEM_SPENT, ITEM_WITHOUT_TASK, TASK_WITHOUT_ITEM, TASK_WITHOUT_QUEUE
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.subjects import SCHEDULER_ELECTION
+from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import parse_timestamp
+
+_STUCK = {
+    ITEM_WITHOUT_TASK: (("item", "items"), "whose task is gone"),
+    ITEM_SPENT: (("item", "items"), "that the server will not deliver again"),
+    TASK_WITHOUT_ITEM: (("task", "tasks"), "whose item is gone from the queue"),
+    TASK_WITHOUT_QUEUE: (("task", "tasks"), "whose queue does not exist"),
+}
+_SWEEP = "run a scheduler: its janitor sets it right within minutes; then 'ajc task retry ID'"
+
+
+def _stuck(facts: Facts) -> Iterator[Verdict]:
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for stuck in facts.stuck:
+        found[stuck.kind, stuck.queue].append(stuck.task_id)
+    for (kind, queue), ids in found.items():
+        nouns, what = _STUCK[kind]
+        yield problem(f"queue {queue}: {plural(len(ids), *nouns)} {what}: {some(ids)}", _SWEEP)
+
+
+def _overdue(facts: Facts) -> Iterator[Verdict]:
+    running = {task.id for worker in facts.workers for task in worker.presence.running}
+    many = {worker.presence.running_count > len(worker.presence.running) for worker in facts.workers}
+    times = {info.queue.name: info.queue.max_run_time_ns for info in facts.queues}
+    stuck = {stuck.task_id for stuck in facts.stuck}
+    overdue: dict[str, list[Task]] = defaultdict(list)
+    for task in facts.active:
+        lease_ns = times.get(task.queue)
+        if lease_ns is None or task.tried_ns is None or task.id in running | stuck or True in many:
+            continue
+        if facts.now_ns > task.tried_ns + lease_ns + facts.grace_ns:
+            overdue[task.queue].append(task)
+    for queue, tasks in overdue.items():
+        yield warning(
+            f"queue {queue}: {plural(len(tasks), 'task')} said to be active for longer than "
+            f"{duration_text(times[queue])}, and no worker has them: {some(task.id for task in tasks)}",
+            f"start a worker for queue {queue}: it gets them again",
+        )
+
+
+def _without_worker(facts: Facts) -> Iterator[Verdict]:
+    worked = {queue.name for worker in facts.workers for queue in worker.presence.queues}
+    for info in facts.queues:
+        name = info.queue.name
+        # Go's workers do not announce themselves, but they ask for items.
+        if not info.items or name in worked or info.pulls or info.paused_until is not None:
+            continue
+        text = f"queue {name} has {plural(info.items, 'item')}, the oldest from {age_text(info.first_item)} ago, "
+        remedy = f"start one: 'ajobs-worker MODULE:ROUTER --queue {name}'"
+        if info.in_progress:
+            yield warning(f"{text}some are being worked on, but no worker asks for more", remedy)
+        else:
+            yield problem(f"{text}and no worker", remedy)
+
+
+def _paused(facts: Facts) -> Iterator[Verdict]:
+    for info in facts.queues:
+        if info.paused_until is not None:
+            yield warning(
+                f"queue {info.queue.name} is paused until {_until(info.paused_until, facts.now_ns)}",
+                f"'ajc queue resume {info.queue.name}' when it shall go on",
+            )
+
+
+def _until(timestamp: str, now_ns: int) -> str:
+    # A pause without an end is one of a hundred years.
+    for_ever = parse_timestamp(timestamp) > now_ns + PAUSED_FOR_EVER_S * SECOND_NS // 2
+    return "somebody resumes it" if for_ever else time_text(timestamp)
+
+
+def _schedules(facts: Facts) -> Iterator[Verdict]:
+    queues = {info.queue.name for info in facts.queues}
+    for info in facts.schedules:
+        again = f"make it anew: 'ajc task cron delete {info.name}', then 'ajc task cron add NAME SCHEDULE TYPE'"
+        if info.problem is not None:
+            yield problem(f"schedule {info.name} cannot be run: {info.problem}", again)
+        elif info.schedule.queue not in queues:
+            yield problem(
+                f"schedule {info.name} is for queue {info.schedule.queue}, which does not exist",
+                f"make it with 'ajc queue new {info.schedule.queue}', or start a worker for it",
+            )
+
+
+def _scheduler(facts: Facts) -> Iterator[Verdict]:
+    due = [info.name for info in facts.schedules if info.problem is None and not info.options.paused]
+    if due and SCHEDULER_ELECTION not in facts.leaders:
+        yield problem(
+            f"no scheduler leads, so {plural(len(due), 'schedule')} make no tasks: {some(due)}",
+            "start one: 'ajobs-scheduler'; with one just started or stopped, look again in 20 s",
+        )
+
+
+def _versions(facts: Facts) -> Iterator[Verdict]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for worker in facts.workers:
+        found[worker.presence.version].append(worker.presence.name)
+    if len(found) > 1:
+        text = "; ".join(f"{version}: {some(names)}" for version, names in sorted(found.items()))
+        yield warning(f"workers have different versions ({text})", "bring them all to the newest")
+
+
+def _stuck_is_fine(facts: Facts) -> str:
+    text = f"nothing is stuck among {plural(facts.stored, 'task')}"
+    if facts.grace_ns:
+        text += f" (what changed in the last {duration_text(facts.grace_ns)} is not judged)"
+    return text
+
+
+def _overdue_is_fine(facts: Facts) -> str:
+    if facts.looked_at < facts.stored:
+        return f"none among the first {facts.looked_at:,} of {facts.stored:,} tasks"
+    return f"{plural(len(facts.active), 'task')} active, each in time or with a worker"
+
+
+def _workers_are_fine(facts: Facts) -> str:
+    return f"each queue that has items and is not paused has one; {plural(len(facts.workers), 'worker')} announced"
+
+
+def _schedules_are_fine(facts: Facts) -> str:
+    return f"{plural(len(facts.schedules), 'schedule')}, none is broken"
+
+
+def _scheduler_is_fine(facts: Facts) -> str:
+    leader = facts.leaders.get(SCHEDULER_ELECTION)
+    return "none is needed: there are no schedules to run" if leader is None else f"{leader} leads"
+
+
+CHECKS = (
+    Check("stuck", _stuck, _stuck_is_fine),
+    Check("overdue", _overdue, _overdue_is_fine),
+    Check("workers", _without_worker, _workers_are_fine),
+    Check("pauses", _paused, always("no queue is paused")),
+    Check("versions", _versions, always("all workers that are announced have the same version")),
+)
+SCHEDULE_CHECKS = (
+    Check("schedules", _schedules, _schedules_are_fine),
+    Check("scheduler", _scheduler, _scheduler_is_fine),
+)

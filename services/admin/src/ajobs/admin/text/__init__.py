@@ -1,0 +1,1 @@
+"""Text for people: values, tables, prompts and payloads."""

@@ -1,0 +1,152 @@
+"""What holds for all commands of ``ajc``: where they connect to, how they end, what they say when it goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ajobs.client import Client
+from services.admin.tests.integration.ajc import Ajc
+
+NOWHERE = "nats://127.0.0.1:1"
+
+
+@pytest.fixture
+def ajc(server) -> Ajc:
+    return Ajc(server.url)
+
+
+def write_context(name: str, url: str) -> None:
+    folder = os.path.join(os.environ["XDG_CONFIG_HOME"], "nats", "context")  # noqa: PTH118 - what nats does
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - likewise
+    with open(os.path.join(folder, f"{name}.json"), "w") as file:  # noqa: PTH118, PTH123 - likewise
+        file.write(f'{{"url": "{url}"}}')
+
+
+async def test_a_server_is_found_as_it_is_named(ajc, client, server):
+    write_context("OURS", server.url)
+    write_context("AWAY", NOWHERE)
+    found = await asyncio.gather(
+        ajc("queue", "ls", "--json"),
+        ajc("queue", "ls", "--json", "--server", server.url, NATS_URL=NOWHERE),
+        ajc("--context", "OURS", "queue", "ls", "--json", NATS_URL=NOWHERE),
+        ajc("queue", "ls", "--json", CONTEXT="OURS", NATS_URL=NOWHERE),
+        ajc("queue", "ls", "--json", NATS_CONTEXT="OURS", NATS_URL=""),
+        ajc("queue", "ls", "--json", "--context", "AWAY", "--server", server.url),
+    )
+    assert [[queue["name"] for queue in ran.json["queues"]] for ran in found] == [["Q"]] * len(found)
+
+
+async def test_the_context_ajc_is_the_default_when_there_is_one(ajc, client, server):
+    write_context("AJC", server.url)
+    assert (await ajc("queue", "ls", "--json", NATS_URL="")).json["queues"][0]["name"] == "Q"
+    write_context("AJC", NOWHERE)
+    assert (await ajc("queue", "ls", "--json")).status == 0  # NATS_URL says more than a default does
+    assert NOWHERE in (await ajc("queue", "ls", NATS_URL="")).complaint
+
+
+async def test_what_cannot_be_reached_is_said_with_what_to_do(ajc):
+    nowhere, unknown, bad = await asyncio.gather(
+        ajc("info", "--server", NOWHERE), ajc("info", "--context", "NOPE"), ajc("info", "--server", "http://x")
+    )
+    assert (nowhere.status, unknown.status, bad.status) == (1, 2, 2)
+    assert "is nats-server running there?" in nowhere.complaint
+    assert "unknown NATS context 'NOPE'" in unknown.complaint
+    assert "use one of these" in bad.complaint
+
+
+async def test_a_password_is_not_part_of_a_complaint(ajc):
+    ran = await ajc("info", "--server", "nats://ann:secret@127.0.0.1:1", "--debug")
+    assert ran.status == 1
+    assert "secret" not in ran.err
+    assert "Traceback" in ran.err
+
+
+async def test_debug_logs_and_is_a_variable_too(ajc, client):
+    quiet, loud = await asyncio.gather(ajc("task", "view", "nope"), ajc("task", "view", "nope", AJC_DEBUG="1"))
+    assert "Traceback" not in quiet.err
+    assert "Traceback" in loud.err
+    assert loud.err.splitlines()[-1] == quiet.complaint
+
+
+async def test_a_wrong_command_line_ends_with_2_and_says_where_help_is(ajc):
+    cases = {
+        "nope": 'ajc: Unknown command "nope"; ajc --help shows how it is used',
+        "task nope": 'ajc: Unknown command "nope"; ajc task --help shows how it is used',
+        "queue new": 'ajc: Command "queue new" parameter QUEUE requires an argument; ajc queue new --help shows',
+        "queue ls --nope": "ajc: Unknown option: --nope",
+        "queue ls x y": "ajc: there is no use for 'x' 'y'; ajc queue ls --help shows how it is used",
+        "queue new Q --age 5": "'5' is not a duration",
+    }
+    ran = await asyncio.gather(*(ajc(*words.split()) for words in cases))
+    for each, text in zip(ran, cases.values(), strict=True):
+        assert each.status == 2
+        assert text in each.complaint
+        assert each.out == ""
+
+
+async def test_help_and_version_need_no_server(ajc):
+    root, alone, command, version = await asyncio.gather(
+        *(ajc(*words.split(), NATS_URL=NOWHERE) for words in ("--help", "", "task add --help", "--version"))
+    )
+    assert root.status == alone.status == command.status == 0
+    assert root.out == alone.out
+    assert root.out.startswith("Usage: ajc COMMAND")
+    assert "--context" in command.out
+    assert "--no-load" not in command.out
+    assert version.line[0].isdigit()
+
+
+def test_what_only_some_commands_need_is_loaded_for_them_alone():
+    look = (
+        "import sys; from ajobs.admin.cli.main import run; run(['--help']); heavy = {'nats', 'asyncio', 'nacl',"
+        "'ajobs.client', 'ajobs.admin.cli.tasks'}; print(sorted(heavy & sys.modules.keys()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+async def test_ctrl_c_ends_with_130_and_says_nothing(ajc, client):
+    async with ajc.running("task", "watch") as process, asyncio.timeout(60):
+        assert process.stderr is not None
+        await process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert (process.returncode, out, err) == (130, b"", b"")
+
+
+async def completed(script: str, *words: str) -> list[str]:
+    """Return what bash would offer for the last word."""
+    asked = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _ajc; echo "${{COMPREPLY[@]}}"'
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec("bash", stdin=pipe, stdout=pipe)
+    out, _ = await process.communicate(f"{script}\n{asked}\n".encode())
+    return out.decode().split()
+
+
+async def test_shells_complete_commands_and_options(ajc, tmp_path):
+    bash, fish, unknown = await asyncio.gather(
+        ajc("completion", SHELL="/usr/bin/bash"),
+        ajc("--install-completion", "--shell", "fish", "--output", str(tmp_path / "new" / "ajc.fish")),
+        ajc("completion", SHELL="/bin/tcsh"),
+    )
+    assert bash.status == 0
+    assert await completed(bash.out, "ajc", "queue", "pa") == ["pause"]
+    assert await completed(bash.out, "ajc", "task", "add", "--d") == ["--deadline", "--depends", "--debug"]
+    assert await completed(bash.out, "ajc", "--cont") == ["--context"]
+    assert "ajc.fish" in fish.line
+    assert "scheduler" in (tmp_path / "new" / "ajc.fish").read_text()
+    assert unknown.status == 2
+    assert "name one of bash, zsh, fish" in unknown.complaint
+
+
+async def test_an_unready_server_is_told_from_a_missing_one(server):
+    async with Client.connect(server.url, no_storage_init=True):
+        ran = await Ajc(server.url)("task", "list")
+    assert ran.status == 1
+    assert ran.complaint == "ajc: there is no task store on this server: make it with ajc task initialize"

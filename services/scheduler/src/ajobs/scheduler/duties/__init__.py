@@ -1,0 +1,1 @@
+"""What the leading scheduler does."""

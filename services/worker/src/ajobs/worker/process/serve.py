@@ -1,0 +1,92 @@
+"""A worker as a process: connected, watched, announced, and stopped by signals."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import msgspec
+
+from ajobs.client.client import Client
+from ajobs.client.settings import Settings
+from ajobs.protocol.durations import format_duration
+from ajobs.protocol.queue import Queue, default_queue
+from ajobs.protocol.subjects import DEFAULT_QUEUE
+from ajobs.runtime.program import monitored, stopped_by_signals
+from ajobs.worker.process.presence import Presence
+from ajobs.worker.process.supervisor import on_orphaned
+from ajobs.worker.routing.router import Router
+from ajobs.worker.worker import Share, Worker
+
+logger = logging.getLogger("ajobs.worker")
+
+
+class QueueShare(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue as it was asked for: its name, and its own limit and weight if any."""
+
+    name: str
+    concurrency: int | None = None
+    weight: int = 1
+
+
+class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker process is told beyond the settings of its client."""
+
+    server: str | None
+    settings: Settings
+    queues: tuple[QueueShare, ...]
+    new_queue: dict[str, Any]
+    """Settings for queues that are made because they do not exist."""
+    bind: bool
+    grace_s: float
+    name: str | None
+    monitor: int | None
+    monitor_host: str
+
+
+async def serve(router: Router, options: ServiceOptions) -> int:
+    """Run a worker until it is told to stop; return the exit status. Raises as `Client.connect` and `Worker` do."""
+    first, *others = options.queues
+    settings: Settings = {**options.settings, "queue": _queue(first.name, options), "bind": options.bind}
+    async with Client.connect(options.server, logger=logger, **settings) as client:
+        shares = [Share(client.queue, first.concurrency, first.weight)]
+        for share in others:
+            wanted = _queue(share.name, options)
+            queue = await (client.join_queue(share.name) if options.bind else client.ensure_queue(wanted))
+            shares.append(Share(queue, share.concurrency, share.weight))
+        for share in shares:
+            _warn_when_different(share.queue, options)
+        worker = Worker(client, router, queues=shares, grace_s=options.grace_s, logger=logger)
+        on_orphaned(worker.stop)
+        with (
+            stopped_by_signals(worker.stop, logger),
+            monitored(options.monitor, options.monitor_host, worker.problems, logger),
+        ):
+            async with Presence(worker, options.name, logger).announced():
+                await worker.run()
+        logger.info("worker stopped")
+        stuck = worker.stuck
+    if stuck:
+        # Python would wait for them at exit. Their tasks were handed back.
+        logger.warning("leaving %d handlers behind that do not end", stuck)
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def _warn_when_different(queue: Queue, options: ServiceOptions) -> None:
+    """Say that a queue was there already, and is not as it would have been made."""
+    for setting, wanted in options.new_queue.items():
+        found = getattr(queue, setting)
+        if found != wanted:
+            values = (format_duration(value) if setting.endswith("_ns") else value for value in (found, wanted))
+            name = setting.removesuffix("_ns").replace("_", " ")
+            text = "queue %s exists, its %s stays %s: %s is for queues that are made here"
+            logger.warning(text, queue.name, name, *values)
+
+
+def _queue(name: str, options: ServiceOptions) -> Queue:
+    if name == DEFAULT_QUEUE:
+        return msgspec.structs.replace(default_queue(), **options.new_queue)
+    return Queue(name=name, **options.new_queue)

@@ -1,0 +1,216 @@
+"""A service that handles tasks for workers elsewhere, which pass them on over NATS request-reply (`Router.remote`).
+
+::
+
+    async with remote_service(router, "nats://127.0.0.1:4222"):
+        await asyncio.Event().wait()
+
+It needs NATS alone, neither JetStream nor the task store. Start as many as you like: each request goes to one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Unpack
+
+from nats.aio.msg import Msg
+
+from ajobs.client.nats.connection import Connection
+from ajobs.client.nats.fast_path import header_block
+from ajobs.client.options import keys_of
+from ajobs.client.settings import Settings, split_settings
+from ajobs.protocol import headers
+from ajobs.protocol.codec import decode_task, encode_value
+from ajobs.protocol.decisions import Failed, Outcome, Succeeded, Terminated, error_text
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.errors import (
+    ConfigurationError,
+    CorruptTaskError,
+    InvalidTimestampError,
+    TaskNotSignedError,
+    TaskSignatureError,
+)
+from ajobs.protocol.signing import Verifier, verify_task
+from ajobs.protocol.subjects import remote_handler_subject
+from ajobs.protocol.timestamps import parse_timestamp
+from ajobs.worker.routing.lifespan import State, enter_lifespans, provided_by
+from ajobs.worker.routing.router import Router
+from ajobs.worker.routing.table import Routed, Routes
+from ajobs.worker.running.executors import Executors
+from ajobs.worker.running.lease import Lease, Young
+from ajobs.worker.running.outcome import handle_run
+from ajobs.worker.running.run import Run
+
+GROUP = "ajobs"
+"""The queue group in which services share requests."""
+MOST_ERROR = 1_000
+"""Characters of an error that fit a header."""
+
+logger = logging.getLogger("ajobs.remote")
+
+
+@asynccontextmanager
+async def remote_service(
+    router: Router,
+    servers: str | Iterable[str] | None = None,
+    **settings: Unpack[Settings],
+) -> AsyncGenerator[Connection]:
+    """Answer requests with the handlers of a router for as long as the block runs; yields the connection.
+
+    At the end it takes no more requests and answers those that it has.
+
+    Args:
+        router: Its handlers and lifespans; these cannot ask for a `Client`.
+        servers: As for `Client.connect`.
+        settings: As for `Client.connect`. ``concurrency`` is how many requests are handled at once; others wait. With
+            a verification key, tasks that are not signed as it requires are refused.
+
+    Raises:
+        ConfigurationError: The router has no handler, one cannot be called, or settings contradict each other.
+        AuthenticationError: The server refused the credentials.
+        ConnectionFailedError: No server could be reached.
+    """
+    connect_options, options = split_settings(servers, settings)
+    keys = keys_of(options)
+    lifespans = router.lifespans()
+    routes = Routes.of(router, provided_by(lifespans, given=()))
+    if not routes.task_types:
+        raise ConfigurationError("the router has no handler: register at least one, the type '' takes every task")
+    state: State = {}
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(Connection.open(connect_options))
+        await enter_lifespans(lifespans, state, stack)
+        executors = Executors(options.concurrency)
+        stack.push_async_callback(executors.close)
+        service = _Service(connection, routes, executors, state, keys.verifier, optional=keys.optional)
+        await stack.enter_async_context(service.serving(options.concurrency))
+        yield connection
+
+
+class _Service:
+    def __init__(
+        self,
+        connection: Connection,
+        routes: Routes,
+        executors: Executors,
+        state: State,
+        verifier: Verifier | None,
+        *,
+        optional: bool,
+    ) -> None:
+        self._connection = connection
+        self._routes = routes
+        self._executors = executors
+        self._state = state
+        self._verifier = verifier
+        self._optional = optional
+        self._young = Young()
+
+    @asynccontextmanager
+    async def serving(self, concurrency: int) -> AsyncGenerator[None]:
+        slots = asyncio.Semaphore(concurrency)
+        async with asyncio.TaskGroup() as answering:
+
+            async def receive(message: Msg) -> None:
+                await slots.acquire()
+                task = answering.create_task(self._answer(message))
+                task.add_done_callback(lambda _: slots.release())
+
+            nats = self._connection.nats
+            subscriptions = [
+                await nats.subscribe(remote_handler_subject(task_type), GROUP, cb=receive)  # pyright: ignore[reportUnknownMemberType] - a bare Future
+                for task_type in self._routes.task_types
+            ]
+            await self._connection.synchronize()
+            try:
+                yield
+            finally:
+                for subscription in subscriptions:
+                    await self._connection.drain(subscription)
+
+    async def _answer(self, message: Msg) -> None:
+        outcome = await self._handle(message)
+        if not message.reply or not self._connection.is_connected:
+            return
+        said: dict[str, str] = {}
+        data = b""
+        match outcome:
+            case Succeeded(payload):
+                data = payload
+            case Terminated(error):
+                said = {headers.TERMINATE: _one_line(error)}
+            case Failed(error):
+                said = {headers.ERROR: _one_line(error)}
+            case _:
+                said = {headers.ERROR: "the service is stopping"}
+        if len(data) > self._connection.nats.max_payload:
+            said, data = {headers.TERMINATE: f"the result of {len(data)} bytes is larger than the server takes"}, b""
+        await self._connection.nats.publish(message.reply, data, headers=said or None)
+
+    async def _handle(self, message: Msg) -> Outcome:
+        try:
+            task = decode_task(message.data)
+        except CorruptTaskError as e:
+            return Failed(str(e))
+        try:
+            if self._verifier is not None:
+                verify_task(task, self._verifier, optional=self._optional)
+        except (TaskNotSignedError, TaskSignatureError) as e:
+            logger.error("task %s is refused: %s", task.id, e)
+            return Terminated(str(e))
+        routed = self._routes.find(task.type)
+        if routed is None:
+            return Failed(f'no handler for task type "{task.type}"')
+        try:
+            remaining_s = _remaining_s((message.headers or {}).get(headers.HANDLER_DEADLINE, ""), routed)
+        except InvalidTimestampError as e:
+            return Failed(f"{headers.HANDLER_DEADLINE}: {e}")
+        if remaining_s <= 0:
+            return Failed("the request came after its deadline")
+        lease = Lease(remaining_s, NO_BEATS_S, _nothing, self._young)
+        run = Run(
+            task,
+            lease,
+            _no_extension,
+            executors=self._executors,
+            state=self._state,
+            raw_headers=header_block(message.headers),
+        )
+        outcome = await handle_run(routed.handle, run, encode=_encode)
+        if run.error is not None:
+            logger.warning("task %s of type %s failed", task.id, task.type, exc_info=run.error)
+        return outcome
+
+
+NO_BEATS_S = 10.0**9
+"""There is no item to keep here: the worker that asks does."""
+
+
+def _remaining_s(deadline: str, routed: Routed) -> float:
+    remaining_s = (parse_timestamp(deadline) - time.time_ns()) / SECOND_NS
+    bound_ns = routed.max_run_time_ns
+    return remaining_s if bound_ns is None else min(remaining_s, bound_ns / SECOND_NS)
+
+
+def _encode(value: Any) -> bytes:
+    """Return the answer's bytes: those that the handler returned, or any other value as JSON."""
+    if value is None:
+        return b""
+    return value if isinstance(value, bytes) else encode_value("result", value)
+
+
+async def _nothing() -> None:
+    """Tell nobody."""
+
+
+async def _no_extension() -> None:
+    raise ConfigurationError("a remote handler cannot ask for more time: the worker that passed the task on has it")
+
+
+def _one_line(error: str) -> str:
+    text = " ".join(error.split()) or error_text(ValueError(error))
+    return text[:MOST_ERROR].encode("ascii", "backslashreplace").decode()

@@ -1,0 +1,1 @@
+"""From task types to handlers."""
