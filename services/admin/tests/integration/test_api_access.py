@@ -10,8 +10,8 @@ import pytest
 import trustme
 
 from ajobs.admin.api import tokens
+from ajobs.admin.api.operations import OPERATIONS
 from ajobs.admin.api.options import ServerOptions, parse_address
-from ajobs.admin.api.table import OPERATIONS
 from ajobs.admin.api.tokens import Scope, new_token
 from ajobs.admin.cli.main import run
 from ajobs.protocol.errors import ConfigurationError, InvalidArgumentError

@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ajobs.admin.api.openapi import describe
+from ajobs.admin.api.operations import OPERATIONS
 from ajobs.admin.api.options import ServerOptions
 from ajobs.admin.api.server import serving
-from ajobs.admin.api.table import OPERATIONS
 from ajobs.client import Client
 from ajobs.testing.nats_server import NatsServer
 from services.admin.tests.integration.api_servers import ANY_PORT

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from ajobs.admin.api import hub as hub_module
-from ajobs.admin.api.hub import EventFilter, EventHub
+from ajobs.admin.api import events as events_module
+from ajobs.admin.api.events import EventBroadcaster, EventFilter
 from ajobs.protocol.subjects import ALL_EVENTS
 from ajobs.testing.workers import working
 from ajobs.worker import Router, TerminateTask
@@ -110,9 +110,9 @@ async def test_all_watchers_share_one_subscription_that_ends_with_the_last(api, 
 
 
 async def test_one_who_is_too_slow_loses_the_oldest_and_is_told_how_many(client, monkeypatch):
-    monkeypatch.setattr(hub_module, "BUFFER", 10)
+    monkeypatch.setattr(events_module, "BUFFER", 10)
     async with (
-        EventHub.open(client.storage.connection) as hub,
+        EventBroadcaster.open(client.storage.connection) as hub,
         hub.events(EventFilter()) as slow,
         hub.events(EventFilter(task_id="last")) as other,
     ):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from ajobs.admin.api.openapi import describe
-from ajobs.admin.api.table import OPERATIONS
+from ajobs.admin.api.operations import OPERATIONS
 
 DOCUMENT = describe(OPERATIONS)
 

@@ -13,13 +13,21 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from ajobs.admin.api import metrics
-from ajobs.admin.api.access import Access
-from ajobs.admin.api.answers import Answer, ClientGoneError, Streamed, refused, send_answer, send_stream, until_gone
-from ajobs.admin.api.connections import ABORT
-from ajobs.admin.api.documents import MAX_NAME
-from ajobs.admin.api.envelope import INTERNAL, ApiError, refusal
-from ajobs.admin.api.operations import Call, Operation
-from ajobs.admin.api.reading import Body, decode_body, decode_query, read_body
+from ajobs.admin.api.authentication import Authenticator
+from ajobs.admin.api.errors import INTERNAL_ERROR, ApiError, http_error
+from ajobs.admin.api.http_connection import ABORT
+from ajobs.admin.api.operation import Call, Operation
+from ajobs.admin.api.requests import Body, decode_body, decode_query, read_body
+from ajobs.admin.api.responses import (
+    ClientDisconnectedError,
+    Response,
+    StreamingResponse,
+    error_response,
+    send_response,
+    send_stream,
+    until_disconnected,
+)
+from ajobs.admin.api.schemas.types import MAX_NAME
 from ajobs.admin.api.service import Service
 from ajobs.client.observability.metrics import labelled
 from ajobs.protocol.durations import SECOND_NS
@@ -42,7 +50,7 @@ logger = logging.getLogger("ajobs.api")
 class Application:
     """Answers requests."""
 
-    def __init__(self, service: Service, access: Access, operations: Sequence[Operation]) -> None:
+    def __init__(self, service: Service, access: Authenticator, operations: Sequence[Operation]) -> None:
         """Serve ``operations``."""
         self._service = service
         self._access = access
@@ -61,7 +69,7 @@ class Application:
         metrics.IN_PROGRESS.inc()
         try:
             await self._respond(scope, receive, seen)
-        except ClientGoneError:
+        except ClientDisconnectedError:
             pass
         finally:
             metrics.IN_PROGRESS.dec()
@@ -70,29 +78,29 @@ class Application:
     async def _respond(self, scope: Scope, receive: Receive, seen: _Seen) -> None:
         try:
             answer = await self._answer(scope, receive, seen)
-            if isinstance(answer, Streamed):
+            if isinstance(answer, StreamingResponse):
                 if scope["method"] != "HEAD":
                     await self._stream(answer, receive, seen)
                     return
                 await answer.pieces.aclose()
-                answer = Answer(200, headers={"Content-Type": answer.content_type})
+                answer = Response(200, headers={"Content-Type": answer.content_type})
         except AjobsError as e:
             if seen.status:
                 logger.warning("an answer was broken off: %s", e)
                 await _break_off(scope)
                 return
-            answer = refused(refusal(e))
-        except ClientGoneError:
+            answer = error_response(http_error(e))
+        except ClientDisconnectedError:
             raise
         except Exception:
             logger.exception("%s %s failed", scope["method"], seen.route or "")
             if seen.status:
                 await _break_off(scope)
                 return
-            answer = refused(INTERNAL)
-        await send_answer(answer, seen, COMMON)
+            answer = error_response(INTERNAL_ERROR)
+        await send_response(answer, seen, COMMON)
 
-    async def _stream(self, streamed: Streamed, receive: Receive, seen: _Seen) -> None:
+    async def _stream(self, streamed: StreamingResponse, receive: Receive, seen: _Seen) -> None:
         gauge = metrics.STREAMS.labels(seen.route)
         seen.lasting = streamed.lasting
         gauge.inc()
@@ -101,7 +109,7 @@ class Application:
         finally:
             gauge.dec()
 
-    async def _answer(self, scope: Scope, receive: Receive, seen: _Seen) -> Answer | Streamed:
+    async def _answer(self, scope: Scope, receive: Receive, seen: _Seen) -> Response | StreamingResponse:
         operation, path = self._find(scope)
         seen.route = operation.path
         headers = Headers(scope=scope)
@@ -120,7 +128,7 @@ class Application:
             self._service.check_connected()
         call = Call(self._service, path, query, body, raw, headers, seen.owner)
         if operation.waits:
-            return await until_gone(operation.handler(call), receive)
+            return await until_disconnected(operation.handler(call), receive)
         return await operation.handler(call)
 
     def _find(self, scope: Scope) -> tuple[Operation, Mapping[str, str]]:

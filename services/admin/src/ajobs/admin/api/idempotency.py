@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.errors import ApiError
 from ajobs.client.client import Client
 from ajobs.client.identifiers import new_id
 from ajobs.client.nats.requests import NoRespondersError

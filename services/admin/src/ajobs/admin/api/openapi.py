@@ -8,10 +8,10 @@ from typing import Any, cast, get_args, get_origin
 
 import msgspec
 
-from ajobs.admin.api.answers import JSON
-from ajobs.admin.api.documents import Name
-from ajobs.admin.api.envelope import STATUSES, Envelope
-from ajobs.admin.api.operations import Operation, Success
+from ajobs.admin.api.errors import STATUSES, ErrorDocument
+from ajobs.admin.api.operation import Operation, Success
+from ajobs.admin.api.responses import JSON
+from ajobs.admin.api.schemas.types import Name
 
 Json = dict[str, Any]
 
@@ -64,7 +64,6 @@ def describe(operations: Sequence[Operation]) -> Json:
     paths: Json = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
-    components["Error"] = components.pop("Envelope")
     code = components["Problem"]["properties"]["code"]
     code["enum"] = sorted(STATUSES)
     document: Json = {
@@ -88,7 +87,7 @@ def describe(operations: Sequence[Operation]) -> Json:
 
 
 def _kinds(operations: Iterable[Operation]) -> Iterator[Any]:
-    yield Envelope
+    yield ErrorDocument
     yield Name
     for operation in operations:
         if operation.body is not None:
@@ -181,7 +180,7 @@ def _renamed(value: Any) -> Any:
     """Return the document with the names that users know: without the suffix of the structures' own."""
     if isinstance(value, dict):
         fields = cast("Json", value)
-        return {_short(key): _renamed(item) for key, item in fields.items()}
+        return {_short(key): _short(item) if key == "title" else _renamed(item) for key, item in fields.items()}
     if isinstance(value, list):
         return [_renamed(item) for item in cast("list[Any]", value)]
     if isinstance(value, str) and value.startswith("#/components/schemas/"):

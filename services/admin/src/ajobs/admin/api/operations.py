@@ -1,90 +1,97 @@
-"""What an operation of the API is: a line of the table that everything else is made from."""
+"""All operations, and what is served besides: metrics, the OpenAPI document and the page for people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NamedTuple
+import asyncio
+from functools import cache
 
 import msgspec
-from starlette.datastructures import Headers
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ajobs.admin.api.answers import Answer, Streamed
-from ajobs.admin.api.queries import Query
-from ajobs.admin.api.service import Service
+from ajobs.admin.api.docs_page import render_page
+from ajobs.admin.api.endpoints import bulk, events, queues, schedules, server, task_lists, tasks
+from ajobs.admin.api.openapi import describe
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.responses import Response
 from ajobs.admin.api.tokens import Scope
 
-
-class Call(NamedTuple):
-    """A request, read and checked."""
-
-    service: Service
-    path: Mapping[str, str]
-    """The parameters of the path, each a valid name."""
-    query: Any
-    """What the operation's query was decoded to."""
-    body: Any
-    """What its body was decoded to, if it takes one."""
-    raw_body: bytes
-    headers: Headers
-    owner: str
-    """The name of the token; empty when there are none."""
+HTML = "text/html; charset=utf-8"
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+}
 
 
-Handler = Callable[[Call], Coroutine[Any, Any, Answer | Streamed]]
+async def metrics(_: Call) -> Response:
+    """Return the metrics of this process."""
+    return Response(200, await asyncio.to_thread(generate_latest), content_type=CONTENT_TYPE_LATEST)
 
 
-class Success(NamedTuple):
-    """An answer that is no error."""
-
-    text: str
-    kind: Any = None
-    content_types: Mapping[str, Any] = {}
-    """What there is besides JSON."""
-    headers: Mapping[str, str] = {}
+@cache
+def document() -> bytes:
+    """Return the OpenAPI document."""
+    return msgspec.json.format(msgspec.json.encode(describe(OPERATIONS)), indent=2)
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path."""
+@cache
+def page() -> bytes:
+    """Return the page for people."""
+    return render_page(describe(OPERATIONS)).encode()
 
-    method: str
-    path: str
-    name: str
-    """Its ``operationId``."""
-    tag: str
-    summary: str
-    handler: Handler
-    scope: Scope | None
-    """What a token has to allow; ``None``: none is needed."""
-    answers: Mapping[int, Success]
-    errors: tuple[int, ...] = ()
-    """Statuses of errors besides those that any operation of its kind has."""
-    text: str = ""
-    query: type[Query] = Query
-    body: Any = None
-    reasons: Mapping[str, str] = {}
-    """The reason of an error about a field or a parameter."""
-    headers: Mapping[str, str] = {}
-    """Headers that it understands, and what for."""
-    needs_nats: bool = True
-    waits: bool = False
-    """Whether it may take long and changes nothing, so that it is given up when the client goes away."""
 
-    @property
-    def parameters(self) -> list[str]:
-        """The names of the parameters of its path."""
-        return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+async def openapi(_: Call) -> Response:
+    """Return the OpenAPI document."""
+    return Response(200, await asyncio.to_thread(document))
 
-    def statuses(self) -> list[int]:
-        """Return the statuses of all errors that it may answer with."""
-        found = set(self.errors) | {500}
-        if self.query is not Query or self.parameters:
-            found.add(400)
-        if self.body is not None:
-            found |= {400, 408, 413, 415}
-        if self.scope is not None:
-            found |= {401, 403, 429}
-        if self.needs_nats:
-            found.add(503)
-        if self.parameters:
-            found.add(404)
-        return sorted(found)
+
+async def docs(_: Call) -> Response:
+    """Return the page for people."""
+    return Response(200, await asyncio.to_thread(page), PAGE_HEADERS, HTML)
+
+
+_OWN = (
+    Operation(
+        method="GET",
+        path="/metrics",
+        name="getMetrics",
+        tag="Meta",
+        summary="Metrics of this process, for Prometheus.",
+        handler=metrics,
+        scope=Scope.READ,
+        answers={200: Success("Metrics.", content_types={"text/plain": str})},
+        needs_nats=False,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/openapi.json",
+        name="getOpenapi",
+        tag="Meta",
+        summary="This document.",
+        handler=openapi,
+        scope=None,
+        answers={200: Success("OpenAPI 3.1.", dict)},
+        needs_nats=False,
+    ),
+    Operation(
+        method="GET",
+        path="/docs",
+        name="getDocs",
+        tag="Meta",
+        summary="This document as a page for people.",
+        handler=docs,
+        scope=None,
+        answers={200: Success("A page that needs nothing from elsewhere.", content_types={"text/html": str})},
+        needs_nats=False,
+    ),
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *task_lists.OPERATIONS,
+    *tasks.OPERATIONS,
+    *bulk.OPERATIONS,
+    *queues.OPERATIONS,
+    *schedules.OPERATIONS,
+    *events.OPERATIONS,
+    *server.OPERATIONS,
+    *_OWN,
+)
+"""Everything that is served, in the order of the document."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from ajobs.admin.api.access import Access
 from ajobs.admin.api.application import Application
-from ajobs.admin.api.connections import Connection
+from ajobs.admin.api.authentication import Authenticator
+from ajobs.admin.api.http_connection import HttpConnection
+from ajobs.admin.api.operations import OPERATIONS
 from ajobs.admin.api.options import Address, ServerOptions, tls_context
 from ajobs.admin.api.service import Service
-from ajobs.admin.api.table import OPERATIONS
 from ajobs.admin.api.tokens import TokenFile
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
@@ -91,7 +91,7 @@ async def serving(
     tokens = None if options.token_file is None else TokenFile(options.token_file, logger)
     with _listening(options.bind) as listening:
         async with Service.open(server, settings, options, make=make) as service:
-            application = Application(service, Access(tokens), OPERATIONS)
+            application = Application(service, Authenticator(tokens), OPERATIONS)
             uvicorn_server = _Server(_config(application, options, context))
             host, port = listening.getsockname()[:2]
             running = RunningServer(uvicorn_server, service, Address(host, port), tls=context is not None)
@@ -104,7 +104,7 @@ async def serving(
 
 
 def _config(application: Application, options: ServerOptions, context: Any) -> uvicorn.Config:
-    protocol = Connection.limited(
+    protocol = HttpConnection.limited(
         read_timeout_s=options.read_timeout_ns / SECOND_NS, write_timeout_s=options.write_timeout_ns / SECOND_NS
     )
     return uvicorn.Config(

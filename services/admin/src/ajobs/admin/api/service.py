@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ajobs.admin.api.hub import EventHub
+from ajobs.admin.api.events import EventBroadcaster
 from ajobs.admin.api.idempotency import Idempotency
 from ajobs.admin.api.options import ServerOptions
 from ajobs.client.client import Client
@@ -29,7 +29,7 @@ logger = logging.getLogger("ajobs.api")
 class Service:
     """The parts that a request is answered with."""
 
-    def __init__(self, client: Client, options: ServerOptions, hub: EventHub, *, make: bool) -> None:
+    def __init__(self, client: Client, options: ServerOptions, hub: EventBroadcaster, *, make: bool) -> None:
         """Put the parts together. See `open`."""
         self.client = client
         self.options = options
@@ -75,7 +75,7 @@ class Service:
                 )
                 if options.allow_create_default:
                     await client.ensure_queue(default_queue())
-            async with EventHub.open(client.storage.connection) as hub:
+            async with EventBroadcaster.open(client.storage.connection) as hub:
                 service = cls(client, options, hub, make=make)
                 if make:
                     with suppress(AjobsError):  # it is tried again when somebody needs it

@@ -34,7 +34,7 @@ small { opacity: .75; }
 """
 
 
-def page_of(document: Json) -> str:
+def render_page(document: Json) -> str:
     """Return the page for a document."""
     info = document["info"]
     title = escape(info["title"])

@@ -6,20 +6,20 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ajobs.admin.api.answers import Answer
-from ajobs.admin.api.documents import (
+from ajobs.admin.api.conversion import payload_of, schedule_document, task_document
+from ajobs.admin.api.errors import ApiError
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.parsing import span
+from ajobs.admin.api.responses import Response
+from ajobs.admin.api.schemas.queries import NextQuery
+from ajobs.admin.api.schemas.schedules import (
     NextRuns,
     ScheduleChanges,
     ScheduleCreateRequest,
     ScheduleDocument,
     ScheduleList,
-    TaskDocument,
 )
-from ajobs.admin.api.envelope import ApiError
-from ajobs.admin.api.making import payload_of, schedule_document, task_document
-from ajobs.admin.api.operations import Call, Operation, Success
-from ajobs.admin.api.queries import NextQuery
-from ajobs.admin.api.times import span
+from ajobs.admin.api.schemas.tasks import TaskDocument
 from ajobs.admin.api.tokens import Scope
 from ajobs.protocol.errors import AjobsError, ConfigurationError
 from ajobs.protocol.timestamps import format_timestamp
@@ -39,27 +39,27 @@ def _settings(request: ScheduleCreateRequest | ScheduleChanges) -> dict[str, Any
     return given
 
 
-async def list_schedules(call: Call) -> Answer:
+async def list_schedules(call: Call) -> Response:
     """List schedules."""
     found = await call.service.client.schedules.all()
-    return Answer(200, ScheduleList(schedules=[schedule_document(info) for info in found]))
+    return Response(200, ScheduleList(schedules=[schedule_document(info) for info in found]))
 
 
-async def create(call: Call) -> Answer:
+async def create(call: Call) -> Response:
     """Make a schedule."""
     request: ScheduleCreateRequest = call.body
     info = await call.service.client.schedules.create(
         request.name, request.schedule, request.task_type, **_settings(request)
     )
-    return Answer(201, schedule_document(info))
+    return Response(201, schedule_document(info))
 
 
-async def get(call: Call) -> Answer:
+async def get(call: Call) -> Response:
     """Return a schedule."""
-    return Answer(200, schedule_document(await call.service.client.schedules.load(call.path["name"])))
+    return Response(200, schedule_document(await call.service.client.schedules.load(call.path["name"])))
 
 
-async def update(call: Call) -> Answer:
+async def update(call: Call) -> Response:
     """Change a schedule."""
     changes: ScheduleChanges = call.body
     given = _settings(changes)
@@ -67,41 +67,41 @@ async def update(call: Call) -> Answer:
     return await _changed(call, given)
 
 
-async def pause(call: Call) -> Answer:
+async def pause(call: Call) -> Response:
     """Pause a schedule."""
     return await _changed(call, {"paused": True})
 
 
-async def resume(call: Call) -> Answer:
+async def resume(call: Call) -> Response:
     """Resume a schedule."""
     return await _changed(call, {"paused": False})
 
 
-async def _changed(call: Call, settings: dict[str, Any]) -> Answer:
+async def _changed(call: Call, settings: dict[str, Any]) -> Response:
     name = call.path["name"]
     try:
         info = await call.service.client.schedules.update(name, **settings)
     except ConfigurationError as e:
         # The names of the settings are right, so somebody else changed it in the same moment.
         raise ApiError(str(e), code="conflict", reason="schedule_changed") from e
-    return Answer(200, schedule_document(info))
+    return Response(200, schedule_document(info))
 
 
-async def delete(call: Call) -> Answer:
+async def delete(call: Call) -> Response:
     """Delete a schedule."""
     await call.service.client.schedules.delete(call.path["name"])
-    return Answer(204)
+    return Response(204)
 
 
-async def run_now(call: Call) -> Answer:
+async def run_now(call: Call) -> Response:
     """Make one task of a schedule."""
     client, name = call.service.client, call.path["name"]
     await client.join_queue((await client.schedules.load(name)).schedule.queue)
     task = await client.schedules.run_now(name)
-    return Answer(201, task_document(task), {"Location": f"/v1/tasks/{task.id}"})
+    return Response(201, task_document(task), {"Location": f"/v1/tasks/{task.id}"})
 
 
-async def next_runs(call: Call) -> Answer:
+async def next_runs(call: Call) -> Response:
     """Return when a schedule is due."""
     query: NextQuery = call.query
     info = await call.service.client.schedules.load(call.path["name"])
@@ -109,7 +109,7 @@ async def next_runs(call: Call) -> Answer:
         times = info.next_runs(query.count)
     except AjobsError:
         times = []  # its day never comes
-    return Answer(200, NextRuns(name=info.name, next=[format_timestamp(due_ns) for due_ns in times]))
+    return Response(200, NextRuns(name=info.name, next=[format_timestamp(due_ns) for due_ns in times]))
 
 
 SCHEDULE = Success("The schedule.", ScheduleDocument)

@@ -6,17 +6,17 @@ from collections.abc import AsyncGenerator
 
 from msgspec import UNSET
 
-from ajobs.admin.api.answers import EVENT_STREAM, Streamed
-from ajobs.admin.api.hub import BUFFER, EventFilter, EventHub, Message
-from ajobs.admin.api.operations import Call, Operation, Success
-from ajobs.admin.api.queries import EventQuery
+from ajobs.admin.api.events import BUFFER, EventBroadcaster, EventFilter, ServerSentEvent
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.responses import EVENT_STREAM, StreamingResponse
+from ajobs.admin.api.schemas.queries import EventQuery
 from ajobs.admin.api.tokens import Scope
 
 HELLO = b": ajobs events\nretry: 2000\n\n"
 HEARTBEAT = b": still here\n\n"
 
 
-async def events(call: Call) -> Streamed:
+async def events(call: Call) -> StreamingResponse:
     """Send events."""
     query: EventQuery = call.query
     wanted = EventFilter(
@@ -26,10 +26,10 @@ async def events(call: Call) -> Streamed:
         states=frozenset(query.state),
     )
     pieces = _stream(call.service.hub, wanted, call.service.options.heartbeat_s)
-    return Streamed(EVENT_STREAM, pieces, {"X-Accel-Buffering": "no"}, lasting=True)
+    return StreamingResponse(EVENT_STREAM, pieces, {"X-Accel-Buffering": "no"}, lasting=True)
 
 
-async def _stream(hub: EventHub, wanted: EventFilter, heartbeat_s: float) -> AsyncGenerator[bytes]:
+async def _stream(hub: EventBroadcaster, wanted: EventFilter, heartbeat_s: float) -> AsyncGenerator[bytes]:
     async with hub.events(wanted) as queue:
         # Its arrival tells the client that from now on nothing is missed.
         yield HELLO
@@ -37,7 +37,7 @@ async def _stream(hub: EventHub, wanted: EventFilter, heartbeat_s: float) -> Asy
             yield b"".join(map(_written, found)) or HEARTBEAT
 
 
-def _written(message: Message) -> bytes:
+def _written(message: ServerSentEvent) -> bytes:
     # An id comes from whoever sent the event.
     line = f"id: {message.event_id}\n" if message.event_id.isalnum() else ""
     return f"{line}event: {message.kind}\ndata: ".encode() + message.data + b"\n\n"

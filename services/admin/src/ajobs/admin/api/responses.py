@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from starlette.types import Receive, Send
 
-from ajobs.admin.api.envelope import Envelope, Refusal
+from ajobs.admin.api.errors import ErrorDocument, HttpError
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 
-PIECE = 65_536
+CHUNK_BYTES = 65_536
 """Bytes of a large answer that are handed on at a time, so that a slow client is noticed."""
 
 T = TypeVar("T")
@@ -24,11 +24,11 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
-class ClientGoneError(Exception):
+class ClientDisconnectedError(Exception):
     """The client went away: there is nobody to answer."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A whole answer; no body is sent when there is none."""
 
     status: int = 200
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     content_type: str = JSON
 
 
-class Streamed(NamedTuple):
+class StreamingResponse(NamedTuple):
     """An answer that comes in pieces; the generator is closed when the client goes away."""
 
     content_type: str
@@ -47,12 +47,12 @@ class Streamed(NamedTuple):
     """Whether it goes on for as long as the client likes."""
 
 
-def refused(refusal: Refusal) -> Answer:
+def error_response(http_error: HttpError) -> Response:
     """Return the answer for an error."""
-    return Answer(refusal.status, Envelope(refusal.problem), refusal.headers)
+    return Response(http_error.status, ErrorDocument(http_error.problem), http_error.headers)
 
 
-def body_of(answer: Answer) -> bytes:
+def encode_body(answer: Response) -> bytes:
     """Return the bytes of an answer's body."""
     if answer.body is None:
         return b""
@@ -64,23 +64,23 @@ def _start(status: int, headers: Mapping[str, str]) -> dict[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": fields}
 
 
-async def send_answer(answer: Answer, send: Send, common: Mapping[str, str]) -> None:
+async def send_response(answer: Response, send: Send, common: Mapping[str, str]) -> None:
     """Send a whole answer."""
-    body = body_of(answer)
+    body = encode_body(answer)
     headers = {**common, **answer.headers}
     if answer.status not in (204, 304):  # which may not say how long they are
         headers["Content-Length"] = str(len(body))
     if body:
         headers.setdefault("Content-Type", answer.content_type)
     await send(_start(answer.status, headers))
-    for begin in range(0, len(body), PIECE):
-        more = begin + PIECE < len(body)
-        await send({"type": "http.response.body", "body": body[begin : begin + PIECE], "more_body": more})
+    for begin in range(0, len(body), CHUNK_BYTES):
+        more = begin + CHUNK_BYTES < len(body)
+        await send({"type": "http.response.body", "body": body[begin : begin + CHUNK_BYTES], "more_body": more})
     if not body:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def send_stream(streamed: Streamed, receive: Receive, send: Send, common: Mapping[str, str]) -> None:
+async def send_stream(streamed: StreamingResponse, receive: Receive, send: Send, common: Mapping[str, str]) -> None:
     """Send an answer in pieces until it ends or the client goes away.
 
     What the generator raises before its first piece is raised; later it breaks the answer off, which a client notices.
@@ -89,14 +89,14 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, common: 
         first = await anext(pieces, b"")
         headers = {"Content-Type": streamed.content_type, **common, **streamed.headers}
         await send(_start(200, headers))
-        await until_gone(_send_all(first, pieces, send), receive)
+        await until_disconnected(_send_all(first, pieces, send), receive)
 
 
-async def until_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+async def until_disconnected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
     """Return what a coroutine returns, and give it up when the client goes away.
 
     Raises:
-        ClientGoneError: It went.
+        ClientDisconnectedError: It went.
     """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_gone(receive))
@@ -109,7 +109,7 @@ async def until_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
         # Both have ended before anybody goes on: what they use is closed next.
         await asyncio.wait({working, leaving})
     if left and working.cancelled():
-        raise ClientGoneError
+        raise ClientDisconnectedError
     return working.result()
 
 

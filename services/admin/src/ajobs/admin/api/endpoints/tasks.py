@@ -9,15 +9,15 @@ from contextlib import suppress
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ajobs.admin.api.answers import Answer
-from ajobs.admin.api.documents import MAX_WAIT_NS, TaskCreateRequest, TaskDocument, TaskOutcome
-from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.conversion import created_from, new_times, task_document, task_from
+from ajobs.admin.api.errors import ApiError
 from ajobs.admin.api.idempotency import MAX_KEY, Key
-from ajobs.admin.api.making import created_from, new_times, task_document, task_from
-from ajobs.admin.api.operations import Call, Operation, Success
-from ajobs.admin.api.queries import RetryQuery, WaitQuery
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.parsing import duration_ns
+from ajobs.admin.api.responses import Response
+from ajobs.admin.api.schemas.queries import MAX_WAIT_NS, RetryQuery, WaitQuery
+from ajobs.admin.api.schemas.tasks import TaskCreateRequest, TaskDocument, TaskOutcome
 from ajobs.admin.api.service import Service
-from ajobs.admin.api.times import duration_ns
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.identifiers import new_id
 from ajobs.client.tasks.wait import LOOK_AGAIN_S, check_complete
@@ -34,7 +34,7 @@ TASK_REASONS = {
 }
 
 
-async def create(call: Call) -> Answer:
+async def create(call: Call) -> Response:
     """Enqueue a task."""
     request: TaskCreateRequest = call.body
     client, now_ns = call.service.client, time.time_ns()
@@ -70,21 +70,21 @@ async def enqueue(service: Service, task: Task) -> Task:
         raise
 
 
-def _created(status: int, task: Task) -> Answer:
-    return Answer(status, task_document(task), {"Location": f"/v1/tasks/{task.id}"})
+def _created(status: int, task: Task) -> Response:
+    return Response(status, task_document(task), {"Location": f"/v1/tasks/{task.id}"})
 
 
-async def get(call: Call) -> Answer:
+async def get(call: Call) -> Response:
     """Return a task, at once or when it is finished."""
-    return Answer(200, task_document(await _finished(call)))
+    return Response(200, task_document(await _finished(call)))
 
 
-async def result(call: Call) -> Answer:
+async def result(call: Call) -> Response:
     """Return what a task's handler returned, at once or when it is finished."""
     task = await _finished(call)
     if task.state not in FINAL_STATES:
         outcome = TaskOutcome(id=task.id, state=task.state.value, tries=task.tries)  # pyright: ignore[reportArgumentType]
-        return Answer(202, outcome, {"Retry-After": "1"})
+        return Response(202, outcome, {"Retry-After": "1"})
     returned = check_complete(task).result
     outcome = TaskOutcome(
         id=task.id,
@@ -93,7 +93,7 @@ async def result(call: Call) -> Answer:
         payload=msgspec.Raw(b"null") if returned is None else returned.payload,
         completed=UNSET if returned is None else returned.completed,
     )
-    return Answer(200, outcome)
+    return Response(200, outcome)
 
 
 async def _finished(call: Call) -> Task:
@@ -118,20 +118,20 @@ async def _finished(call: Call) -> Task:
                     await changed.wait()
 
 
-async def delete(call: Call) -> Answer:
+async def delete(call: Call) -> Response:
     """Delete a task."""
     await call.service.client.delete(call.path["id"])
-    return Answer(204)
+    return Response(204)
 
 
-async def retry(call: Call) -> Answer:
+async def retry(call: Call) -> Response:
     """Enqueue a task once more."""
     query: RetryQuery = call.query
     queue = None if query.queue is UNSET else query.queue
     client = call.service.client
     if queue is not None:
         await client.join_queue(queue)
-    return Answer(200, task_document(await client.retry(call.path["id"], queue=queue, force=query.force)))
+    return Response(200, task_document(await client.retry(call.path["id"], queue=queue, force=query.force)))
 
 
 TASK = Success("The task.", TaskDocument)

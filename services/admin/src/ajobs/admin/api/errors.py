@@ -58,7 +58,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     details: Details | None = None
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class ErrorDocument(msgspec.Struct, frozen=True):
     """The body of every answer that is an error."""
 
     error: Problem
@@ -86,7 +86,7 @@ class ApiError(AjobsError):
         self.headers = headers or {}
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class HttpError(msgspec.Struct, frozen=True):
     """An answer that is an error."""
 
     status: int
@@ -94,12 +94,12 @@ class Refusal(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
-def refusal(error: AjobsError, field: str | None = None) -> Refusal:
+def http_error(error: AjobsError, field: str | None = None) -> HttpError:
     """Return what to answer to an error; ``field`` is what it is about, if that is known."""
     if isinstance(error, ApiError):
         details = Details(error.field or field, error.api_reason)
         problem = Problem(error.api_code, str(error), details if details != Details() else None)
-        return Refusal(error.status, problem, error.headers)
+        return HttpError(error.status, problem, error.headers)
     code, reason = error.code, REASONS.get(error.reason, error.reason)
     if isinstance(error, StorageError):
         if error.err_code in REFUSED_SETTINGS:
@@ -107,9 +107,9 @@ def refusal(error: AjobsError, field: str | None = None) -> Refusal:
         elif error.err_code == STREAM_NOT_FOUND:
             reason = "storage_not_ready"
     headers = {"Retry-After": "1"} if code == "unavailable" else {}
-    return Refusal(STATUSES[code], Problem(code, str(error), Details(field, reason)), headers)
+    return HttpError(STATUSES[code], Problem(code, str(error), Details(field, reason)), headers)
 
 
-INTERNAL = Refusal(
+INTERNAL_ERROR = HttpError(
     500, Problem("internal", "a mistake of the server: its log has the traceback", Details(reason="panic"))
 )

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from ajobs.admin.api.answers import Answer
-from ajobs.admin.api.documents import QueueChanges, QueueCreateRequest, QueueInfoDocument, QueueList
-from ajobs.admin.api.envelope import ApiError
-from ajobs.admin.api.making import queue_document
-from ajobs.admin.api.operations import Call, Operation, Success
-from ajobs.admin.api.queries import PauseQuery
-from ajobs.admin.api.times import duration_ns
+from ajobs.admin.api.conversion import queue_document
+from ajobs.admin.api.errors import ApiError
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.parsing import duration_ns
+from ajobs.admin.api.responses import Response
+from ajobs.admin.api.schemas.queries import PauseQuery
+from ajobs.admin.api.schemas.queues import QueueChanges, QueueCreateRequest, QueueInfoDocument, QueueList
 from ajobs.admin.api.tokens import Scope
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.queue import Queue
@@ -35,12 +35,12 @@ def _settings(request: QueueCreateRequest | QueueChanges) -> dict[str, Any]:
     return given
 
 
-async def list_queues(call: Call) -> Answer:
+async def list_queues(call: Call) -> Response:
     """List queues."""
-    return Answer(200, QueueList(queues=[queue_document(info) for info in await call.service.client.queues()]))
+    return Response(200, QueueList(queues=[queue_document(info) for info in await call.service.client.queues()]))
 
 
-async def create(call: Call) -> Answer:
+async def create(call: Call) -> Response:
     """Make a queue."""
     request: QueueCreateRequest = call.body
     if request.name == DEFAULT_QUEUE and not call.service.options.allow_create_default:
@@ -54,19 +54,19 @@ async def create(call: Call) -> Answer:
     return await _info(call, 201, request.name)
 
 
-async def get(call: Call) -> Answer:
+async def get(call: Call) -> Response:
     """Return a queue."""
     return await _info(call)
 
 
-async def configure(call: Call) -> Answer:
+async def configure(call: Call) -> Response:
     """Change a queue's settings."""
     changes: QueueChanges = call.body
     await call.service.client.configure_queue(call.path["name"], **_settings(changes))
     return await _info(call)
 
 
-async def pause(call: Call) -> Answer:
+async def pause(call: Call) -> Response:
     """Pause a queue."""
     query: PauseQuery = call.query
     seconds = None if query.duration is UNSET else duration_ns("duration", query.duration) / SECOND_NS
@@ -74,26 +74,26 @@ async def pause(call: Call) -> Answer:
     return await _info(call)
 
 
-async def resume(call: Call) -> Answer:
+async def resume(call: Call) -> Response:
     """Resume a queue."""
     await call.service.client.resume_queue(call.path["name"])
     return await _info(call)
 
 
-async def purge(call: Call) -> Answer:
+async def purge(call: Call) -> Response:
     """Remove a queue's items."""
     await call.service.client.purge_queue(call.path["name"])
-    return Answer(202)
+    return Response(202)
 
 
-async def delete(call: Call) -> Answer:
+async def delete(call: Call) -> Response:
     """Delete a queue."""
     await call.service.client.delete_queue(call.path["name"])
-    return Answer(204)
+    return Response(204)
 
 
-async def _info(call: Call, status: int = 200, name: str | None = None) -> Answer:
-    return Answer(status, queue_document(await call.service.client.queue_info(name or call.path["name"])))
+async def _info(call: Call, status: int = 200, name: str | None = None) -> Response:
+    return Response(status, queue_document(await call.service.client.queue_info(name or call.path["name"])))
 
 
 _DURATIONS = {"max_age": "invalid_duration", "max_runtime": "invalid_duration", "duration": "invalid_duration"}

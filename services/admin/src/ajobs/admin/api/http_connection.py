@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ajobs.admin.api.envelope import Details, Envelope, Problem
+from ajobs.admin.api.errors import Details, ErrorDocument, Problem
 
 ABORT = "ajobs.abort"
 """The extension of a request that ends its connection at once."""
@@ -20,19 +20,19 @@ MAX_HEAD = 65_536
 """Bytes of a request's line and headers."""
 
 _BAD_REQUEST = msgspec.json.encode(
-    Envelope(Problem("invalid_argument", "this is no HTTP request", Details(reason="http_invalid")))
+    ErrorDocument(Problem("invalid_argument", "this is no HTTP request", Details(reason="http_invalid")))
 )
 _HEAD = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 
 
-class Connection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """A connection with limits."""
 
     read_timeout_s: ClassVar[float]
     write_timeout_s: ClassVar[float]
 
     @classmethod
-    def limited(cls, *, read_timeout_s: float, write_timeout_s: float) -> type[Connection]:
+    def limited(cls, *, read_timeout_s: float, write_timeout_s: float) -> type[HttpConnection]:
         """Return the class with these limits."""
         return type(cls.__name__, (cls,), {"read_timeout_s": read_timeout_s, "write_timeout_s": write_timeout_s})
 

@@ -12,8 +12,8 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from ajobs.admin.api.answers import ClientGoneError
-from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.errors import ApiError
+from ajobs.admin.api.responses import ClientDisconnectedError
 
 DRAINED = 16
 """How many times the limit is read and thrown away of a body that is too large, so that the client reads the answer."""
@@ -79,7 +79,7 @@ async def _pieces(receive: Receive) -> AsyncGenerator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGoneError
+            raise ClientDisconnectedError
         yield message.get("body", b"")
         if not message.get("more_body", False):
             return

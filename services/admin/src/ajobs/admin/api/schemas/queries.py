@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ajobs.admin.api.documents import Duration, Name, StateName, TaskId, Time
+from ajobs.admin.api.schemas.types import Duration, Name, StateName, TaskId, Time
 
 LIMIT = 200
+MAX_WAIT_NS = 600 * 10**9
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.errors import ApiError
 from ajobs.protocol.durations import MICROSECOND_NS, format_duration, parse_duration
 from ajobs.protocol.errors import InvalidDurationError, InvalidTimestampError
 from ajobs.protocol.timestamps import format_timestamp, parse_timestamp

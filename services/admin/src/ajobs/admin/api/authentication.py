@@ -7,13 +7,13 @@ from math import ceil
 from starlette.datastructures import Headers
 
 from ajobs.admin.api import metrics
-from ajobs.admin.api.envelope import ApiError
+from ajobs.admin.api.errors import ApiError
 from ajobs.admin.api.tokens import Failures, Scope, TokenFile
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="ajobs"'}
 
 
-class Access:
+class Authenticator:
     """Checks tokens, if there are any."""
 
     def __init__(self, tokens: TokenFile | None) -> None:

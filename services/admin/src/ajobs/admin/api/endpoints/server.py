@@ -9,8 +9,10 @@ from importlib.metadata import version as version_of
 import msgspec
 from msgspec import UNSET
 
-from ajobs.admin.api.answers import Answer
-from ajobs.admin.api.documents import (
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.parsing import duration_ns
+from ajobs.admin.api.responses import Response
+from ajobs.admin.api.schemas.server import (
     Checks,
     CheckStatus,
     HealthResponse,
@@ -23,9 +25,7 @@ from ajobs.admin.api.documents import (
     StoreDocument,
     WorkerList,
 )
-from ajobs.admin.api.operations import Call, Operation, Success
 from ajobs.admin.api.service import Service
-from ajobs.admin.api.times import duration_ns
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.storage.provision import find_stream
 from ajobs.client.storage.task_store import StoreInfo
@@ -43,18 +43,18 @@ FEATURES = (
 )  # fmt: skip
 
 
-async def healthz(_: Call) -> Answer:
+async def healthz(_: Call) -> Response:
     """Say that the server lives."""
-    return Answer(200, HealthResponse(status="ok", time=format_timestamp(time.time_ns())))
+    return Response(200, HealthResponse(status="ok", time=format_timestamp(time.time_ns())))
 
 
-async def readyz(call: Call) -> Answer:
+async def readyz(call: Call) -> Response:
     """Say whether the server can do its work."""
     tasks, config = await asyncio.gather(
         _check(call.service, TASKS_STREAM), _check(call.service, f"KV_{CONFIGURATION_BUCKET}")
     )
     ready = tasks.ok and config.ok
-    return Answer(200 if ready else 503, ReadinessResponse(ready=ready, checks=Checks(tasks=tasks, config=config)))
+    return Response(200 if ready else 503, ReadinessResponse(ready=ready, checks=Checks(tasks=tasks, config=config)))
 
 
 async def _check(service: Service, stream: str) -> CheckStatus:
@@ -69,7 +69,7 @@ async def _check(service: Service, stream: str) -> CheckStatus:
     return CheckStatus(ok=True) if found else CheckStatus(ok=False, error=f"stream {stream} does not exist")
 
 
-async def info(call: Call) -> Answer:
+async def info(call: Call) -> Response:
     """Describe the server."""
     client = call.service.client
     names, store = await asyncio.gather(client.storage.queues.names(), client.store_info())
@@ -81,31 +81,31 @@ async def info(call: Call) -> Answer:
         default_queue=client.queue.name,
         features=dict.fromkeys(FEATURES, True),
     )
-    return Answer(200, document)
+    return Response(200, document)
 
 
-async def retry_policies(_: Call) -> Answer:
+async def retry_policies(_: Call) -> Response:
     """List retry policies."""
     policies = [
         RetryPolicyDocument(name=name, intervals=list(policy.intervals_ns), jitter=policy.jitter)
         for name, policy in RETRY_POLICIES.items()
     ]
-    return Answer(200, RetryPolicies(policies=policies))
+    return Response(200, RetryPolicies(policies=policies))
 
 
-async def store(call: Call) -> Answer:
+async def store(call: Call) -> Response:
     """Describe the task store."""
-    return Answer(200, _store(await call.service.client.store_info()))
+    return Response(200, _store(await call.service.client.store_info()))
 
 
-async def configure_store(call: Call) -> Answer:
+async def configure_store(call: Call) -> Response:
     """Change the task store."""
     changes: StoreChanges = call.body
     changed = await call.service.client.configure_store(
         retention_ns=None if changes.retention is UNSET else duration_ns("retention", changes.retention),
         replicas=None if changes.replicas is UNSET else changes.replicas,
     )
-    return Answer(200, _store(changed))
+    return Response(200, _store(changed))
 
 
 def _store(found: StoreInfo) -> StoreDocument:
@@ -119,15 +119,15 @@ def _store(found: StoreInfo) -> StoreDocument:
     )
 
 
-async def workers(call: Call) -> Answer:
+async def workers(call: Call) -> Response:
     """List workers."""
     found = await call.service.client.workers()
-    return Answer(200, WorkerList(workers=[msgspec.to_builtins(worker) for worker in found]))
+    return Response(200, WorkerList(workers=[msgspec.to_builtins(worker) for worker in found]))
 
 
-async def leaders(call: Call) -> Answer:
+async def leaders(call: Call) -> Response:
     """Tell who leads."""
-    return Answer(200, Leaders(leaders=await call.service.client.leaders()))
+    return Response(200, Leaders(leaders=await call.service.client.leaders()))
 
 
 OPERATIONS = (

@@ -8,13 +8,13 @@ from contextlib import aclosing
 import msgspec
 from msgspec import UNSET
 
-from ajobs.admin.api.answers import JSON, NDJSON, PIECE, Answer, Streamed
-from ajobs.admin.api.documents import TaskDocument, TaskListResponse
-from ajobs.admin.api.envelope import ApiError
-from ajobs.admin.api.making import task_document
-from ajobs.admin.api.operations import Call, Operation, Success
-from ajobs.admin.api.queries import TaskListQuery
-from ajobs.admin.api.times import moment
+from ajobs.admin.api.conversion import task_document
+from ajobs.admin.api.errors import ApiError
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.parsing import moment
+from ajobs.admin.api.responses import CHUNK_BYTES, JSON, NDJSON, Response, StreamingResponse
+from ajobs.admin.api.schemas.queries import TaskListQuery
+from ajobs.admin.api.schemas.tasks import TaskDocument, TaskListResponse
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.storage.tasks import Stored
 from ajobs.client.tasks.filter import TaskFilter
@@ -40,7 +40,7 @@ def filter_of(query: TaskListQuery) -> TaskFilter:
     }
 
 
-async def list_tasks(call: Call) -> Answer | Streamed:
+async def list_tasks(call: Call) -> Response | StreamingResponse:
     """List tasks."""
     query: TaskListQuery = call.query
     if query.all and query.stream is UNSET:
@@ -51,8 +51,8 @@ async def list_tasks(call: Call) -> Answer | Streamed:
     ahead = min(query.limit + 1, AHEAD) if plain else AHEAD
     found = call.service.client.stored_tasks(after=after, ahead=ahead, **filter_of(query))
     if query.stream is UNSET:
-        return Streamed(JSON, _page(found, query.limit))
-    return Streamed(NDJSON, _lines(found, None if query.all else query.limit))
+        return StreamingResponse(JSON, _page(found, query.limit))
+    return StreamingResponse(NDJSON, _lines(found, None if query.all else query.limit))
 
 
 async def _page(found: AsyncGenerator[Stored], limit: int) -> AsyncGenerator[bytes]:
@@ -66,7 +66,7 @@ async def _page(found: AsyncGenerator[Stored], limit: int) -> AsyncGenerator[byt
                 piece += b","
             piece += _encode(task_document(stored.task))
             count, last = count + 1, stored.revision
-            if len(piece) >= PIECE:
+            if len(piece) >= CHUNK_BYTES:
                 yield bytes(piece)
                 piece.clear()
     end = b'],"count":%d' % count

@@ -10,8 +10,13 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ajobs.admin.api.answers import Answer
-from ajobs.admin.api.documents import (
+from ajobs.admin.api.conversion import created_from
+from ajobs.admin.api.endpoints.tasks import TASK_REASONS
+from ajobs.admin.api.errors import ApiError, http_error
+from ajobs.admin.api.operation import Call, Operation, Success
+from ajobs.admin.api.parsing import moment
+from ajobs.admin.api.responses import Response
+from ajobs.admin.api.schemas.tasks import (
     MAX_IDS,
     BulkCreateRequest,
     BulkCreateResponse,
@@ -25,12 +30,7 @@ from ajobs.admin.api.documents import (
     SelectionResponse,
     TaskSelection,
 )
-from ajobs.admin.api.envelope import ApiError, refusal
-from ajobs.admin.api.making import created_from
-from ajobs.admin.api.operations import Call, Operation, Success
-from ajobs.admin.api.routes.tasks import TASK_REASONS
 from ajobs.admin.api.service import Service
-from ajobs.admin.api.times import moment
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.identifiers import new_id
 from ajobs.protocol.errors import AjobsError, NotFoundError
@@ -43,7 +43,7 @@ SHOWN = 100
 """How many failures an answer tells of."""
 
 
-async def create(call: Call) -> Answer:
+async def create(call: Call) -> Response:
     """Enqueue many tasks."""
     request: BulkCreateRequest = call.body
     client, now_ns = call.service.client, time.time_ns()
@@ -72,7 +72,7 @@ async def create(call: Call) -> Answer:
         for index in range(len(request.tasks))
     ]
     enqueued = len(results) - len(failed)
-    return Answer(200, BulkCreateResponse(enqueued=enqueued, failed=len(failed), results=results))
+    return Response(200, BulkCreateResponse(enqueued=enqueued, failed=len(failed), results=results))
 
 
 async def _missing_queues(service: Service, names: set[str]) -> dict[str, AjobsError]:
@@ -86,12 +86,12 @@ async def _missing_queues(service: Service, names: set[str]) -> dict[str, AjobsE
 
 
 def _failure(error: AjobsError) -> Failure:
-    problem = refusal(error).problem
+    problem = http_error(error).problem
     details = problem.details
     return Failure(code=problem.code, message=problem.message, reason=(details and details.reason) or "")
 
 
-async def retry(call: Call) -> Answer:
+async def retry(call: Call) -> Response:
     """Retry tasks that are named."""
     request: BulkRetryRequest = call.body
     if len(request.ids) > MAX_IDS:
@@ -109,20 +109,20 @@ async def retry(call: Call) -> Answer:
     # A task that is named twice is retried once.
     unique = list(dict.fromkeys(request.ids))
     results = dict(zip(unique, await asyncio.gather(*map(one, unique)), strict=True))
-    return Answer(200, BulkRetryResponse(results=[results[task_id] for task_id in request.ids]))
+    return Response(200, BulkRetryResponse(results=[results[task_id] for task_id in request.ids]))
 
 
-async def retry_selected(call: Call) -> Answer:
+async def retry_selected(call: Call) -> Response:
     """Retry tasks by what they are like."""
     return await _selected(call, call.service.client.retry)
 
 
-async def delete_selected(call: Call) -> Answer:
+async def delete_selected(call: Call) -> Response:
     """Delete tasks by what they are like."""
     return await _selected(call, call.service.client.delete)
 
 
-async def _selected(call: Call, do: Callable[[str], Awaitable[Any]]) -> Answer:
+async def _selected(call: Call, do: Callable[[str], Awaitable[Any]]) -> Response:
     selection: TaskSelection = call.body
     ids, more = await _select(call.service, selection)
     failures: list[SelectionFailure] = []
@@ -139,7 +139,7 @@ async def _selected(call: Call, do: Callable[[str], Awaitable[Any]]) -> Answer:
         for _ in range(min(AT_ONCE, len(ids))):
             group.create_task(work())
     answer = SelectionResponse(selected=len(ids), done=len(ids) - len(failures), failed=failures[:SHOWN], more=more)
-    return Answer(200, answer)
+    return Response(200, answer)
 
 
 async def _select(service: Service, selection: TaskSelection) -> tuple[list[str], bool]:
@@ -160,14 +160,14 @@ async def _select(service: Service, selection: TaskSelection) -> tuple[list[str]
     return list(ids), False
 
 
-async def purge(call: Call) -> Answer:
+async def purge(call: Call) -> Response:
     """Delete all tasks."""
     if call.headers.get("x-confirm") != "purge":
         raise ApiError(
             "this deletes all tasks: say so with the header X-Confirm: purge",
             reason="confirmation_required", field="X-Confirm",
         )  # fmt: skip
-    return Answer(200, Purged(purged=await call.service.client.purge_tasks()))
+    return Response(200, Purged(purged=await call.service.client.purge_tasks()))
 
 
 _SELECTION = {"states": "task_state_invalid", "queue": "queue_name_invalid", "type": "task_type_invalid"}

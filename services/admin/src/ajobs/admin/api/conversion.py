@@ -8,15 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ajobs.admin.api.documents import (
-    QueueInfoDocument,
-    ScheduleDocument,
-    TaskCreateRequest,
-    TaskDocument,
-    TaskResultDocument,
-)
-from ajobs.admin.api.envelope import ApiError
-from ajobs.admin.api.times import time_ns
+from ajobs.admin.api.errors import ApiError
+from ajobs.admin.api.parsing import time_ns
+from ajobs.admin.api.schemas.queues import QueueInfoDocument
+from ajobs.admin.api.schemas.schedules import ScheduleDocument
+from ajobs.admin.api.schemas.tasks import TaskCreateRequest, TaskDocument, TaskResultDocument
 from ajobs.client.client import Client
 from ajobs.client.schedules.schedules import ScheduleInfo
 from ajobs.client.storage.queues import QueueInfo

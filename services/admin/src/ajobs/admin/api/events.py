@@ -30,7 +30,7 @@ SUBSCRIBE_S = 5.0
 _PREFIX = TASK_STATE_EVENT_PREFIX.encode()
 
 
-class Message(NamedTuple):
+class ServerSentEvent(NamedTuple):
     """An event as a client gets it."""
 
     event_id: str
@@ -58,19 +58,19 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class EventQueue:
+class Subscriber:
     """The events for one client."""
 
     def __init__(self, wanted: EventFilter) -> None:
         """Take what the filter wants."""
         self.wanted = wanted
-        self._events: deque[Message] = deque()
+        self._events: deque[ServerSentEvent] = deque()
         self._lost = 0
         self._gap = False
         self._something = asyncio.Event()
         self._closed = False
 
-    def put(self, message: Message) -> None:
+    def put(self, message: ServerSentEvent) -> None:
         """Keep an event; the oldest goes when there are too many."""
         if len(self._events) >= BUFFER:
             self._events.popleft()
@@ -89,7 +89,7 @@ class EventQueue:
         self._closed = True
         self._something.set()
 
-    async def take(self, silence_s: float) -> list[Message] | None:
+    async def take(self, silence_s: float) -> list[ServerSentEvent] | None:
         """Return what is here, or comes within some seconds, which may be nothing; ``None`` when it is closed."""
         if not self._something.is_set():
             try:
@@ -102,9 +102,9 @@ class EventQueue:
         self._events.clear()
         if self._gap:
             self._gap = False
-            found.insert(0, Message("", "gap", b'{"reason":"disconnected"}'))
+            found.insert(0, ServerSentEvent("", "gap", b'{"reason":"disconnected"}'))
         if self._lost:
-            found.insert(0, Message("", "lost", b'{"count":%d}' % self._lost))
+            found.insert(0, ServerSentEvent("", "lost", b'{"count":%d}' % self._lost))
             self._lost = 0
         if self._closed:
             self._something.set()
@@ -112,13 +112,13 @@ class EventQueue:
         return found
 
 
-class EventHub:
+class EventBroadcaster:
     """Hands events to those who wait for them."""
 
     def __init__(self, connection: Connection) -> None:
         """Subscribe through ``connection``. See `open`."""
         self._connection = connection
-        self._queues: set[EventQueue] = set()
+        self._queues: set[Subscriber] = set()
         self._waiting: dict[bytes, set[asyncio.Event]] = {}
         self._users = 0
         self._subscription: Subscription | None = None
@@ -127,7 +127,7 @@ class EventHub:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, connection: Connection) -> AsyncGenerator[EventHub]:
+    async def open(cls, connection: Connection) -> AsyncGenerator[EventBroadcaster]:
         """Be there for as long as the block runs."""
         hub = cls(connection)
         forget = connection.on_reconnect(hub._reconnected)
@@ -139,14 +139,14 @@ class EventHub:
             await hub._end()
 
     @asynccontextmanager
-    async def events(self, wanted: EventFilter) -> AsyncGenerator[EventQueue]:
+    async def events(self, wanted: EventFilter) -> AsyncGenerator[Subscriber]:
         """Collect events from now on, for as long as the block runs.
 
         Raises:
             RequestTimeoutError: The server does not confirm the subscription.
         """
         async with self._used():
-            queue = EventQueue(wanted)
+            queue = Subscriber(wanted)
             self._queues.add(queue)
             if self._closed:
                 queue.close()
@@ -226,7 +226,7 @@ class EventHub:
         except DecodeError:
             return
         # Written anew: what a stranger sent might have line breaks, which end an event on a stream.
-        message = Message(
+        message = ServerSentEvent(
             event.event_id, "task_state" if isinstance(event, TaskStateEvent) else "leader", encode(event)
         )
         for queue in self._queues:
