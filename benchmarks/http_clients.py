@@ -112,7 +112,7 @@ async def enqueues(client: Client, end: float, last: str) -> int:
 
 async def start_server(url: str, stack: AsyncExitStack) -> tuple[int, asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ajobs.admin.cli.main", "server", "run", "--server", url, "--bind", "127.0.0.1:0",
+        sys.executable, "-m", "ajobs.admin.cli.main", "server", "run", "--server", url, "--listen", "127.0.0.1:0",
         "--queue", "Q", stderr=asyncio.subprocess.PIPE, limit=2**20,
     )  # fmt: skip
     stack.push_async_callback(stop, process)

@@ -76,11 +76,11 @@ async def test_debug_logs_and_is_a_variable_too(ajc, client):
 
 async def test_a_wrong_command_line_ends_with_2_and_says_where_help_is(ajc):
     cases = {
-        "nope": 'ajc: Unknown command "nope"; ajc --help shows how it is used',
-        "task nope": 'ajc: Unknown command "nope"; ajc task --help shows how it is used',
-        "queue new": 'ajc: Command "queue new" parameter QUEUE requires an argument; ajc queue new --help shows',
+        "nope": 'ajc: Unknown command "nope"; see ajc --help',
+        "task nope": 'ajc: Unknown command "nope"; see ajc task --help',
+        "queue new": 'ajc: Command "queue new" parameter QUEUE requires an argument; see ajc queue new --help',
         "queue ls --nope": "ajc: Unknown option: --nope",
-        "queue ls x y": "ajc: there is no use for 'x' 'y'; ajc queue ls --help shows how it is used",
+        "queue ls x y": "ajc: unexpected argument 'x' 'y'; see ajc queue ls --help",
         "queue new Q --age 5": "'5' is not a duration",
     }
     ran = await asyncio.gather(*(ajc(*words.split()) for words in cases))

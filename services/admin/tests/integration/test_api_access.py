@@ -197,7 +197,7 @@ async def test_certificates_that_cannot_be_used_keep_the_server_from_starting(se
 
 
 async def test_the_command_serves_until_it_is_told_to_stop(server, client):
-    arguments = ["server", "run", "--server", server.url, "--bind", "127.0.0.1:0", "--queue", "Q"]
+    arguments = ["server", "run", "--server", server.url, "--listen", "127.0.0.1:0", "--queue", "Q"]
     async with program("ajobs.admin.cli.main", *arguments) as process:
         line = await process.wait_log("server ready")
         url = line.split("server ready: ")[1].split(",")[0]
@@ -215,16 +215,16 @@ async def test_the_command_serves_until_it_is_told_to_stop(server, client):
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["--bind", "0.0.0.0:0"], 2, "is not a loopback address"),
-        (["--bind", "nowhere"], 2, "cannot bind to"),
+        (["--listen", "0.0.0.0:0"], 2, "is not a loopback address"),
+        (["--listen", "nowhere"], 2, "cannot bind to"),
         (["--token-file", "/does/not/exist"], 2, "cannot read the token file"),
-        (["--bind", "127.0.0.1:1", "--queue", "a b"], 2, "queue name"),
+        (["--listen", "127.0.0.1:1", "--queue", "a b"], 2, "queue name"),
         (["--server", "nats://127.0.0.1:1"], 1, "cannot connect to NATS"),
     ],
 )
 async def test_the_command_says_in_one_line_why_it_does_not_start(server, arguments, status, text):
     where = [] if "--server" in arguments else ["--server", server.url]
-    bind = [] if "--bind" in arguments else ["--bind", "127.0.0.1:0"]
+    bind = [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
     async with program("ajobs.admin.cli.main", "server", "run", *arguments, *where, *bind) as process:
         assert await process.ended() == status
     assert text in process.log[-1]

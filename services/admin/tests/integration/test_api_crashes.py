@@ -23,7 +23,7 @@ class Replicas:
 
     def __init__(self, stack: AsyncExitStack, url: str) -> None:
         self._stack = stack
-        self._arguments = ["server", "run", "--server", url, "--bind", "127.0.0.1:0", "--queue", "Q"]
+        self._arguments = ["server", "run", "--server", url, "--listen", "127.0.0.1:0", "--queue", "Q"]
         self.processes: list = [None] * REPLICAS
         self.urls = [""] * REPLICAS
 

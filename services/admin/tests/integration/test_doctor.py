@@ -10,6 +10,8 @@ import sys
 import time
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
@@ -357,6 +359,14 @@ async def test_an_account_that_is_nearly_full_is_named():
 # ---- the command
 
 
+@pytest.fixture
+def open_folder():
+    """Yield a folder that other users may enter, as pytest's own cannot be."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 async def doctor(url, *arguments):
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ajobs.admin.cli.main", "doctor", *arguments,
@@ -366,7 +376,7 @@ async def doctor(url, *arguments):
     return process.returncode, output.decode(), errors.decode()
 
 
-async def test_the_command_says_what_to_do_and_its_status_tells_problems(server, client, tmp_path):
+async def test_the_command_says_what_to_do_and_its_status_tells_problems(server, client, open_folder):
     status, output, errors = await doctor(server.url)
     assert (status, errors) == (0, "")
     assert output.endswith("\nno problems, no warnings\n")
@@ -377,7 +387,7 @@ async def test_the_command_says_what_to_do_and_its_status_tells_problems(server,
     assert "  PROBLEM workers: queue Q has 1 item" in output
     assert "          → start one: 'ajobs-worker MODULE:ROUTER --queue Q'" in output
     assert output.endswith("\n1 problem, 1 warning\n")
-    seed = tmp_path / "seed"
+    seed = open_folder / "seed"
     seed.write_text(SEED.hex())
     seed.chmod(0o640)
     status, output, _ = await doctor(server.url, "--json", "--sign", str(seed))

@@ -98,7 +98,7 @@ async def test_options_come_from_the_environment_too(server, client):
         ([HANDLERS, "--grace=-5s"], 2, "--grace -5s: use 0 or more"),
         ([HANDLERS, "--max-run-time", "0s"], 2, "--max-run-time 0s: use more than 0"),
         ([HANDLERS, "--verification-key", "xyz"], 2, "public key"),
-        ([HANDLERS, "--queue", "MISSING", "--bind"], 1, "MISSING"),
+        ([HANDLERS, "--queue", "MISSING", "--bind-queue"], 1, "MISSING"),
         ([HANDLERS, "--server", "nats://127.0.0.1:1"], 1, "cannot connect"),
         ([HANDLERS, "--nonsense"], 2, "--nonsense"),
     ],

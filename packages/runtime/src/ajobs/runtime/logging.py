@@ -1,4 +1,4 @@
-"""How the programs log: a line for people with fields at its end, or a JSON object a line for programs."""
+"""Log to the error output: as text for people with the fields at the end of a line, or as one JSON object per line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what was logged as ``extra``."""
+    """Return the fields of a record: the values passed as ``extra``."""
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
@@ -29,7 +29,7 @@ class TextFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.000Z INFO ajobs.task: task ended task_id=... outcome=complete``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with the traceback below it if there is one."""
+        """Return the line, followed by the traceback if the record has one."""
         line = f"{_time_of(record)} {record.levelname:<7} {record.name}: {record.getMessage()}"
         for key, value in fields_of(record).items():
             line += f" {key}={_quoted(value)}"
@@ -39,7 +39,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """An object with ``time``, ``level``, ``logger``, ``message``, the fields, and ``traceback`` if there is one."""
+    """An object with ``time``, ``level``, ``logger``, ``message``, the fields, and ``traceback`` of an error."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object as one line."""
@@ -65,17 +65,17 @@ def _quoted(value: Any) -> str:
 def start_logging(
     *, level: str = "info", log_format: LogFormat = "text", stream: TextIO | None = None
 ) -> logging.Handler:
-    """Have everything logged to a stream, the error output unless another one is given.
+    """Log everything from a level up to a stream, and return the handler. Default: the error output.
 
     Raises:
-        ConfigurationError: There is no such level or format.
+        ConfigurationError: The level or the format does not exist.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise ConfigurationError(f"log level {level!r}: use debug, info, warning or error")
+        raise ConfigurationError(f"invalid log level {level!r}: use debug, info, warning or error")
     formatters: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
     if log_format not in formatters:
-        raise ConfigurationError(f"log format {log_format!r}: use text or json")
+        raise ConfigurationError(f"invalid log format {log_format!r}: use text or json")
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatters[log_format]())
     root = logging.getLogger()

@@ -1,15 +1,15 @@
-"""``asyncjobs.yaml``: a worker without a line of code, which ``ajobs-worker`` runs and ``ajc package`` packs.
+"""Read ``asyncjobs.yaml``, which describes a worker without code: ``ajobs-worker`` runs it, ``ajc package`` packs it.
 
-The keys are those of the original's handler packages::
+The keys are those of the handler packages of Choria Async Jobs::
 
     nats: AJC                           # a context of the nats command line
-    queue: EMAIL                        # DEFAULT when left out
-    name: mailer                        # what the worker is called
-    retry: 1m                           # a retry policy
-    discard: [complete]                 # states in which tasks are deleted
+    queue: EMAIL                        # default: DEFAULT
+    name: mailer                        # the name of the worker
+    retry: 1m                           # name of a retry policy
+    discard: [complete]                 # delete tasks that reach these states
     task_signatures_optional: true
     tasks:
-      - type: email:new                 # each with one of package, remote and command
+      - type: email:new                 # each with exactly one of package, remote and command
         package: myapp.mail:send        # a function, or a Router whose handlers get the type as a prefix
       - type: image
         command: ./thumbnail.sh
@@ -31,37 +31,39 @@ KINDS: tuple[Kind, ...] = ("package", "remote", "command")
 
 
 class TaskHandler(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What handles one task type."""
+    """The handler of one task type."""
 
     type: str
     package: str = ""
     version: str = ""
-    """Of the package, for those who build containers; workers do not look at it."""
+    """The version of the package, for `ajc package`. Workers ignore it."""
     remote: bool = False
     command: str = ""
 
     @property
     def kind(self) -> Kind:
-        """Which of the three it is.
+        """The kind of handler: the one key of `KINDS` that is set.
 
         Raises:
-            ConfigurationError: None is given, or several.
+            ConfigurationError: None of them is set, or several.
         """
         given: list[Kind] = [kind for kind in KINDS if getattr(self, kind)]
         if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise ConfigurationError(f"task type {self.type!r} has {found}: give one of package, remote and command")
+            found = " and ".join(given) or "no handler"
+            raise ConfigurationError(
+                f"task type {self.type!r} has {found}: set exactly one of package, remote and command"
+            )
         return given[0]
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The content of the file."""
 
     nats: str = ""
     queue: str = ""
     name: str = ""
     asyncjobs: str = ""
-    """The version of the library, for those who build containers; workers do not look at it."""
+    """The version of ajobs, for `ajc package`. Workers ignore it."""
     retry: str = ""
     discard: tuple[str, ...] = ()
     task_signatures_optional: bool = False
@@ -72,7 +74,7 @@ def load_config(path: str | Path) -> WorkerConfig:
     """Read a configuration file.
 
     Raises:
-        ConfigurationError: It cannot be read, or something in it is wrong; the text says where.
+        ConfigurationError: The file cannot be read, or is not valid; the text says where.
     """
     try:
         content = Path(path).read_bytes()
@@ -83,5 +85,5 @@ def load_config(path: str | Path) -> WorkerConfig:
     except (msgspec.MsgspecError, ValueError) as e:
         raise ConfigurationError(f"{path}: {' '.join(str(e).split())}") from e
     if not config.tasks:
-        raise ConfigurationError(f"{path}: tasks is empty: name at least one type and what handles it")
+        raise ConfigurationError(f"{path}: tasks is empty: add at least one task type with its handler")
     return config

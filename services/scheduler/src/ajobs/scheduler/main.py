@@ -1,118 +1,79 @@
-"""The command ``ajobs-scheduler``."""
+"""The command ``ajobs-scheduler``: its options."""
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import sys
 from importlib.metadata import version as version_of
-from typing import Annotated, Literal
+from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from ajobs.client import Client
-from ajobs.client.observability.exposition import LOOPBACK
-from ajobs.client.settings import Settings
-from ajobs.protocol.errors import AjobsError
-from ajobs.runtime.logging import start_logging
-from ajobs.runtime.program import forget_empty_variables, monitored, run_program, stopped_by_signals
-from ajobs.scheduler.scheduler import Scheduler
+from ajobs.runtime.command import Program, run_app
+from ajobs.runtime.environment import normalize_environment
+from ajobs.runtime.options import (
+    DEFAULTS,
+    ConnectionOptions,
+    MonitorOptions,
+    ServiceLogOptions,
+    SigningOptions,
+    StorageOptions,
+    option,
+)
+from ajobs.runtime.program import run_program
+from ajobs.scheduler.serve import ServeOptions, serve
 
-USAGE_ERROR = 2
-FAILED = 1
-
-logger = logging.getLogger("ajobs.scheduler")
+HELP = "Create tasks from schedules while this scheduler leads."
 
 app = App(
     name="ajobs-scheduler",
-    help="Make tasks from schedules, for as long as this scheduler leads.",
+    help=HELP,
     version=lambda: version_of("ajobs-scheduler"),
-    default_parameter=Parameter(negative=()),
+    default_parameter=DEFAULTS,
 )
 
 
-def _env(*names: str) -> Parameter:
-    return Parameter(env_var=names, show_default=lambda value: value or None)
-
-
 @app.default
-def schedule(  # noqa: PLR0913 - one argument an option
+def schedule(  # noqa: PLR0913 - one argument for each group of options
     *,
-    name: Annotated[str | None, _env("AJ_SCHEDULER_NAME", "AJC_SCHEDULER_NAME", "AJ_NAME")] = None,
-    server: Annotated[str | None, _env("AJ_NATS_URL")] = None,
-    context: Annotated[str | None, _env("AJ_NATS_CONTEXT")] = None,
-    signing_seed_file: Annotated[str | None, _env("AJ_SIGNING_SEED_FILE")] = None,
-    no_janitor: Annotated[bool, _env("AJ_NO_JANITOR")] = False,
-    replicas: Annotated[int, _env("AJ_REPLICAS")] = 1,
-    monitor: Annotated[int | None, _env("AJ_MONITOR")] = None,
-    monitor_host: Annotated[str, _env("AJ_MONITOR_HOST")] = LOOPBACK,
-    log_format: Annotated[Literal["text", "json"], _env("AJ_LOG_FORMAT")] = "text",
-    log_level: Annotated[str, _env("AJ_LOG_LEVEL")] = "info",
-    debug: Annotated[bool, _env("AJ_DEBUG")] = False,
+    name: Annotated[
+        str | None,
+        option(
+            "AJ_SCHEDULER_NAME",
+            "AJC_SCHEDULER_NAME",
+            "AJ_NAME",
+            text="Name of this scheduler, unique among schedulers. Default: host name and process ID.",
+        ),
+    ] = None,
+    no_janitor: Annotated[bool, option("AJ_NO_JANITOR", text="Do not repair stuck tasks while leading.")] = False,
+    connection: ConnectionOptions = ConnectionOptions(),
+    signing: SigningOptions = SigningOptions(),
+    storage: StorageOptions = StorageOptions(),
+    monitor: MonitorOptions = MonitorOptions(),
+    log: ServiceLogOptions = ServiceLogOptions(),
 ) -> int:
-    """Make tasks from schedules, for as long as this scheduler leads.
+    """Create tasks from schedules while this scheduler leads.
 
-    Run as many as you like: one leads, the others stand by. Stops on SIGTERM and SIGINT, and gives leadership up.
-
-    Parameters
-    ----------
-    name
-        What this scheduler is called, unique among them. Default: host and process id.
-    server
-        URL of a NATS server. Default: what NATS_URL or the NATS context says, else the loopback address.
-    context
-        Name of a context of the nats command line.
-    signing_seed_file
-        File with the hex seed to sign tasks with.
-    no_janitor
-        Do not clean up behind tasks that nothing moves any more.
-    replicas
-        On how many servers to keep streams and buckets that are made here.
-    monitor
-        Serve metrics, /healthz and /readyz on this port.
-    monitor_host
-        The address for that.
-    log_format
-        text, or json with an object a line.
-    log_level
-        debug, info, warning or error.
-    debug
-        The same as --log-level debug.
+    Run as many schedulers as you like: one leads, the others stand by. SIGTERM and SIGINT stop it and give up
+    leadership.
     """
-    try:
-        start_logging(level="debug" if debug else log_level, log_format=log_format)
-        settings: Settings = {
-            "signing_seed_file": signing_seed_file,
-            "replicas": replicas,
-            "name": "ajobs-scheduler",
-        }
-        if context is not None:
-            settings["context"] = context
-        own_name = name or f"{socket.gethostname()}-{os.getpid()}"
-        return run_program(_serve(server, settings, own_name, (monitor, monitor_host), janitor=not no_janitor))
-    except AjobsError as e:
-        print(f"ajobs-scheduler: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
-        return USAGE_ERROR if e.code == "invalid_argument" else FAILED
-
-
-async def _serve(
-    server: str | None, settings: Settings, name: str, monitor: tuple[int | None, str], *, janitor: bool
-) -> int:
-    async with Client.connect(server, logger=logger, **settings) as client:
-        scheduler = Scheduler(client, name, janitor=janitor, logger=logger)
-        port, host = monitor
-        with stopped_by_signals(scheduler.stop, logger), monitored(port, host, scheduler.problems, logger):
-            logger.info("scheduler ready: campaigning as %s", name)
-            await scheduler.run()
-    logger.info("scheduler stopped")
-    return 0
+    log.start()
+    options = ServeOptions(
+        name=name or f"{socket.gethostname()}-{os.getpid()}",
+        server=connection.server,
+        settings={**connection.settings, **signing.settings, **storage.settings, "name": "ajobs-scheduler"},
+        repair=not no_janitor,
+        monitor=monitor.monitor,
+        monitor_host=monitor.monitor_host,
+    )
+    return run_program(serve(options))
 
 
 def main() -> None:
     """Run the command with the arguments of this process."""
-    forget_empty_variables()
-    sys.exit(app())
+    normalize_environment(os.environ)
+    sys.exit(run_app(app, Program("ajobs-scheduler"), sys.argv[1:]))
 
 
 if __name__ == "__main__":

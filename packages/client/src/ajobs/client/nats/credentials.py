@@ -69,18 +69,21 @@ def _nkey_file(path: str | None) -> str | None:
 
 def warn_if_exposed(path: str | Path, kind: str) -> None:
     """Log a warning when others on this host may read a file with a secret."""
-    if os.name == "posix" and _is_exposed(Path(path)):
+    if is_exposed(path):
         logger.warning("others may read the %s %s: chmod 600 it", kind, path)
 
 
-def _is_exposed(path: Path) -> bool:
-    # What is looked at may be a pipe, which is at no place, so the place comes last.
-    if not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+def is_exposed(path: str | Path) -> bool:
+    """Return whether other users of this host may read a file. Always false where files have no modes."""
+    if os.name != "posix":
         return False
-    place = path.resolve()
+    # A pipe has a mode but no real path, so the path is resolved only for a file whose mode is open.
+    if not Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return False
+    place = Path(path).resolve()
     if place.is_relative_to(MOUNTED):
-        return False  # readable by all of a container, in which nobody else is
-    # Nobody gets past a folder that is closed to them.
+        return False  # a container has no other users
+    # A closed folder keeps others from every file below it.
     return all(folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for folder in place.parents)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Force, Json
-from ajobs.admin.cli.filters import States, Type, Wanted, wanted_of
+from ajobs.admin.cli.filters import ErrorText, States, Type, Wanted, wanted_of
 from ajobs.admin.cli.session import connect
 from ajobs.admin.cli.tasks import show_task
 from ajobs.admin.text.human import plural
@@ -41,7 +41,7 @@ async def retry(  # noqa: PLR0913 - which tasks, and how
     task_type: Type = None,
     since: str | None = None,
     before: str | None = None,
-    error: str | None = None,
+    error: ErrorText = None,
     dry_run: DryRun = False,
     force: Force = False,
     json: Json = False,
@@ -66,9 +66,6 @@ async def retry(  # noqa: PLR0913 - which tasks, and how
         Tasks made since: a duration before now such as 90m or 7d, or a time such as 2026-01-31T12:00:00Z.
     before
         Tasks made before, likewise.
-
-    Error:
-        Tasks with this text in the last error, in whatever case.
     """
     wanted = wanted_of(state=state, queue=from_queue, task_type=task_type, since=since, before=before, error=error)
     _check_choice(task_id, wanted, dry_run=dry_run)
@@ -99,7 +96,7 @@ async def delete(  # noqa: PLR0913 - likewise
     task_type: Type = None,
     since: str | None = None,
     before: str | None = None,
-    error: str | None = None,
+    error: ErrorText = None,
     dry_run: DryRun = False,
     force: Force = False,
     json: Json = False,
@@ -120,9 +117,6 @@ async def delete(  # noqa: PLR0913 - likewise
         Tasks made since: a duration before now such as 90m or 7d, or a time such as 2026-01-31T12:00:00Z.
     before
         Tasks made before, likewise.
-
-    Error:
-        Tasks with this text in the last error, in whatever case.
     """
     wanted = wanted_of(state=state, queue=queue, task_type=task_type, since=since, before=before, error=error)
     _check_choice(task_id, wanted, dry_run=dry_run)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 States = Annotated[tuple[str, ...], Parameter(name=("--state", "-s"), consume_multiple=False)]
 Type = Annotated[str | None, Parameter(name=("--type", "-t"))]
+ErrorText = Annotated[
+    str | None, Parameter(help="Only tasks with this text in their last error, in upper or lower case.")
+]
+"""Its text is here because a docstring cannot describe an argument called ``error``: that is a section's name."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

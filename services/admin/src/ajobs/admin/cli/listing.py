@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Csv, Duration, Json
-from ajobs.admin.cli.filters import States, Type, Wanted, wanted_of
+from ajobs.admin.cli.filters import ErrorText, States, Type, Wanted, wanted_of
 from ajobs.admin.cli.session import connect
 from ajobs.admin.text.human import age_text, count_text, plural
 from ajobs.admin.text.output import (
@@ -63,7 +63,7 @@ async def list_(  # noqa: PLR0913 - what to list, and how
     task_type: Type = None,
     since: str | None = None,
     before: str | None = None,
-    error: str | None = None,
+    error: ErrorText = None,
     sort: Order = "newest",
     page: int = 1,
     watch: Annotated[bool, Parameter(name=("--watch", "-w"))] = False,
@@ -87,9 +87,6 @@ async def list_(  # noqa: PLR0913 - what to list, and how
         Only made since: a duration before now such as 90m or 7d, or a time such as 2026-01-31T12:00:00Z.
     before
         Only made before, likewise.
-
-    Error:
-        Only with this text in the last error, in whatever case.
     sort
         Which come first: newest and oldest by when they were made, changed by their last change, tries by how many.
     page

@@ -42,19 +42,13 @@ from importlib.metadata import version as version_of
 from inspect import iscoroutine
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
+from cyclopts import App, Group, Parameter
 
 from ajobs.admin.cli import session
 from ajobs.admin.cli.arguments import DEFAULTS, STDIN, Command
 from ajobs.admin.cli.pages import HelpPages
-from ajobs.protocol.errors import AjobsError
-
-OK = 0
-FAILED = 1
-USAGE_ERROR = 2
-INTERRUPTED = 130
-PIPE_CLOSED = 141
-
+from ajobs.runtime.command import OK, Program
+from ajobs.runtime.environment import normalize_environment
 
 COMMANDS = (
     Command("completion", (), "completion:completion", "Print what a shell completes commands with."),
@@ -136,62 +130,17 @@ def _call(command: Callable[..., Any], bound: Any) -> int:
 _INSTEAD = {"storage_not_ready": "there is no task store on this server: make it with ajc task initialize"}
 """What to tell by an error's reason, where its own text speaks to those who write programs."""
 
+PROGRAM = Program("ajc", debug=lambda: session.options().debug, texts=_INSTEAD, is_service=False)
+
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit status. What goes wrong is told on the error output, in one line."""
-    try:
-        status = _call(*_parsed(app.meta, [STDIN if word == "-" else word for word in arguments]))
-        sys.stdout.flush()
-    except CycloptsError as e:
-        place = " ".join(("ajc", *(e.command_chain or ())))
-        return _complain(f"{_usage_text(e)}; {place} --help shows how it is used", USAGE_ERROR)
-    except AjobsError as e:
-        if session.options().debug:
-            _print_traceback()
-        return _complain(
-            _INSTEAD.get(e.reason) or _one_line(e), USAGE_ERROR if e.code == "invalid_argument" else FAILED
-        )
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads any more. Python flushes once more at exit, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except Exception as e:
-        if session.options().debug:
-            raise
-        what = f"{type(e).__name__}: {_one_line(e)}"
-        return _complain(f"a mistake of ajc itself, {what}: run it with --debug to see where, and report it", FAILED)
-    return status
-
-
-def _print_traceback() -> None:
-    import traceback  # seldom needed
-
-    traceback.print_exc()
-
-
-def _usage_text(error: CycloptsError) -> str:
-    if isinstance(error, UnusedCliTokensError):
-        return f"there is no use for {' '.join(map(repr, error.unused_tokens or ()))}"
-    return _one_line(error).partition(" Available commands:")[0].rstrip(".")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _complain(text: str, status: int) -> int:
-    print(f"ajc: {text}", file=sys.stderr)  # noqa: T201 - what the user reads
-    return status
+    """Run a command line and return its exit status. Failures are printed as `ajobs.runtime.command` says."""
+    return PROGRAM.run(lambda: _call(*_parsed(app.meta, [STDIN if word == "-" else word for word in arguments])))
 
 
 def main() -> None:
     """Run the command with the arguments of this process."""
-    if any(name.startswith("AJ_") and not value for name, value in os.environ.items()):
-        from ajobs.runtime.program import forget_empty_variables  # takes time that is seldom needed
-
-        forget_empty_variables()
+    normalize_environment(os.environ)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -68,7 +68,7 @@ def process(  # noqa: PLR0913 - what a worker is told
     config = {"queue": check_name("queue name", queue), "retry": backoff, "tasks": [handler]}
     arguments = ["--config", _pipe(msgspec.json.encode(config)), "--queue", queue, "--concurrency", str(concurrency)]
     if queue != DEFAULT_QUEUE:
-        arguments.append("--bind")
+        arguments.append("--bind-queue")
     if monitor is not None:
         arguments += ["--monitor", str(monitor)]
     for state, is_discarded in (("complete", discard_complete), ("expired", discard_expired)):

@@ -23,7 +23,7 @@ def _env(*names: str) -> Parameter:
 @app.command
 async def run(  # noqa: PLR0913 - one argument an option
     *,
-    bind: Annotated[str, _env("AJ_BIND")] = "127.0.0.1:8080",
+    listen: Annotated[str, _env("AJ_LISTEN"), Parameter(name=("--listen", "--bind"))] = "127.0.0.1:8080",
     tls_cert: Annotated[Path | None, _env("AJ_TLS_CERT")] = None,
     tls_key: Annotated[Path | None, _env("AJ_TLS_KEY")] = None,
     tls_client_ca: Annotated[Path | None, _env("AJ_TLS_CLIENT_CA")] = None,
@@ -45,8 +45,9 @@ async def run(  # noqa: PLR0913 - one argument an option
 
     Parameters
     ----------
-    bind
-        Where to listen. An address that is not loopback needs --token-file, --tls-client-ca or --unsafe-bind.
+    listen
+        Address and port to listen on; port 0 takes any free one. An address that is not loopback needs --token-file,
+        --tls-client-ca or --unsafe-bind.
     tls_cert
         File with the server's certificate, and those between it and its authority.
     tls_key
@@ -84,11 +85,12 @@ async def run(  # noqa: PLR0913 - one argument an option
     from ajobs.admin.api.server import serving
     from ajobs.admin.cli import session
     from ajobs.client.settings import Settings
+    from ajobs.runtime.health import monitored
     from ajobs.runtime.logging import start_logging
-    from ajobs.runtime.program import monitored, stopped_by_signals
+    from ajobs.runtime.program import stopped_by_signals
 
     options = ServerOptions(
-        bind=parse_address(bind),
+        bind=parse_address(listen),
         tls_cert=tls_cert,
         tls_key=tls_key,
         tls_client_ca=tls_client_ca,

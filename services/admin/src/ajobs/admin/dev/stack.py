@@ -71,7 +71,7 @@ class LocalStack:
 
     def start_api(self, port: int, *, queue: str = DEFAULT_QUEUE) -> ServiceProcess:
         """Start the HTTP API, ``ajc server run``, on a port of the loopback address; 0: any that is free."""
-        arguments = ["server", "run", "--bind", f"127.0.0.1:{port}", "--queue", queue, "--log-level", "info"]
+        arguments = ["server", "run", "--listen", f"127.0.0.1:{port}", "--queue", queue, "--log-level", "info"]
         return self._start("api", "ajobs.admin.cli.main", arguments, "server ready: ")
 
     def _start(self, name: str, module: str, arguments: list[str], ready: str) -> ServiceProcess:

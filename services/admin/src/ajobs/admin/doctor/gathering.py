@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 import time
 from collections.abc import Iterable
 from contextlib import aclosing
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ajobs.admin.doctor.facts import Clock, Facts, SeenWorker, Signing
 from ajobs.admin.doctor.settings import CONFIGURATION, ELECTIONS, WORKERS
 from ajobs.client.maintenance.janitor import Janitor
 from ajobs.client.nats.addresses import without_credentials
+from ajobs.client.nats.credentials import is_exposed
 from ajobs.client.storage.provision import find_stream
 from ajobs.client.storage.workers import workers_bucket
 from ajobs.protocol.errors import DecodeError, TaskNotSignedError, TaskSignatureError
@@ -144,9 +142,5 @@ def _with_keys(signing: Signing, client: Client, seed_files: Iterable[str]) -> S
         looked_at=signing.looked_at,
         unsigned=signing.unsigned,
         wrong=signing.wrong,
-        exposed=tuple(path for path in seed_files if _is_exposed(path)),
+        exposed=tuple(path for path in seed_files if is_exposed(path)),
     )
-
-
-def _is_exposed(path: str) -> bool:
-    return os.name == "posix" and bool(Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

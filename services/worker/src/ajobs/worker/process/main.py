@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -13,18 +14,17 @@ from cyclopts import App, Parameter
 from ajobs.client.observability.exposition import LOOPBACK
 from ajobs.client.settings import Settings
 from ajobs.protocol.durations import MILLISECOND_NS, SECOND_NS, parse_duration
-from ajobs.protocol.errors import AjobsError, ConfigurationError, DuplicateHandlerError
+from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.subjects import DEFAULT_QUEUE
+from ajobs.runtime.command import Program, run_app
+from ajobs.runtime.environment import normalize_environment
 from ajobs.runtime.logging import start_logging
-from ajobs.runtime.program import forget_empty_variables, run_program
+from ajobs.runtime.program import run_program
 from ajobs.worker.process.serve import QueueShare, ServiceOptions, serve
 from ajobs.worker.process.supervisor import Supervisor, code_changes, supervised_number
 from ajobs.worker.routing.loading import load_router
 from ajobs.worker.routing.router import Router
 from ajobs.worker.routing.yaml import WorkerConfig, load_config, router_of
-
-USAGE_ERROR = 2
-FAILED = 1
 
 app = App(
     name="ajobs-worker",
@@ -48,7 +48,7 @@ def work(  # noqa: PLR0913 - one argument an option
     concurrency: Annotated[int, _env("AJ_CONCURRENCY")] = 10,
     processes: Annotated[int, _env("AJ_PROCESSES")] = 1,
     watch: Annotated[bool, _env("AJ_WATCH")] = False,
-    bind: Annotated[bool, _env("AJ_BIND")] = False,
+    bind_queue: Annotated[bool, _env("AJ_BIND_QUEUE"), Parameter(name=("--bind-queue", "--bind"))] = False,
     max_run_time: Annotated[str | None, _env("AJ_MAX_RUN_TIME")] = None,
     max_concurrent: Annotated[int | None, _env("AJ_MAX_CONCURRENT")] = None,
     grace: Annotated[str, _env("AJ_GRACE")] = "20s",
@@ -88,8 +88,8 @@ def work(  # noqa: PLR0913 - one argument an option
         How many processes to run, each restarted when it ends unasked. With --monitor, each has the next port.
     watch
         Start again when code below the working directory changes, for development.
-    bind
-        Fail when a queue does not exist, instead of making it.
+    bind_queue
+        Fail if a queue does not exist. Default: create it.
     max_run_time
         For a queue that is made here: how long a handler may take, such as 90s or 1h.
     max_concurrent
@@ -123,39 +123,34 @@ def work(  # noqa: PLR0913 - one argument an option
     debug
         The same as --log-level debug.
     """
-    try:
-        start_logging(level="debug" if debug else log_level, log_format=log_format)
-        grace_s = _positive("grace", grace, or_zero=True) / SECOND_NS
-        number = supervised_number()
-        if number is None and (processes != 1 or watch):
-            return _supervise(processes, grace_s, watch=watch)
-        given = None if config is None else load_config(config)
-        options = ServiceOptions(
+    start_logging(level="debug" if debug else log_level, log_format=log_format)
+    grace_s = _positive("grace", grace, or_zero=True) / SECOND_NS
+    number = supervised_number()
+    if number is None and (processes != 1 or watch):
+        return _supervise(processes, grace_s, watch=watch)
+    given = None if config is None else load_config(config)
+    options = ServiceOptions(
+        server=server,
+        settings=_settings(
+            given,
+            concurrency=concurrency,
+            retry_policy=retry_policy,
+            discard_states=discard,
+            context=context,
+            signing_seed_file=signing_seed_file,
+            verification_key=verification_key,
+            signatures_optional=signatures_optional,
             server=server,
-            settings=_settings(
-                given,
-                concurrency=concurrency,
-                retry_policy=retry_policy,
-                discard_states=discard,
-                context=context,
-                signing_seed_file=signing_seed_file,
-                verification_key=verification_key,
-                signatures_optional=signatures_optional,
-                server=server,
-            ),
-            queues=_queues(queue or _one(given and given.queue), weight),
-            new_queue=_new_queue(max_run_time, max_concurrent),
-            bind=bind,
-            grace_s=grace_s,
-            name=name or (given.name if given else "") or None,
-            monitor=None if monitor is None else monitor + (number or 0),
-            monitor_host=monitor_host,
-        )
-        return run_program(serve(_router(router, config, given), options))
-    except AjobsError as e:
-        print(f"ajobs-worker: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
-        is_usage = e.code == "invalid_argument" or isinstance(e, DuplicateHandlerError)
-        return USAGE_ERROR if is_usage else FAILED
+        ),
+        queues=_queues(queue or _one(given and given.queue), weight),
+        new_queue=_new_queue(max_run_time, max_concurrent),
+        bind=bind_queue,
+        grace_s=grace_s,
+        name=name or (given.name if given else "") or None,
+        monitor=None if monitor is None else monitor + (number or 0),
+        monitor_host=monitor_host,
+    )
+    return run_program(serve(_router(router, config, given), options))
 
 
 def _supervise(processes: int, grace_s: float, *, watch: bool) -> int:
@@ -255,8 +250,8 @@ def _new_queue(max_run_time: str | None, max_concurrent: int | None) -> dict[str
 
 def main() -> None:
     """Run the command with the arguments of this process."""
-    forget_empty_variables()
-    sys.exit(app())
+    normalize_environment(os.environ)
+    sys.exit(run_app(app, Program("ajobs-worker"), sys.argv[1:]))
 
 
 if __name__ == "__main__":

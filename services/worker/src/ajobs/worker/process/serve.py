@@ -13,7 +13,8 @@ from ajobs.client.settings import Settings
 from ajobs.protocol.durations import format_duration
 from ajobs.protocol.queue import Queue, default_queue
 from ajobs.protocol.subjects import DEFAULT_QUEUE
-from ajobs.runtime.program import monitored, stopped_by_signals
+from ajobs.runtime.health import monitored
+from ajobs.runtime.program import stopped_by_signals
 from ajobs.worker.process.presence import Presence
 from ajobs.worker.process.supervisor import on_orphaned
 from ajobs.worker.routing.router import Router
