@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+import hypothesis
 import pytest
 
 from ajobs.client import Client, Queue
 from ajobs.testing.nats_server import NatsServer
+
+# A deadline would be a timed assertion, which fails on a busy machine.
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+hypothesis.settings.load_profile("without deadlines")
 
 QUEUE = Queue(name="Q", max_run_time_ns=60 * 10**9)
 
