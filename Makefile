@@ -1,4 +1,4 @@
-# Every command of the project. `make` alone shows them.
+# Every command of the project. Run `make` to list them.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth lint format types layers check ajc-page constraints image-pins secrets clean
 SHELL := /bin/bash
@@ -10,33 +10,33 @@ BIN := .venv/bin
 MEMBERS := packages/protocol packages/client packages/runtime packages/testing packages/ajobs services/worker services/scheduler services/admin
 STAMP := .venv/.installed
 
-help: ## Show the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make .venv with everything that is needed, at pinned versions
+setup: $(STAMP) ## Create .venv with all dependencies at pinned versions
 
 $(STAMP): constraints.txt $(MEMBERS:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+		{ echo "ajobs needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing the pinned packages into .venv"
+	@echo "installing pinned packages into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(MEMBERS:%=--editable %)
 	@touch $@
 
-demo: setup ## Run the main job on real files: make demo DEMO_PATH=folder
+demo: setup ## Digest the files of a folder and report on them: make demo DEMO_PATH=folder
 	@$(BIN)/python -m examples.demo $(DEMO_PATH)
 
-dev: setup ## Keep the whole stack running until Ctrl-C: make dev AJ_ROUTER=module:name AJ_WORK_QUEUE=NAME
+dev: setup ## Run NATS, a worker, a scheduler and the API until Ctrl-C: make dev AJ_ROUTER=module:name
 	@$(BIN)/ajc dev $(or $(AJ_ROUTER),examples.demo.tasks:router)
 
-test: setup ## Run all tests, against real nats-servers
+test: setup ## Run all tests against real nats-servers
 	@$(BIN)/python -m pytest --numprocesses 2
 
 test-unit: setup ## Run the tests that need no server
 	@$(BIN)/python -m pytest packages/*/tests/unit services/*/tests/unit tests/unit tests/vectors
 
-lint: setup ## Look for mistakes and bad style
+lint: setup ## Check for mistakes and style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
@@ -44,57 +44,57 @@ format: setup ## Format the code
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
 	@$(BIN)/ruff format .
 
-types: setup ## Check the types, strictly
+types: setup ## Check types in strict mode
 	@$(BIN)/basedpyright
 
-layers: setup ## Check who imports whom
+layers: setup ## Check the import rules
 	@$(BIN)/lint-imports --no-cache
 
-check: lint types layers test ## Lint, types, layers and all tests: what CI runs, before the stack in Docker
+check: lint types layers test ## Run lint, types, layers and all tests, as CI does
 
-soak: setup ## Torment workers for minutes: make soak MINUTES=3
+soak: setup ## Stress-test workers: kill them at random under load, MINUTES=3
 	@$(BIN)/python -m tests.soak $(MINUTES)
 
-soak-scheduler: setup ## Torment schedulers for minutes: make soak-scheduler MINUTES=4
+soak-scheduler: setup ## Stress-test schedulers: kill and pause them, MINUTES=4
 	@$(BIN)/python -m tests.soak.schedules $(MINUTES)
 
-test-compose-quick: setup ## Run the stack in a Docker engine: build, up, enqueue, scale
+test-compose-quick: setup ## Test the stack in Docker: build, up, enqueue, scale
 	@$(BIN)/python -m tests.compose quick
 
-test-compose: setup ## The same with containers killed under load, and the cluster, for minutes
+test-compose: setup ## Test the stack in Docker, with killed containers and the cluster
 	@$(BIN)/python -m tests.compose full
 
-bench: setup ## Measure all, beside other job queues, and write benchmarks/results
+bench: setup ## Run all benchmarks next to other queues and write benchmarks/results
 	@$(BIN)/python -m benchmarks
 
-bench-quick: setup ## A look at all of that, with small numbers
+bench-quick: setup ## Run all benchmarks with small numbers
 	@$(BIN)/python -m benchmarks --quick
 
-bench-floor: setup ## Measure enqueuing and processing beside a bare loop
+bench-floor: setup ## Compare enqueuing and processing with a bare loop
 	@$(BIN)/python -m benchmarks.floor
 
-bench-peers: setup ## Measure beside other job queues, each in an environment of its own
+bench-peers: setup ## Compare with other job queues, each in its own environment
 	@$(BIN)/python -m benchmarks peers
 
-bench-growth: setup ## Measure as the store grows, with many queues, slots and schedules
+bench-growth: setup ## Measure as the store, queues, slots and schedules grow
 	@$(BIN)/python -m benchmarks growth
 
-ajc-page: setup ## Renew the output on docs/ajc.md from real runs
+ajc-page: setup ## Update the output in docs/ajc.md from real runs
 	@$(BIN)/python -m scripts.page docs/ajc.md
 
-constraints: setup ## Renew constraints.txt: the newest versions that fit, with hashes
+constraints: setup ## Update constraints.txt to the newest versions, with hashes
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv export --quiet --upgrade --all-packages --all-groups --all-extras --no-emit-workspace \
 		--no-header --no-annotate --output-file constraints.txt
 	@rm -f uv.lock
 	@$(MAKE) --no-print-directory image-pins
 
-image-pins: setup ## Renew deploy/image/*.txt: the part of constraints.txt that the image installs
+image-pins: setup ## Update deploy/image/*.txt from constraints.txt
 	@$(BIN)/python -m scripts.pin_image
 
-secrets: ## Make the secrets of `docker compose up` in ./secrets, unless they are there
+secrets: ## Create the secrets for `docker compose up` in ./secrets
 	@$(PYTHON) scripts/make_secrets.py
 
-clean: ## Remove what was made: .venv and caches
+clean: ## Remove .venv and caches
 	@rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
