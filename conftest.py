@@ -14,7 +14,7 @@ from ajobs.testing.nats_server import NatsServer
 hypothesis.settings.register_profile("without deadlines", deadline=None)
 hypothesis.settings.load_profile("without deadlines")
 
-QUEUE = Queue(name="Q", max_run_time_ns=60 * 10**9)
+QUEUE = Queue(name="Q", max_run_time="1m")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ajobs.protocol.codec import encode
 from ajobs.protocol.durations import HOUR_NS, SECOND_NS
 from ajobs.protocol.schedule import Schedule
 from ajobs.protocol.subjects import schedule_key
-from ajobs.protocol.timestamps import format_timestamp
+from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
 from ajobs.scheduler.scheduler import Scheduler
 from ajobs.testing.nats_server import NatsServer
 from benchmarks.machine import resident_mib
@@ -71,7 +71,7 @@ async def measure(count: int) -> dict[str, float]:
         late: dict[str, list[float]] = {"few": [], "many": []}
         async for task in client.tasks():
             tick_ns = first_ns + (GAP_S * SECOND_NS if task.type == "many" else 0)
-            late[task.type].append((task.created_ns - tick_ns) / 1e6)
+            late[task.type].append((parse_timestamp(task.created) - tick_ns) / 1e6)
         for name, values in late.items():
             cuts = statistics.quantiles(values, n=100)
             figures |= {f"{name} p50": cuts[49], f"{name} p99": cuts[98], f"{name} latest": max(values)}

@@ -11,12 +11,11 @@ from rich.console import Console
 
 from ajobs.admin.dev.stack import LocalStack
 from ajobs.client import Client, Queue
-from ajobs.protocol.durations import SECOND_NS, format_duration
 from ajobs.protocol.errors import AjobsError
 from examples.demo.display import show_progress, show_summary
 from examples.demo.plan import MOST_FILES, find_files, make_plan
 
-QUEUE = Queue(name="DEMO", max_run_time_ns=30 * SECOND_NS, max_concurrent=200)
+QUEUE = Queue(name="DEMO", max_run_time=30, max_concurrent=200)
 REPORT = Path("demo-report.md")
 # The report's task carries the results of all files: a few hundred bytes for each.
 SERVER_CONFIG = "max_payload: 8MB\n"
@@ -37,7 +36,7 @@ async def run(folder: Path, report: Path, console: Console) -> bool:
         concurrency=20,
         config=SERVER_CONFIG,
         # Whoever comes first makes the queue.
-        worker_options=("--max-run-time", format_duration(QUEUE.max_run_time_ns), "--max-concurrent", "200"),
+        worker_options=("--max-run-time", f"{QUEUE.max_run_time.total_seconds():g}s", "--max-concurrent", "200"),
     )
     console.print("starting nats-server and a worker")
     async with stack as running, Client.connect(running.server.url, queue=QUEUE) as client:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from urllib.parse import quote
 
 import msgspec
 
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.worker import Task
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
@@ -38,7 +36,7 @@ def make_message(mail: Mail, task: Task, *, sender: Address) -> EmailMessage:
         message["Subject"] = mail.subject
     except ValueError as e:
         raise ValueError(f"the subject {mail.subject!r} cannot be used: {e}") from e
-    message["Date"] = datetime.fromtimestamp(task.created_ns // SECOND_NS, UTC)
+    message["Date"] = task.created_time.replace(microsecond=0)
     # The task's id is the same in every try. One that a producer chose may have a colon, which has no place in here.
     message["Message-ID"] = f"<{quote(task.id)}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"  # so that nobody's holiday notice answers

@@ -10,20 +10,19 @@ from collections.abc import AsyncGenerator
 import msgspec
 
 from ajobs.client import Queue
-from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
 from ajobs.protocol.retry import exponential_policy
 from ajobs.worker import Context, RetryTask, Router, TerminateTask
 
 from .mailer import Mailer, reply_of, settings_of
 from .message import Mail, make_message
 
-QUEUE = Queue(name="MAIL", max_run_time_ns=5 * MINUTE_NS)
+QUEUE = Queue(name="MAIL", max_run_time="5m")
 """Whoever comes first makes it. The time is that of ten answers of a slow SMTP server: a thread cannot be stopped, and
 one that went on after its time would send beside the next try."""
 
 router = Router()
 
-RETRIES = exponential_policy(first_ns=SECOND_NS, max_ns=HOUR_NS)
+RETRIES = exponential_policy(first=1, longest="1h")
 """About a second, then twice as long each time, up to an hour: 20 tries are spread over eight hours."""
 
 

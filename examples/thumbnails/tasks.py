@@ -7,14 +7,13 @@ from pathlib import Path
 import msgspec
 
 from ajobs.client import Queue
-from ajobs.protocol.durations import MINUTE_NS
 from ajobs.worker import Context, Router, TerminateTask
 
 from .files import path_of, write_atomically
 from .images import BadImageError, shrink
 from .page import Thumbnail, page_of
 
-QUEUE = Queue(name="IMAGES", max_run_time_ns=2 * MINUTE_NS)
+QUEUE = Queue(name="IMAGES", max_run_time="2m")
 """Whoever comes first makes it."""
 SIZES = (320, 640, 1280)
 """How many pixels the longer side of a thumbnail has."""

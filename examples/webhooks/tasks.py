@@ -13,7 +13,6 @@ import httpx
 import msgspec
 
 from ajobs.client import Queue
-from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
 from ajobs.protocol.retry import exponential_policy
 from ajobs.worker import Context, RetryTask, Router, Task, TerminateTask
 
@@ -21,7 +20,7 @@ from .answers import check_answer
 from .endpoints import Endpoints, load_endpoints
 from .signature import secret_bytes, signed_headers
 
-QUEUE = Queue(name="WEBHOOKS", max_run_time_ns=MINUTE_NS)
+QUEUE = Queue(name="WEBHOOKS", max_run_time="1m")
 """Whoever comes first makes it."""
 STEP_S = float(os.environ.get("WEBHOOK_TIMEOUT_S", "10"))
 """How long each of connecting, sending and waiting for the answer may take."""
@@ -30,7 +29,7 @@ TRY = timedelta(seconds=30)
 
 router = Router()
 
-RETRIES = exponential_policy(first_ns=SECOND_NS, max_ns=6 * HOUR_NS, factor=4)
+RETRIES = exponential_policy(first=1, longest="6h", factor=4)
 """About 1 s, 4 s, 16 s, ... up to six hours: 12 tries are spread over a day."""
 
 

@@ -12,6 +12,7 @@ from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import UnavailableError
 from ajobs.protocol.schedule import tick_id
 from ajobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
+from ajobs.protocol.timestamps import parse_timestamp
 from tests.compose.docker import say
 
 BATCH = 50
@@ -84,7 +85,7 @@ class Ticks:
     async def begin(cls, admin: Client) -> Ticks:
         """Make the schedule, and return once its first task is there."""
         info = await admin.schedules.create(SCHEDULE, "@every 1s", "time", catch_up="all", catch_up_limit=10_000)
-        ticks = cls(admin, info.schedule.created_ns)
+        ticks = cls(admin, parse_timestamp(info.schedule.created_at))
         async with asyncio.timeout(90):
             while not await ticks.late():
                 await asyncio.sleep(0.5)
@@ -97,7 +98,7 @@ class Ticks:
         async for task in self._admin.tasks():
             tick = self._numbers.get(task.id)
             if tick is not None:
-                found[tick] = (task.created_ns - self._created_ns) / SECOND_NS - tick
+                found[tick] = (parse_timestamp(task.created) - self._created_ns) / SECOND_NS - tick
         return found
 
     async def end(self, at_least: int) -> None:

@@ -11,7 +11,7 @@ from ajobs.testing.workers import QUICK, working
 from ajobs.worker import Router
 
 TASKS = 600
-QUEUE = Queue(name="Q", max_run_time_ns=5 * 10**9)
+QUEUE = Queue(name="Q", max_run_time=5)
 
 
 async def leader_of(client: Client, stream: str) -> str:
@@ -24,7 +24,7 @@ async def test_the_server_that_leads_the_tasks_is_killed_in_the_middle_of_a_run_
     router.add("double", lambda payload: payload * 2)
     async with cluster(3) as nodes:
         urls = [node.url for node in nodes.values()]
-        settings = {"queue": QUEUE, "replicas": 3, "retry_policy": QUICK, "request_timeout_s": 1, "concurrency": 16}
+        settings = {"queue": QUEUE, "replicas": 3, "retry_policy": QUICK, "request_timeout": 1, "concurrency": 16}
         async with Client.connect(urls, **settings) as producer, Client.connect(urls, **settings) as consumer:
             info = await producer.storage.jetstream.ask("STREAM.INFO.CHORIA_AJ_TASKS")
             assert info["config"]["num_replicas"] == 3

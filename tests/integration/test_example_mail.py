@@ -16,7 +16,6 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from ajobs.client import Client, Queue, TaskState
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.testing.processes import WorkerProcess, worker_process
 from examples.mail.message import Mail
 from tests import ROOT
@@ -84,7 +83,7 @@ async def mailing(url: str, inbox: Inbox, *options: str, **variables: str) -> As
 
 @pytest.fixture
 async def producer(server) -> AsyncGenerator[Client]:
-    queue = Queue(name="MAIL", max_run_time_ns=2 * SECOND_NS)  # how soon a dead worker's task is run by another
+    queue = Queue(name="MAIL", max_run_time=2)  # how soon a dead worker's task is run by another
     async with Client.connect(server.url, queue=queue) as client:
         yield client
 

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 
 from ajobs.client import Client, Queue, TaskState
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.testing.processes import WorkerProcess, worker_process
 from examples.webhooks.endpoints import load_endpoints
 from examples.webhooks.keys import make_keys
@@ -80,7 +79,7 @@ async def delivering(url: str, keys: Path, **variables: str) -> AsyncGenerator[W
 
 @pytest.fixture
 async def producer(server, receiver, tmp_path) -> AsyncGenerator[Client]:
-    queue = Queue(name="WEBHOOKS", max_run_time_ns=2 * SECOND_NS)  # how soon a dead worker's task is run by another
+    queue = Queue(name="WEBHOOKS", max_run_time=2)  # how soon a dead worker's task is run by another
     async with Client.connect(server.url, queue=queue, signing_seed_file=tmp_path / "producer.seed") as client:
         yield client
 

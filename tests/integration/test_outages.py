@@ -15,11 +15,11 @@ from ajobs.testing.workers import QUICK, working
 from ajobs.worker import Router
 
 TASKS = 2_000
-QUEUE = Queue(name="Q", max_run_time_ns=2 * 10**9, max_concurrent=200)
+QUEUE = Queue(name="Q", max_run_time=2, max_concurrent=200)
 
 
 async def test_enqueuing_waits_for_the_server_and_nothing_is_lost_or_doubled(server):
-    async with Client.connect(server.url, queue=QUEUE, request_timeout_s=0.5) as client:
+    async with Client.connect(server.url, queue=QUEUE, request_timeout=0.5) as client:
         many = asyncio.create_task(client.enqueue_many((client.new_task("t", n) for n in range(3_000)), window=20))
         while (await client.store_info()).tasks < 200:
             await asyncio.sleep(0)
@@ -34,14 +34,14 @@ async def test_enqueuing_waits_for_the_server_and_nothing_is_lost_or_doubled(ser
 
 
 async def test_when_the_server_stays_away_patience_ends_in_an_error(server):
-    async with Client.connect(server.url, request_timeout_s=0.2, patience_s=0.3) as client:
+    async with Client.connect(server.url, request_timeout=0.2, patience=0.3) as client:
         server.kill()
         with pytest.raises(RequestTimeoutError, match="answer"):
             await client.enqueue("t", 1)
 
 
 async def test_waiting_and_reading_go_on_when_the_server_was_away(server):
-    async with Client.connect(server.url, queue=QUEUE, request_timeout_s=0.5) as client:
+    async with Client.connect(server.url, queue=QUEUE, request_timeout=0.5) as client:
         task = await client.enqueue("t", 1)
         waiting = asyncio.create_task(client.wait(task.id, timeout=60))
         server.kill()
@@ -56,7 +56,7 @@ async def test_waiting_and_reading_go_on_when_the_server_was_away(server):
 
 
 async def test_more_than_fits_the_buffer_of_the_connection_waits_for_the_server(server):
-    async with Client.connect(server.url, queue=QUEUE, request_timeout_s=5) as client:
+    async with Client.connect(server.url, queue=QUEUE, request_timeout=5) as client:
         large = b"x" * 100_000
         server.kill()
         tasks = (client.new_task("t", large) for _ in range(60))
@@ -104,8 +104,8 @@ async def test_a_handler_that_runs_while_the_server_restarts_keeps_its_result(se
         await go.wait()
         return "kept"
 
-    queue = Queue(name="Q", max_run_time_ns=60 * 10**9)
-    async with Client.connect(server.url, queue=queue, request_timeout_s=0.5) as client:
+    queue = Queue(name="Q", max_run_time="1m")
+    async with Client.connect(server.url, queue=queue, request_timeout=0.5) as client:
         task = await client.enqueue("t")
         async with working(client, router):
             await running.wait()

@@ -149,7 +149,7 @@ async def test_the_janitor_may_repair_with_the_user_of_schedulers(stack: Account
         await admin.create_queue(Queue(name="SHORT"))
         await admin.enqueue("t", queue="SHORT")
         await admin.delete_queue("SHORT")
-        repaired = await Janitor(scheduler, grace_ns=0).sweep()
+        repaired = await Janitor(scheduler, grace=0).sweep()
         assert repaired == {"task_without_item": 1, "item_without_task": 1, "task_without_queue": 1}
     assert stack.refused() == []
 

@@ -42,7 +42,7 @@ END_S = 240.0
 """Seconds that the last tasks may take to come to an end."""
 MAX_RUN_TIME_NS = 3 * SECOND_NS
 
-QUICK = linear_policy(steps=2, jitter=0.5, min_ns=SECOND_NS // 10, max_ns=SECOND_NS)
+QUICK = linear_policy(steps=2, jitter=0.5, shortest=0.1, longest=1)
 
 COMPLETE = ("ok", "ok", "ok", "ok", "slow", "thread", "process", "command", "failing", "child")
 EXPECTED: dict[str, TaskState] = dict.fromkeys(COMPLETE, TaskState.COMPLETE) | {
@@ -229,10 +229,12 @@ async def background(work: Awaitable[None]) -> AsyncGenerator[None]:
 
 
 async def soak(minutes: float, folder: Path) -> int:
-    queues = {name: Queue(name=name, max_run_time_ns=MAX_RUN_TIME_NS) for name in ("MIXED", "SURVIVOR", "DEADLY")}
+    queues = {
+        name: Queue(name=name, max_run_time=MAX_RUN_TIME_NS / SECOND_NS) for name in ("MIXED", "SURVIVOR", "DEADLY")
+    }
     async with (
         NatsServer.run() as server,
-        Client.connect(server.url, queue=queues["MIXED"], retry_policy=QUICK, request_timeout_s=2) as client,
+        Client.connect(server.url, queue=queues["MIXED"], retry_policy=QUICK, request_timeout=2) as client,
     ):
         for name in ("SURVIVOR", "DEADLY"):
             await client.ensure_queue(queues[name])
@@ -243,8 +245,8 @@ async def soak(minutes: float, folder: Path) -> int:
                 await client.enqueue(task_type, 1, queue="SURVIVOR")
             await asyncio.sleep(5)
             before = await inspect(client, survivor.pid)
-            janitor = Janitor(client, grace_ns=30 * SECOND_NS)
-            async with background(janitor.run(interval_s=20)):
+            janitor = Janitor(client, grace=30)
+            async with background(janitor.run(interval=20)):
                 async with background(workers.torment()):
                     first = await produce(client, minutes * 30)
                     console.print("restarting the server")

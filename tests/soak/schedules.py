@@ -24,6 +24,7 @@ from ajobs.client.storage.jetstream.buckets import Bucket
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.schedule import tick_id
 from ajobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
+from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.testing.nats_server import NatsServer
 
 MINUTES = 4.0
@@ -113,12 +114,12 @@ async def soak(minutes: float, folder: Path) -> int:
             await asyncio.sleep(END_S)
         finally:
             await schedulers.stop()
-        start = info.schedule.created_ns
+        start = parse_timestamp(info.schedule.created_at)
         numbers = {tick_id("s", start + n * SECOND_NS): n for n in range(1, 100_000)}
         late: dict[int, float] = {}
         async for task in client.tasks():
             tick = numbers[task.id]
-            late[tick] = (task.created_ns - start) / SECOND_NS - tick
+            late[tick] = (parse_timestamp(task.created) - start) / SECOND_NS - tick
         items = (await client.queue_info()).items
     return judge(late, items, harmed)
 

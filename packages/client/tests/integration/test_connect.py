@@ -120,7 +120,7 @@ async def test_giving_up_the_first_connect_leaves_nothing_open():
     listener = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with listener:
         port = listener.sockets[0].getsockname()[1]
-        connecting = asyncio.create_task(works(f"nats://127.0.0.1:{port}", connect_timeout_s=60))
+        connecting = asyncio.create_task(works(f"nats://127.0.0.1:{port}", connect_timeout=60))
         await accepted.wait()
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -154,7 +154,7 @@ async def test_tls_also_before_the_server_says_anything(certificates, first):
         assert await works(url, tls_ca=str(certificates / "ca.crt"), tls_first=first)
         if not first:
             with pytest.raises(ConnectionFailedError, match="certificate"):
-                await works(url, connect_timeout_s=2)
+                await works(url, connect_timeout=2)
 
 
 async def test_mutual_tls(certificates):
@@ -164,7 +164,7 @@ async def test_mutual_tls(certificates):
         key = {"tls_cert": str(certificates / "client.crt"), "tls_key": str(certificates / "client.key")}
         assert await works(server.url, tls_ca=ca, **key)
         with pytest.raises(ConnectionFailedError):
-            await works(server.url, tls_ca=ca, connect_timeout_s=2)
+            await works(server.url, tls_ca=ca, connect_timeout=2)
 
 
 async def test_jetstream_domain_and_prefix():
@@ -193,7 +193,7 @@ async def test_a_server_without_jetstream_says_what_to_do():
 
 async def test_no_server_is_an_error_that_names_it_without_credentials():
     with pytest.raises(ConnectionFailedError, match=r"127\.0\.0\.1:1") as caught:
-        await works("nats://joe:sesame@127.0.0.1:1", connect_timeout_s=1)
+        await works("nats://joe:sesame@127.0.0.1:1", connect_timeout=1)
     assert "sesame" not in str(caught.value)
 
 

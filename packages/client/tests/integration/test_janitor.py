@@ -9,8 +9,8 @@ import pytest
 from ajobs.client import Client, Queue, TaskState
 from ajobs.client.maintenance.janitor import Janitor
 from ajobs.protocol.decisions import start
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.subjects import item_subject, queue_stream
+from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.testing.processes import worker_process
 from ajobs.testing.workers import wait_state, working
 from ajobs.worker import Router
@@ -20,7 +20,7 @@ HANDLERS = "ajobs.testing.handlers:router"
 
 @pytest.fixture
 async def client(server):
-    queue = Queue(name="Q", max_run_time_ns=SECOND_NS // 2, max_tries=1)
+    queue = Queue(name="Q", max_run_time=0.5, max_tries=1)
     async with Client.connect(server.url, queue=queue) as connected:
         yield connected
 
@@ -36,20 +36,20 @@ async def test_a_task_without_its_item_becomes_a_queue_error_that_can_be_retried
     other = await client.enqueue("t", 2)
     assert await Janitor(client).sweep() == {}
     async with client.watch(task.id) as events:
-        assert await Janitor(client, grace_ns=0).sweep() == {"task_without_item": 1}
+        assert await Janitor(client, grace=0).sweep() == {"task_without_item": 1}
         assert (await anext(events)).state is TaskState.QUEUE_ERROR
     found = await client.load(task.id)
     assert "gone from queue Q" in found.last_err
     assert (await client.load(other.id)).state is TaskState.NEW
     await client.retry(task.id)
-    assert await Janitor(client, grace_ns=0).sweep() == {}
+    assert await Janitor(client, grace=0).sweep() == {}
 
 
 async def test_a_task_whose_queue_is_gone_says_so(client):
     await client.create_queue(Queue(name="OTHER"))
     task = await client.enqueue("t", 1, queue="OTHER")
     await client.delete_queue("OTHER")
-    assert await Janitor(client, grace_ns=0).sweep() == {"task_without_queue": 1}
+    assert await Janitor(client, grace=0).sweep() == {"task_without_queue": 1}
     assert "OTHER does not exist" in (await client.load(task.id)).last_err
 
 
@@ -67,8 +67,8 @@ async def test_an_item_that_was_delivered_as_often_as_it_may_ends_its_task(serve
         task = await client.enqueue("slow", 600)
         await wait_state(client, task.id, TaskState.ACTIVE)
         await worker.kill()
-    janitor = Janitor(client, grace_ns=0)
-    sweeping = asyncio.create_task(janitor.run(interval_s=0.05))
+    janitor = Janitor(client, grace=0)
+    sweeping = asyncio.create_task(janitor.run(interval=0.05))
     # Somebody has to ask for items for the server to notice that this one has had its time.
     async with worker_process(HANDLERS, "--queue", "Q", "--server", server.url):
         ended = await client.wait(task.id, timeout=60)
@@ -91,7 +91,7 @@ async def test_a_task_that_a_living_worker_has_is_left_alone(server, client):
                 await asyncio.sleep(0.05)
         await remove_item(client, task.id)
         await asyncio.to_thread(_wait_out, 0.6)
-        assert await Janitor(client, grace_ns=0).sweep() == {}
+        assert await Janitor(client, grace=0).sweep() == {}
         assert (await client.load(task.id)).state is TaskState.ACTIVE
 
 
@@ -111,11 +111,11 @@ async def test_a_task_that_moves_in_the_same_moment_is_left_alone(client, monkey
 
     async def start_first(ended, revision):
         stored = await client.storage.tasks.load(task.id)
-        await save(start(stored.task, stored.task.created_ns), stored.revision)
+        await save(start(stored.task, parse_timestamp(stored.task.created)), stored.revision)
         return await save(ended, revision)
 
     monkeypatch.setattr(type(client.storage.tasks), "save", lambda _, ended, revision: start_first(ended, revision))
-    assert await Janitor(client, grace_ns=0).sweep() == {}
+    assert await Janitor(client, grace=0).sweep() == {}
     assert (await client.load(task.id)).state is TaskState.ACTIVE
 
 
@@ -128,7 +128,7 @@ async def test_an_item_that_could_not_be_read_leaves_a_truthful_task(client):
         async with asyncio.timeout(30):
             while (await client.queue_info()).items:
                 await asyncio.sleep(0.01)
-    assert await Janitor(client, grace_ns=0).sweep() == {"task_without_item": 1}
+    assert await Janitor(client, grace=0).sweep() == {"task_without_item": 1}
     assert (await client.load(task.id)).state is TaskState.QUEUE_ERROR
 
 
@@ -139,7 +139,7 @@ async def test_a_look_says_what_a_sweep_would_do_and_changes_nothing(client):
     await remove_item(client, without_item.id)
     await client.delete(deleted.id)
     await client.delete_queue("OTHER")
-    found = {(stuck.kind, stuck.task_id, stuck.queue) for stuck in await Janitor(client, grace_ns=0).look()}
+    found = {(stuck.kind, stuck.task_id, stuck.queue) for stuck in await Janitor(client, grace=0).look()}
     assert found == {
         ("task_without_item", without_item.id, "Q"),
         ("item_without_task", deleted.id, "Q"),
@@ -147,7 +147,7 @@ async def test_a_look_says_what_a_sweep_would_do_and_changes_nothing(client):
     }
     assert {(await client.load(t.id)).state for t in (without_item, without_queue, stays)} == {TaskState.NEW}
     assert (await client.queue_info()).items == 2
-    assert await Janitor(client, grace_ns=0).sweep() == {
+    assert await Janitor(client, grace=0).sweep() == {
         "task_without_item": 1, "item_without_task": 1, "task_without_queue": 1,
     }  # fmt: skip
 
@@ -157,4 +157,4 @@ async def test_thousands_of_tasks_are_swept(client):
     many = await client.enqueue_many(client.new_task("t", n) for n in range(2_500))
     for task in many.enqueued[::500]:
         await remove_item(client, task.id)
-    assert await Janitor(client, grace_ns=0).sweep() == {"task_without_item": 5}
+    assert await Janitor(client, grace=0).sweep() == {"task_without_item": 5}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -20,7 +21,7 @@ from ajobs.testing.workers import working
 from ajobs.worker import Router
 
 FULL = Queue(
-    name="FULL", max_age_ns=3600 * 10**9, max_entries=10, discard_old=True, max_tries=7, max_run_time_ns=5 * 10**9,
+    name="FULL", max_age="1h", max_entries=10, discard_old=True, max_tries=7, max_run_time=5,
     max_concurrent=3,
 )  # fmt: skip
 
@@ -73,9 +74,9 @@ async def test_many_clients_make_the_same_queue_at_once(server):
 
 async def test_only_what_is_given_changes(client):
     await client.create_queue(FULL)
-    changed = await client.configure_queue("FULL", max_concurrent=8, max_age_ns=60 * 10**9)
+    changed = await client.configure_queue("FULL", max_concurrent=8, max_age="1m")
     assert changed == await client.join_queue("FULL")
-    assert (changed.max_concurrent, changed.max_age_ns, changed.max_tries) == (8, 60 * 10**9, 7)
+    assert (changed.max_concurrent, changed.max_age, changed.max_tries) == (8, timedelta(minutes=1), 7)
     assert await client.configure_queue("FULL") == changed
     with pytest.raises(ConfigurationError):
         await client.configure_queue("FULL", max_tries=-5)
@@ -139,7 +140,7 @@ async def test_a_paused_queue_delivers_nothing_until_it_is_resumed(server, clien
 async def test_a_pause_ends_by_itself(client):
     router = Router()
     router.add("t", lambda: None)
-    await client.pause_queue("Q", seconds=0.3)
+    await client.pause_queue("Q", duration=0.3)
     async with working(client, router):
         assert (await client.wait((await client.enqueue("t")).id, timeout=30)).state is TaskState.COMPLETE
 
@@ -147,7 +148,7 @@ async def test_a_pause_ends_by_itself(client):
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
 async def test_a_pause_of_no_time_is_refused(client, seconds):
     with pytest.raises(ConfigurationError, match="positive"):
-        await client.pause_queue("Q", seconds=seconds)
+        await client.pause_queue("Q", duration=seconds)
 
 
 async def test_a_queue_that_is_not_there_cannot_be_paused(client):

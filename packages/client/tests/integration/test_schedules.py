@@ -21,6 +21,7 @@ from ajobs.protocol.errors import (
 )
 from ajobs.protocol.schedule import CatchUp
 from ajobs.protocol.subjects import schedule_key
+from ajobs.protocol.timestamps import parse_timestamp
 
 
 async def test_a_schedule_is_stored_as_the_original_reads_it(client):
@@ -59,7 +60,7 @@ async def test_changing_pausing_and_resuming_keep_the_rest(client):
     after = await client.schedules.resume("s")
     assert after.schedule.created_at == before.schedule.created_at
     assert (after.schedule.queue, after.schedule.payload, after.options.catch_up) == ("OTHER", b"x", CatchUp.NONE)
-    assert after.since_ns > before.since_ns
+    assert parse_timestamp(after.since) > parse_timestamp(before.since)
     assert after.next_runs()
 
 
@@ -262,9 +263,9 @@ async def test_what_the_original_writes_is_read_and_options_of_an_older_schedule
     assert (found.schedule.task_type, found.schedule.payload) == ("email:new", b'{"a":1}')
     assert (found.schedule.deadline, found.schedule.max_tries) == (3600 * SECOND_NS, 5)
     assert (found.options.paused, found.problem) == (False, None)
-    created_ns = found.schedule.created_ns
-    assert created_ns % SECOND_NS == 123_456_789
-    assert found.next_runs(2, created_ns) == [created_ns + 60 * SECOND_NS, created_ns + 120 * SECOND_NS]
+    created = found.schedule.created_time
+    assert parse_timestamp(found.schedule.created_at) % SECOND_NS == 123_456_789
+    assert found.next_runs(2, created) == [created + timedelta(minutes=1), created + timedelta(minutes=2)]
     assert (await client.schedules.pause("s")).options.paused
     changed = json.loads((await client.schedules.bucket.get(schedule_key("s"))).value)
     assert changed == json.loads(GO_SCHEDULE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from ajobs.client import Client, TaskState
@@ -64,15 +66,15 @@ async def test_all_tasks_are_deleted_at_once(client):
 
 async def test_the_store_is_configured_and_the_rest_of_it_stays(client):
     before = await client.store_info()
-    after = await client.configure_store(retention_ns=60 * 10**9)
-    assert after.retention_ns == 60 * 10**9
+    after = await client.configure_store(retention="1m")
+    assert after.retention == timedelta(minutes=1)
     config = {**after.stream["config"], "max_age": 0, "duplicate_window": before.stream["config"]["duplicate_window"]}
     assert config == before.stream["config"]
-    assert (await client.configure_store()).retention_ns == 60 * 10**9
-    assert (await client.configure_store(retention_ns=0)).retention_ns == 0
+    assert (await client.configure_store()).retention == timedelta(minutes=1)
+    assert (await client.configure_store(retention=0)).retention == timedelta(0)
 
 
-@pytest.mark.parametrize("settings", [{"retention_ns": -1}, {"replicas": 0}, {"replicas": 6}])
+@pytest.mark.parametrize("settings", [{"retention": -1}, {"replicas": 0}, {"replicas": 6}])
 async def test_settings_out_of_range_are_refused(client, settings):
     with pytest.raises(ConfigurationError):
         await client.configure_store(**settings)
@@ -80,7 +82,7 @@ async def test_settings_out_of_range_are_refused(client, settings):
 
 async def test_without_a_store_it_says_so(server):
     async with Client.connect(server.url, no_storage_init=True) as client:
-        for call in (client.purge_tasks(), client.configure_store(retention_ns=1), client.task_page()):
+        for call in (client.purge_tasks(), client.configure_store(retention=1e-09), client.task_page()):
             with pytest.raises(StorageNotReadyError):
                 await call
         assert await client.leaders() == {}

@@ -455,10 +455,10 @@ async def test_a_listing_ends_although_the_rest_is_deleted_meanwhile(client, mon
 
 
 async def test_the_store_tells_how_it_stands(server):
-    async with Client.connect(server.url, memory_storage=True, task_retention_ns=3600 * 10**9) as client:
+    async with Client.connect(server.url, memory_storage=True, task_retention="1h") as client:
         await client.enqueue("t")
         info = await client.store_info()
-        assert (info.tasks, info.memory, info.replicas, info.retention_ns) == (1, True, 1, 3600 * 10**9)
+        assert (info.tasks, info.memory, info.replicas, info.retention) == (1, True, 1, timedelta(hours=1))
 
 
 def test_what_is_stored_is_what_the_contract_says():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from ajobs.client import ClientOptions, ConnectOptions, Queue, TaskState
@@ -46,8 +48,8 @@ def test_an_unknown_setting_is_refused_with_the_known_ones():
         {"replicas": 0},
         {"replicas": 6},
         {"concurrency": 0},
-        {"task_retention_ns": -1},
-        {"request_timeout_s": 0},
+        {"task_retention": -1},
+        {"request_timeout": 0},
         {"bind": True},
         {"signing_key": SEED, "signing_seed_file": "f"},
         {"verification_key": "00", "verification_key_file": "f"},
@@ -141,9 +143,9 @@ def test_names_are_looked_up():
 
 def test_the_default_queue_has_the_settings_of_the_original():
     queue = queue_of(ClientOptions())
-    assert (queue.name, queue.max_run_time_ns, queue.max_tries, queue.max_concurrent) == (
+    assert (queue.name, queue.max_run_time, queue.max_tries, queue.max_concurrent) == (
         "DEFAULT",
-        60 * 10**9,
+        timedelta(minutes=1),
         100,
         100,
     )
@@ -152,7 +154,7 @@ def test_the_default_queue_has_the_settings_of_the_original():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"name": "a.b"}, {"max_age_ns": -1}, {"max_entries": -2}, {"max_tries": -2}, {"max_run_time_ns": 0}],
+    [{"name": "a.b"}, {"max_age": -1}, {"max_entries": -2}, {"max_tries": -2}, {"max_run_time": 0}],
     ids=str,
 )
 def test_queue_settings_out_of_range_are_refused(wrong):
@@ -161,7 +163,7 @@ def test_queue_settings_out_of_range_are_refused(wrong):
 
 
 def test_a_queue_survives_its_stream_and_consumer():
-    queue = Queue(name="Q", max_age_ns=5, max_entries=3, discard_old=True, max_tries=7, max_concurrent=9)
+    queue = Queue(name="Q", max_age=5e-09, max_entries=3, discard_old=True, max_tries=7, max_concurrent=9)
     stream = queue_stream_config(queue, replicas=3, memory=True)
     assert queue_from_config("Q", stream, queue_consumer_config(queue)) == queue
     assert (stream["retention"], stream["max_msgs_per_subject"], stream["storage"]) == ("workqueue", 1, "memory")

@@ -30,14 +30,14 @@ from ajobs.protocol.durations import MINUTE_NS, SECOND_NS
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.retry import linear_policy
 from ajobs.protocol.states import ENQUEUEABLE_STATES, FINAL_STATES, TRANSITIONS, TaskState
-from ajobs.protocol.task import Result, Task
+from ajobs.protocol.task import Result, Task, tried_ns
 from ajobs.protocol.timestamps import Timestamp, format_timestamp
 from packages.protocol.tests.unit.strategies import tasks
 
 S = TaskState
 NOW = 1_700_000_000 * SECOND_NS
-QUEUE = Queue(name="Q", max_run_time_ns=MINUTE_NS)
-POLICY = linear_policy(steps=3, jitter=1.0, min_ns=SECOND_NS, max_ns=4 * SECOND_NS)
+QUEUE = Queue(name="Q", max_run_time="1m")
+POLICY = linear_policy(steps=3, jitter=1.0, shortest=1, longest=4)
 
 
 def task(state=S.NEW, **values):
@@ -140,7 +140,7 @@ def test_the_results_of_parents_are_loaded_when_asked_for():
 
 def test_a_start_counts_the_try_and_forgets_the_last_error():
     started = start(task(S.RETRY, tries=1, last_err="boom"), NOW)
-    assert (started.state, started.tries, started.last_err, started.tried_ns) == (S.ACTIVE, 2, "", NOW)
+    assert (started.state, started.tries, started.last_err, tried_ns(started)) == (S.ACTIVE, 2, "", NOW)
 
 
 def concluded(outcome, *, queue=QUEUE, delivery=1, **values):

@@ -23,7 +23,7 @@ from ajobs.protocol.item import WorkItem
 from ajobs.protocol.schedule import Schedule
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Result, Task, new_task
-from ajobs.protocol.timestamps import Timestamp
+from ajobs.protocol.timestamps import Timestamp, parse_timestamp
 from packages.protocol.tests.unit.strategies import json_values, names, tasks, times
 
 TASK = {"id": "a", "type": "t", "queue": "Q", "payload": None, "max_tries": 1, "state": "new", "tries": 0}
@@ -60,7 +60,7 @@ def test_any_schedule_survives(schedule):  # fmt: skip
 @given(tasks, st.integers(1_400_000_000, 1_400_000_000 + 2**32 - 1), st.binary(min_size=16, max_size=16))
 def test_any_event_survives_and_says_what_the_task_says(task, unix_s, payload):
     event_id = format_ksuid(unix_s, payload)
-    event = task_state_event(task, event_id=event_id, unix_s=unix_s, now_ns=task.created_ns + 5)
+    event = task_state_event(task, event_id=event_id, unix_s=unix_s, now_ns=parse_timestamp(task.created) + 5)
     assert codec.decode_event(codec.encode(event)) == event
     assert (event.task_id, event.state, event.tries, event.task_age) == (task.id, task.state, task.tries, 5)
 

@@ -14,7 +14,7 @@ from ajobs.protocol.timestamps import format_timestamp
 SECOND = 10**9
 NOW = 1_000_000 * SECOND
 GRACE = 600 * SECOND
-QUEUE = Queue(name="Q", max_run_time_ns=60 * SECOND, max_tries=3)
+QUEUE = Queue(name="Q", max_run_time=60, max_tries=3)
 UNFINISHED = [state for state in TaskState if state not in FINAL_STATES]
 
 

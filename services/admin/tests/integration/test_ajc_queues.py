@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from ajobs.client import Queue
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import QueueNotFoundError
 from ajobs.testing.processes import worker_process
 from services.admin.tests.integration.ajc import Ajc
@@ -60,7 +61,7 @@ async def test_a_queue_is_made_with_all_settings_and_shown(ajc, client):
     info = await client.queue_info("EMAIL")
     assert info.memory
     assert info.queue == Queue(
-        name="EMAIL", max_age_ns=3600 * 10**9, max_entries=5, max_tries=3, max_run_time_ns=90 * 10**9, max_concurrent=7,
+        name="EMAIL", max_age="1h", max_entries=5, max_tries=3, max_run_time=90, max_concurrent=7,
         discard_old=True,
     )  # fmt: skip
 
@@ -115,7 +116,7 @@ async def test_only_what_is_given_of_a_queue_changes(ajc, client):
 
     changed = (await ajc("queue", "configure", "Q", "--tries", "4", "--age", "1d", "--json")).json
     assert (changed["max_tries"], changed["max_age"]) == (4, 24 * 3600 * 10**9)
-    assert changed["max_runtime"] == before.max_run_time_ns
+    assert changed["max_runtime"] == as_ns(before.max_run_time)
     refused = await ajc("queue", "configure", "Q", "--entries", "-5")
     assert refused.status == 2
     assert "max_entries is -5" in refused.complaint

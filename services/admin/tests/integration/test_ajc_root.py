@@ -81,7 +81,7 @@ async def test_a_wrong_command_line_ends_with_2_and_says_where_help_is(ajc):
         "queue new": 'ajc: Command "queue new" parameter QUEUE requires an argument; see ajc queue new --help',
         "queue ls --nope": "ajc: Unknown option: --nope",
         "queue ls x y": "ajc: unexpected argument 'x' 'y'; see ajc queue ls --help",
-        "queue new Q --age 5": "'5' is not a duration",
+        "queue new Q --age 5": "invalid duration '5'",
     }
     ran = await asyncio.gather(*(ajc(*words.split()) for words in cases))
     for each, text in zip(ran, cases.values(), strict=True):

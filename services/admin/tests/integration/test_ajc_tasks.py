@@ -11,6 +11,7 @@ import pytest
 from ajobs.client import Client, TaskState
 from ajobs.protocol.errors import TaskNotFoundError
 from ajobs.protocol.signing import Signer
+from ajobs.protocol.timestamps import parse_timestamp
 from services.admin.tests.integration.ajc import Ajc, plain
 
 SEED = bytes(range(32))
@@ -47,7 +48,7 @@ async def test_a_task_is_added_with_all_options_by_somebody_new(ajc, server):
         assert (task.type, task.payload, task.queue) == ("email:new", b'{"to":"ann"}', "DEFAULT")
         assert (task.max_tries, task.dependencies, task.load_dependencies) == (3, ("A", "B", "C"), True)
         assert task.state is TaskState.BLOCKED
-        assert task.deadline_ns == task.created_ns + 3600 * 10**9
+        assert parse_timestamp(task.deadline) == parse_timestamp(task.created) + 3600 * 10**9
         assert (await client.queue_info("DEFAULT")).items == 1
 
 
@@ -79,7 +80,7 @@ async def test_what_cannot_be_added_is_said_in_one_line(ajc, client, tmp_path):
         (["t", "@nope"], 2, "cannot read nope"),
         (["t", "@bytes"], 2, "the payload in bytes is no text: use --raw"),
         (["t", "x", "--file", "nope"], 2, "not both"),
-        (["t", "--deadline", "soon"], 2, "'soon' is not a duration"),
+        (["t", "--deadline", "soon"], 2, "invalid duration 'soon'"),
         (["t", "--tries", "-1"], 2, "max_tries is -1"),
         (["--many", "nope"], 2, "cannot read nope"),
         (["t", "x", "--many", "nope"], 2, "leave PAYLOAD"),
@@ -117,7 +118,7 @@ async def test_many_tasks_are_added_and_bad_lines_told(ajc, client, tmp_path):
     assert sorted(told) == ["line 2", "line 4", "line 5", "line 7"]
     one = await client.load("one")
     assert (one.payload, one.max_tries, one.queue) == (b'{"n": 1}', 2, "Q")
-    assert one.deadline_ns == one.created_ns + 3600 * 10**9
+    assert parse_timestamp(one.deadline) == parse_timestamp(one.created) + 3600 * 10**9
 
     failed = await ajc("task", "add", "--many", "many.jsonl", "--json")
     document = msgspec.json.decode(failed.out)

@@ -7,7 +7,7 @@ import os
 import sys
 
 from ajobs.client import Client
-from ajobs.protocol.durations import HOUR_NS, MINUTE_NS
+from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, as_ns
 from ajobs.protocol.queue import default_queue
 
 
@@ -25,7 +25,7 @@ async def test_queues_are_made_with_their_run_time_and_those_that_exist_stay(ser
     assert (await provision(server.url, AJ_QUEUES="MAIL=5,IMAGES", AJ_MAX_RUN_TIME="5m"))[0] == 0
     assert (await provision(server.url, AJ_QUEUES="MAIL,WEBHOOKS"))[0] == 0
     async with Client.connect(server.url, queue="DEFAULT", bind=True) as client:
-        made = {info.queue.name: info.queue.max_run_time_ns for info in await client.queues()}
+        made = {info.queue.name: as_ns(info.queue.max_run_time) for info in await client.queues()}
         assert made == {"DEFAULT": MINUTE_NS, "MAIL": 5 * MINUTE_NS, "IMAGES": 5 * MINUTE_NS, "WEBHOOKS": HOUR_NS}
         assert (await client.join_queue("DEFAULT")) == default_queue()
 

@@ -43,7 +43,7 @@ QUEUE = Queue(name="Q", max_entries=0)
 @pytest.fixture
 async def client(server):
     """Return a client of a server whose elections go faster than those of the original."""
-    async with Client.connect(server.url, queue=QUEUE, request_timeout_s=1) as connected:
+    async with Client.connect(server.url, queue=QUEUE, request_timeout=1) as connected:
         await quick_elections(connected)
         yield connected
 
@@ -86,8 +86,8 @@ async def test_a_scheduled_task_is_what_the_schedule_says(server, client):
             task, *_ = await wait_tasks(client, 1)
             elected = await anext(event async for event in events if isinstance(event, LeaderEvent))
     schedule = (await client.schedules.load("s")).schedule
-    tick_ns = task.deadline_ns - 60 * SECOND_NS
-    assert (tick_ns - schedule.created_ns) % SECOND_NS == 0
+    tick_ns = parse_timestamp(task.deadline) - 60 * SECOND_NS
+    assert (tick_ns - parse_timestamp(schedule.created_at)) % SECOND_NS == 0
     assert task.id == tick_id("s", tick_ns)
     assert parse_ksuid(task.id).unix_s == tick_ns // SECOND_NS
     assert (task.type, task.queue, task.payload, task.max_tries) == ("report", "Q", b'{"a":1}', 3)
@@ -105,8 +105,12 @@ async def test_changes_take_effect_at_once(client):
         async with asyncio.timeout(30):
             while not any(task.type == "changed" for task in (await tasks_of(client)).values()):
                 await asyncio.sleep(0.02)
-        changed_at = min(task.created_ns for task in (await tasks_of(client)).values() if task.type == "changed")
-        assert all(t.type == "changed" for t in (await tasks_of(client)).values() if t.created_ns >= changed_at)
+        changed_at = min(
+            parse_timestamp(task.created) for task in (await tasks_of(client)).values() if task.type == "changed"
+        )
+        assert all(
+            t.type == "changed" for t in (await tasks_of(client)).values() if parse_timestamp(t.created) >= changed_at
+        )
         await client.schedules.pause("s")
         async with asyncio.timeout(30):
             while scheduler.timetable.next_due_ns is not None:
@@ -136,7 +140,7 @@ async def test_what_was_missed_is_made_up_for_by_the_next_leader(client, monkeyp
     info = await client.schedules.create("s", "@every 1h", "t", queue="Q", catch_up=catch_up)
     async with Scheduler(client, "one").running() as scheduler:
         await leading(scheduler)
-    later_ns = info.schedule.created_ns + int(5.5 * 3600) * SECOND_NS
+    later_ns = parse_timestamp(info.schedule.created_at) + int(5.5 * 3600) * SECOND_NS
 
     class Later:
         """A clock that is some hours ahead."""
@@ -147,7 +151,7 @@ async def test_what_was_missed_is_made_up_for_by_the_next_leader(client, monkeyp
     monkeypatch.setattr(service, "time", Later)
     async with Scheduler(client, "two").running() as scheduler:
         await leading(scheduler)
-    expected = {tick_id("s", info.schedule.created_ns + n * 3600 * SECOND_NS) for n in missed}
+    expected = {tick_id("s", parse_timestamp(info.schedule.created_at) + n * 3600 * SECOND_NS) for n in missed}
     assert set(await tasks_of(client)) == expected
 
 
@@ -165,7 +169,7 @@ async def test_a_server_that_does_not_answer_for_a_moment_loses_no_run(client, m
         monkeypatch.setattr(service, "make_tasks_of", fail_at_first)
         info = await client.schedules.create("s", "@every 1s", "t", queue="Q", catch_up="none")
         made = {task.id for task in await wait_tasks(client, 3)}
-    assert {tick_id("s", info.schedule.created_ns + n * SECOND_NS) for n in (1, 2, 3)} <= made
+    assert {tick_id("s", parse_timestamp(info.schedule.created_at) + n * SECOND_NS) for n in (1, 2, 3)} <= made
 
 
 async def test_a_stop_does_not_wait_for_what_is_not_begun(client):
@@ -265,7 +269,7 @@ async def test_a_change_that_was_not_told_is_found(client, monkeypatch):
 
 async def run_of(client: Client) -> Run:
     info = await client.schedules.create("s", "@every 1s", "t", queue="Q")
-    tick_ns = info.schedule.created_ns + SECOND_NS
+    tick_ns = parse_timestamp(info.schedule.created_at) + SECOND_NS
     return Run(tick_ns, tick_ns, info)
 
 
@@ -513,7 +517,7 @@ async def test_every_tick_has_one_task_whatever_happens(client, server):
         for process in processes.values():
             await process.ended()
     tasks = await tasks_of(client)
-    start = info.schedule.created_ns
+    start = parse_timestamp(info.schedule.created_at)
     ticks = {tick_id("s", start + n * SECOND_NS): n for n in range(1, 2000)}
     numbers = sorted(ticks[task_id] for task_id in tasks)
     assert numbers == list(range(1, len(numbers) + 1))

@@ -10,7 +10,7 @@ from ajobs.client.schedules.schedules import ScheduleInfo
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.ids import parse_ksuid
 from ajobs.protocol.schedule import CatchUp, Schedule, ScheduleOptions, due_ns, tick_id
-from ajobs.protocol.timestamps import format_timestamp
+from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
 from ajobs.scheduler import timetable
 from ajobs.scheduler.timetable import MOST_DROPPED, Timetable
 
@@ -20,7 +20,9 @@ START = 1_800_000_000 * SECOND_NS
 def info(name="a", text="@every 10s", *, since_s=0, problem=None, **options) -> ScheduleInfo:
     created = format_timestamp(START)
     schedule = Schedule(name=name, schedule=text, task_type="t", queue="Q", created_at=created)
-    return ScheduleInfo(schedule=schedule, options=ScheduleOptions(**options), since_ns=at(since_s), problem=problem)
+    return ScheduleInfo(
+        schedule=schedule, options=ScheduleOptions(**options), since=format_timestamp(at(since_s)), problem=problem
+    )
 
 
 def at(seconds: float) -> int:
@@ -113,7 +115,9 @@ def test_after_a_long_time_it_looks_at_no_more_than_it_needs(monkeypatch):
             asked += 1
             return self._recurrence.next_after(now_ns)
 
-    monkeypatch.setattr(timetable, "recurrence_of", lambda of: Counting(parse_recurrence(of.schedule, of.created_ns)))
+    monkeypatch.setattr(
+        timetable, "recurrence_of", lambda of: Counting(parse_recurrence(of.schedule, parse_timestamp(of.created_at)))
+    )
     year_s = 365 * 86400
     for text in ("@every 1s", "* * * * *", "* 9 * * mon"):
         made = table(info(text=text))

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ajobs.client import Client, Queue, TaskState
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.testing.processes import wait_gone
 from ajobs.testing.workers import QUICK, working
@@ -20,7 +19,7 @@ from ajobs.worker.handlers import Command
 
 @pytest.fixture
 async def client(server):
-    queue = Queue(name="Q", max_run_time_ns=20 * SECOND_NS)
+    queue = Queue(name="Q", max_run_time=20)
     async with Client.connect(server.url, queue=queue, retry_policy=QUICK) as connected:
         yield connected
 
@@ -100,7 +99,7 @@ async def test_a_result_is_cut_off_where_it_gets_too_large_and_says_so(client, s
 
 
 async def test_at_the_deadline_all_that_it_started_is_ended(server, script, tmp_path):
-    queue = Queue(name="Q", max_run_time_ns=SECOND_NS)
+    queue = Queue(name="Q", max_run_time=1)
     async with Client.connect(server.url, queue=queue) as client:
         task = await ended(client, script(f"sleep 600 & echo $! > {tmp_path}/pid; wait"))
     assert "max run time of 1s" in task.last_err
@@ -109,7 +108,7 @@ async def test_at_the_deadline_all_that_it_started_is_ended(server, script, tmp_
 
 async def test_a_program_that_ignores_the_first_signal_is_killed(server, script, tmp_path, monkeypatch):
     monkeypatch.setattr("ajobs.worker.handlers.command.TERMINATE_S", 0.1)
-    queue = Queue(name="Q", max_run_time_ns=SECOND_NS)
+    queue = Queue(name="Q", max_run_time=1)
     async with Client.connect(server.url, queue=queue) as client:
         task = await ended(client, script(f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 1; done"))
     assert "max run time" in task.last_err

@@ -15,7 +15,6 @@ import pytest
 
 from ajobs.client import Client, Queue, TaskState
 from ajobs.client.observability.exposition import Health, serve_metrics
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.testing.processes import wait_gone, worker_process
 from ajobs.testing.workers import wait_state, working
@@ -256,7 +255,7 @@ async def test_watching_without_what_it_needs_is_refused(server, tmp_path):
 
 async def test_settings_for_a_new_queue_that_is_not_new_are_warned_about(server):
     arguments = (HANDLERS, "--queue", "Q", "--max-run-time", "2m", "--server", server.url)
-    connecting = Client.connect(server.url, queue=Queue(name="Q", max_run_time_ns=60 * 10**9))
+    connecting = Client.connect(server.url, queue=Queue(name="Q", max_run_time="1m"))
     async with connecting, worker_process(*arguments) as worker:
         line = await worker.wait_log("queue Q exists")
         assert "its max run time stays 1m0s: 2m0s is for queues that are made here" in line
@@ -376,7 +375,7 @@ async def test_a_worker_is_announced_while_it_lives(server, monkeypatch):
     async def wait() -> None:
         await go.wait()
 
-    async with Client.connect(server.url, queue=Queue(name="Q", max_run_time_ns=60 * SECOND_NS)) as client:
+    async with Client.connect(server.url, queue=Queue(name="Q", max_run_time="1m")) as client:
         worker = Worker(client, router)
         assert await client.workers() == []
         async with worker.running(), Presence(worker, None, logger).announced():

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import nats
 import pytest
 
 from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.codec import encode
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.signing import Signer, sign_task
 from ajobs.protocol.task import new_task
@@ -25,7 +24,7 @@ SEED = bytes(range(32))
 
 @pytest.fixture
 async def client(server):
-    queue = Queue(name="Q", max_run_time_ns=20 * SECOND_NS)
+    queue = Queue(name="Q", max_run_time=20)
     async with Client.connect(server.url, queue=queue, retry_policy=QUICK) as connected:
         yield connected
 
@@ -76,7 +75,7 @@ async def test_the_request_is_what_the_original_sends(client, bare):
     (request,) = requests
     assert request.headers["AJ-Content-Type"] == "application/x-asyncjobs-task+json"
     deadline = datetime.strptime(request.headers["AJ-Handler-Deadline"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    assert 14 <= deadline.timestamp() - task.tried_ns / SECOND_NS <= 18
+    assert 14 <= deadline.timestamp() - task.tried_time.timestamp() <= 18
     document = json.loads(request.data)
     assert (document["id"], document["state"], document["tries"]) == (task.id, "active", 1)
 
@@ -136,7 +135,7 @@ async def test_a_late_answer_or_none_fails_the_try(server, bare, run_time_s, err
 
     await bare.subscribe("CHORIA_AJ.H.T.remote", cb=late)
     await bare.flush()
-    queue = Queue(name="Q", max_run_time_ns=run_time_s * SECOND_NS)
+    queue = Queue(name="Q", max_run_time=run_time_s)
     async with Client.connect(server.url, queue=queue) as client:
         task = await ended(client, asking())
     assert task.state is TaskState.EXPIRED
@@ -152,7 +151,7 @@ def serving():
 
     @router.handler("text")
     async def text(payload: str, context: Context) -> str:
-        assert 0 < context.remaining_s < 60
+        assert timedelta(0) < context.remaining < timedelta(seconds=60)
         return payload.upper()
 
     @router.handler("raw")

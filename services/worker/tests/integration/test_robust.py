@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from ajobs.client import Client, Queue, TaskState
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConnectionFailedError, RunOverError
 from ajobs.testing.processes import wait_gone, worker_process
 from ajobs.testing.workers import QUICK, wait_items, wait_state, working
@@ -37,7 +36,7 @@ def router():
 @pytest.fixture
 async def client(server):
     """Return a client with a single slot, whose items would come back after an hour."""
-    queue = Queue(name="Q", max_run_time_ns=3600 * SECOND_NS)
+    queue = Queue(name="Q", max_run_time="1h")
     async with Client.connect(server.url, queue=queue, retry_policy=QUICK, concurrency=1) as connected:
         yield connected
 
@@ -124,7 +123,7 @@ async def test_what_a_run_left_behind_cannot_keep_its_item(server, router, kind)
         else:
             loop.call_soon_threadsafe(refused.put_nowait, None)
 
-    queue = Queue(name="Q", max_run_time_ns=SECOND_NS // 2)
+    queue = Queue(name="Q", max_run_time=0.5)
     async with Client.connect(server.url, queue=queue) as client, working(client, router):
         await client.wait((await client.enqueue(kind, max_tries=1)).id, timeout=30)
         release.set()
@@ -172,7 +171,7 @@ async def test_a_result_on_its_way_to_the_server_is_not_lost_by_a_stop_that_does
 
 
 async def test_a_worker_that_is_cancelled_gives_back_what_it_has(server, client, router):
-    other = await client.ensure_queue(Queue(name="OTHER", max_run_time_ns=3600 * SECOND_NS))
+    other = await client.ensure_queue(Queue(name="OTHER", max_run_time="1h"))
     release = asyncio.Event()
 
     @router.handler("t")

@@ -15,7 +15,7 @@ HANDLERS = "ajobs.testing.handlers:router"
 
 @pytest.fixture
 async def client(server):
-    async with Client.connect(server.url, queue=Queue(name="Q", max_run_time_ns=60 * 10**9)) as connected:
+    async with Client.connect(server.url, queue=Queue(name="Q", max_run_time="1m")) as connected:
         yield connected
 
 
@@ -65,7 +65,7 @@ async def test_a_second_signal_does_not_wait_for_the_grace_period(server, client
 
 
 async def test_a_killed_workers_task_is_run_again_when_its_time_is_up(server):
-    queue = Queue(name="Q", max_run_time_ns=500_000_000)
+    queue = Queue(name="Q", max_run_time=0.5)
     async with Client.connect(server.url, queue=queue) as client:
         async with worker_process(*arguments(server)) as worker:
             task = await client.enqueue("slow", 0.4)

@@ -14,11 +14,12 @@ import pytest
 from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.codec import encode
 from ajobs.protocol.decisions import start
+from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError, NotFoundError, TaskFailedError, TaskNotFoundError
 from ajobs.protocol.item import WorkItem
 from ajobs.protocol.subjects import item_subject, task_subject
 from ajobs.protocol.task import new_task
-from ajobs.protocol.timestamps import format_timestamp
+from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
 from ajobs.testing.workers import QUICK, wait_items, wait_state, working
 from ajobs.worker import Context, RetryTask, Router, Task, TerminateTask, Worker
 
@@ -40,7 +41,7 @@ async def client(server):
 @pytest.fixture
 async def short(server):
     """Return a client whose queue gives handlers little time."""
-    queue = Queue(name="SHORT", max_run_time_ns=SHORT_NS)
+    queue = Queue(name="SHORT", max_run_time=SHORT_NS / SECOND_NS)
     async with Client.connect(server.url, queue=queue, retry_policy=QUICK, concurrency=2) as connected:
         yield connected
 
@@ -95,7 +96,7 @@ async def test_a_handler_knows_its_task_its_time_and_its_logger(short, router, c
     @router.handler("t")
     async def look(payload: int, context: Context, task: Task) -> list[str | bool]:
         context.logger.info("looking")
-        remains = 0 < context.remaining_s <= SHORT_NS / 1e9
+        remains = 0 < context.remaining.total_seconds() <= SHORT_NS / 1e9
         return [task.id, context.task.id, task.state, remains, context.deadline.timestamp() > time.time()]
 
     async with working(short, router):
@@ -407,8 +408,8 @@ async def test_an_active_task_is_left_to_its_owner_until_its_time_is_up(short, r
     async with working(short, router):
         ended = await ends(short, task, S.COMPLETE)
     assert ended.tries == 2
-    assert ended.tried_ns is not None
-    assert ended.tried_ns >= began + SHORT_NS
+    assert ended.tried is not None
+    assert parse_timestamp(ended.tried) >= began + SHORT_NS
 
 
 async def test_a_task_that_changed_while_it_ran_is_left_to_its_new_owner(client, router):

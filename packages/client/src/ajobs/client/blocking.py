@@ -17,11 +17,12 @@ from typing import Any, Self, TypeVar, Unpack
 from ajobs.client.client import ENQUEUE_WINDOW, PAGE, Client, TaskPage
 from ajobs.client.schedules.schedules import ScheduleChanges, ScheduleInfo, Schedules, ScheduleSettings
 from ajobs.client.settings import Settings
-from ajobs.client.storage.queues import QueueInfo
+from ajobs.client.storage.queues import QueueChanges, QueueInfo
 from ajobs.client.storage.task_store import StoreInfo
 from ajobs.client.tasks.bulk import BulkResult
 from ajobs.client.tasks.filter import TaskFilter
 from ajobs.client.tasks.new import TaskOptions, make_task
+from ajobs.protocol.durations import Duration
 from ajobs.protocol.errors import ConnectionFailedError
 from ajobs.protocol.presence import WorkerPresence
 from ajobs.protocol.queue import Queue
@@ -118,11 +119,11 @@ class BlockingClient:
         """See `Client.delete`."""
         self._run(self._client.delete(task_id))
 
-    def wait(self, task_id: str, *, timeout: float | None = None) -> Task:
+    def wait(self, task_id: str, *, timeout: Duration | None = None) -> Task:
         """See `Client.wait`."""
         return self._run(self._client.wait(task_id, timeout=timeout))
 
-    def result(self, task_id: str, result_type: type[T] | Any = Any, *, timeout: float | None = None) -> T:
+    def result(self, task_id: str, result_type: type[T] | Any = Any, *, timeout: Duration | None = None) -> T:
         """See `Client.result`."""
         return self._run(self._client.result(task_id, result_type, timeout=timeout))
 
@@ -143,9 +144,9 @@ class BlockingClient:
         """See `Client.task_page`."""
         return self._run(self._client.task_page(limit, cursor=cursor, **wanted))
 
-    def configure_store(self, *, retention_ns: int | None = None, replicas: int | None = None) -> StoreInfo:
+    def configure_store(self, *, retention: Duration | None = None, replicas: int | None = None) -> StoreInfo:
         """See `Client.configure_store`."""
-        return self._run(self._client.configure_store(retention_ns=retention_ns, replicas=replicas))
+        return self._run(self._client.configure_store(retention=retention, replicas=replicas))
 
     def purge_tasks(self) -> int:
         """See `Client.purge_tasks`."""
@@ -163,13 +164,13 @@ class BlockingClient:
         """See `Client.join_queue`."""
         return self._run(self._client.join_queue(name))
 
-    def configure_queue(self, name: str, **settings: int) -> Queue:
+    def configure_queue(self, name: str, **settings: Unpack[QueueChanges]) -> Queue:
         """See `Client.configure_queue`."""
         return self._run(self._client.configure_queue(name, **settings))
 
-    def pause_queue(self, name: str, *, seconds: float | None = None) -> None:
+    def pause_queue(self, name: str, *, duration: Duration | None = None) -> None:
         """See `Client.pause_queue`."""
-        self._run(self._client.pause_queue(name, seconds=seconds))
+        self._run(self._client.pause_queue(name, duration=duration))
 
     def resume_queue(self, name: str) -> None:
         """See `Client.resume_queue`."""

@@ -26,7 +26,7 @@ from ajobs.client.settings import Settings, split_settings
 from ajobs.client.storage.browse import browse
 from ajobs.client.storage.elections import list_leaders
 from ajobs.client.storage.events import EventStream, watch
-from ajobs.client.storage.queues import QueueInfo
+from ajobs.client.storage.queues import QueueChanges, QueueInfo
 from ajobs.client.storage.storage import Storage
 from ajobs.client.storage.task_store import StoreInfo, configure_store, purge_store, store_info
 from ajobs.client.storage.tasks import Stored
@@ -37,7 +37,7 @@ from ajobs.client.tasks.filter import Matcher, TaskFilter
 from ajobs.client.tasks.new import TaskOptions, make_task
 from ajobs.client.tasks.wait import check_complete, wait_for
 from ajobs.protocol.codec import decode_result
-from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.durations import Duration, as_ns, as_seconds
 from ajobs.protocol.errors import ConfigurationError, CorruptTaskError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.presence import WorkerPresence
@@ -53,9 +53,6 @@ T = TypeVar("T")
 
 PAGE = 200
 """How many tasks a page has that is not told."""
-
-PAUSED_FOR_EVER_S = 100 * 365 * 86_400
-"""Seconds that a queue is paused for when it is paused until somebody resumes it."""
 
 ENQUEUE_WINDOW = 1_500
 """How many tasks `Client.enqueue_many` has on their way at once: more does not make it faster."""
@@ -266,19 +263,20 @@ class Client:
         """
         await self.storage.tasks.delete(check_name("task id", task_id))
 
-    async def wait(self, task_id: str, *, timeout: float | None = None) -> Task:  # noqa: ASYNC109 - part of the promise
+    async def wait(self, task_id: str, *, timeout: Duration | None = None) -> Task:  # noqa: ASYNC109 - part of the promise
         """Return a task once it is in a final state, whichever.
 
         Args:
             task_id: The task.
-            timeout: Seconds to wait at most; without it, for ever.
+            timeout: How long to wait at most; without it, forever.
 
         Raises:
             RequestTimeoutError: It was not finished in time.
             TaskNotFoundError: There is none by that id.
             TaskDiscardedError: It was finished, and deleted as its worker was told to.
         """
-        task = await wait_for(self.storage, check_name("task id", task_id), timeout)
+        timeout_s = None if timeout is None else as_seconds(timeout, "timeout", signed=True)
+        task = await wait_for(self.storage, check_name("task id", task_id), timeout_s)
         self.verify(task)
         return task
 
@@ -287,14 +285,14 @@ class Client:
         task_id: str,
         result_type: type[T] | Any = Any,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - part of the promise
+        timeout: Duration | None = None,  # noqa: ASYNC109 - part of the promise
     ) -> T:
         """Wait for a task and return what its handler returned.
 
         Args:
             task_id: The task.
             result_type: What to decode the result to.
-            timeout: Seconds to wait at most; without it, for ever.
+            timeout: How long to wait at most; without it, forever.
 
         Raises:
             TaskFailedError: It ended in another state than complete; the error has the state and the task's last_err.
@@ -378,11 +376,11 @@ class Client:
         """
         return await store_info(self.storage.jetstream)
 
-    async def configure_store(self, *, retention_ns: int | None = None, replicas: int | None = None) -> StoreInfo:
+    async def configure_store(self, *, retention: Duration | None = None, replicas: int | None = None) -> StoreInfo:
         """Change the task store's settings that are given, and return how it stands then.
 
         Args:
-            retention_ns: Nanoseconds after its last change that a task is kept; 0: for ever.
+            retention: How long a task is kept after its last change; 0: until it is deleted.
             replicas: On how many servers it is kept, 1 to 5.
 
         Raises:
@@ -390,6 +388,7 @@ class Client:
             ConfigurationError: A setting is out of range.
             StorageError: The server refuses the change.
         """
+        retention_ns = None if retention is None else as_ns(retention, "retention")
         return await configure_store(self.storage.jetstream, retention_ns=retention_ns, replicas=replicas)
 
     async def purge_tasks(self) -> int:
@@ -435,8 +434,8 @@ class Client:
         """
         return await self.storage.queues.join(name)
 
-    async def configure_queue(self, name: str, **settings: int) -> Queue:
-        """Change some of a queue's settings; see `QueueStore.configure` for their names.
+    async def configure_queue(self, name: str, **settings: Unpack[QueueChanges]) -> Queue:
+        """Change some of a queue's settings; see `QueueChanges` for their names.
 
         Raises:
             QueueNotFoundError: There is no such queue.
@@ -444,22 +443,20 @@ class Client:
         """
         return await self.storage.queues.configure(name, **settings)
 
-    async def pause_queue(self, name: str, *, seconds: float | None = None) -> None:
+    async def pause_queue(self, name: str, *, duration: Duration | None = None) -> None:
         """Have no item delivered to any worker, Go's included. What runs goes on; enqueuing does too.
 
         Args:
             name: The queue.
-            seconds: For how long; without it, until `resume_queue`.
+            duration: For how long; without it, until `resume_queue`.
 
         Raises:
             QueueNotFoundError: There is no such queue.
             ConfigurationError: The time is not positive.
             StorageError: The server is older than 2.11 and cannot.
         """
-        if seconds is not None and not 0 < seconds <= PAUSED_FOR_EVER_S:
-            raise ConfigurationError(f"cannot pause a queue for {seconds:g} s: use a positive time, or none at all")
-        span_s = PAUSED_FOR_EVER_S if seconds is None else seconds
-        await self.storage.queues.pause(name, time.time_ns() + int(span_s * SECOND_NS))
+        duration_ns = None if duration is None else as_ns(duration, "duration", positive=True)
+        await self.storage.queues.pause(name, duration_ns)
 
     async def resume_queue(self, name: str) -> None:
         """Have a paused queue's items delivered again. Raises as `pause_queue` does."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from ajobs.client.nats.credentials import warn_if_exposed
-from ajobs.protocol.durations import format_duration
+from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.queue import MAX_REPLICAS, Queue, default_queue
 from ajobs.protocol.retry import RetryPolicy, retry_policy
@@ -29,8 +29,8 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Keep what is made in the server's memory instead of its files."""
     replicas: int = 1
     """On how many servers to keep what is made, 1 to 5."""
-    task_retention_ns: int = 0
-    """Nanoseconds after its last change that a task is kept, when the store is made; 0: for ever."""
+    task_retention: Duration = 0
+    """How long a task is kept after its last change, when the store is created; 0: until it is deleted."""
     retry_policy: RetryPolicy | str = "default"
     """How long failed tasks wait: a policy, or the name of one."""
     discard_states: tuple[TaskState | str, ...] = ()
@@ -51,10 +51,10 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks without a signature are fine. Wrong signatures never are."""
     trace: bool = False
     """Carry OpenTelemetry's trace context to the handlers of tasks."""
-    request_timeout_s: float = 5.0
-    """Seconds to wait for the server's answer to one request."""
-    patience_s: float = 30.0
-    """Seconds for which a save or an enqueue is tried again while the server cannot be reached."""
+    request_timeout: Duration = 5.0
+    """How long to wait for the server's answer to one request."""
+    patience: Duration = 30.0
+    """For how long a save or an enqueue is repeated while the server cannot be reached."""
 
     def __repr__(self) -> str:
         """Show what differs from the defaults, and of keys only that they are set."""
@@ -75,12 +75,9 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"replicas is {self.replicas}: use 1 to {MAX_REPLICAS}")
         if self.concurrency < 1:
             raise ConfigurationError(f"concurrency is {self.concurrency}: use 1 or more")
-        if self.task_retention_ns < 0:
-            raise ConfigurationError(
-                f"task_retention_ns is {format_duration(self.task_retention_ns)}: use 0 to keep tasks for ever"
-            )
-        if self.request_timeout_s <= 0 or self.patience_s < 0:
-            raise ConfigurationError("request_timeout_s has to be more than 0, and patience_s 0 or more")
+        as_ns(self.task_retention, "task_retention")
+        as_ns(self.request_timeout, "request_timeout", positive=True)
+        as_ns(self.patience, "patience")
         for one, other in _EXCLUSIVE:
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ConfigurationError(f"{one} and {other} are both set: use one of them")

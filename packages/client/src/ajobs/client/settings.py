@@ -13,6 +13,7 @@ from ajobs.client.nats.addresses import ConnectOptions
 from ajobs.client.nats.contexts import load_context
 from ajobs.client.nats.environment import connect_options_from_environment
 from ajobs.client.options import ClientOptions
+from ajobs.protocol.durations import Duration
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.retry import RetryPolicy
@@ -37,15 +38,15 @@ class Settings(TypedDict, total=False):
     js_domain: str | None
     js_api_prefix: str | None
     name: str
-    connect_timeout_s: float
-    ping_interval_s: int
+    connect_timeout: Duration
+    ping_interval: Duration
 
     queue: Queue | str | None
     bind: bool
     no_storage_init: bool
     memory_storage: bool
     replicas: int
-    task_retention_ns: int
+    task_retention: Duration
     retry_policy: RetryPolicy | str
     discard_states: tuple[TaskState | str, ...]
     concurrency: int
@@ -56,8 +57,8 @@ class Settings(TypedDict, total=False):
     verification_key_file: str | Path | None
     signatures_optional: bool
     trace: bool
-    request_timeout_s: float
-    patience_s: float
+    request_timeout: Duration
+    patience: Duration
 
 
 _CONNECT_FIELDS = frozenset(ConnectOptions.__struct_fields__)

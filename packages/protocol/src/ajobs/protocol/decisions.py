@@ -22,11 +22,11 @@ from enum import Enum, auto
 
 import msgspec
 
-from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.durations import SECOND_NS, as_ns
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.retry import RandomBelow, RetryPolicy
 from ajobs.protocol.states import FAILED_STATES, TaskState
-from ajobs.protocol.task import Result, Task
+from ajobs.protocol.task import Result, Task, is_past_deadline, tried_ns
 from ajobs.protocol.timestamps import format_timestamp
 
 BLOCKED_DELAY_NS = 5 * SECOND_NS
@@ -68,12 +68,13 @@ def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
     if task.state in _ACKNOWLEDGED:
         return _ACKNOWLEDGE
     if task.state is TaskState.ACTIVE:
-        tried_ns = task.tried_ns
-        lease_ns = queue.max_run_time_ns if tried_ns is None else tried_ns + queue.max_run_time_ns - now_ns
-        if lease_ns > 0:
+        lease_ns = as_ns(queue.max_run_time)
+        started_ns = tried_ns(task)
+        left_ns = lease_ns if started_ns is None else started_ns + lease_ns - now_ns
+        if left_ns > 0:
             # A start time ahead of our clock is another host's clock, not a longer lease.
-            return Admission(Action.LEAVE, min(lease_ns, queue.max_run_time_ns))
-    if task.is_past_deadline(now_ns):
+            return Admission(Action.LEAVE, min(left_ns, lease_ns))
+    if is_past_deadline(task, now_ns):
         return Admission(Action.EXPIRE_DEADLINE)
     if task.is_out_of_tries():
         return Admission(Action.EXPIRE_TRIES)
@@ -216,7 +217,11 @@ def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing e
             failed = _replace(task, last_err=_cut(error))
             if failed.is_out_of_tries() or 0 < queue.max_tries <= max(task.tries, delivery):
                 return Conclusion(expire(failed), Disposal.ACK)
-            delay_ns = policy.delay_ns(delivery, random_below) if delay_ns is None else delay_ns
+            delay_ns = (
+                as_ns(policy.delay(delivery, random_below), "delay of the retry policy")
+                if delay_ns is None
+                else delay_ns
+            )
             return Conclusion(_replace(failed, state=TaskState.RETRY), Disposal.NAK, delay_ns)
         case Interrupted():
             handed_back = _replace(task, state=TaskState.RETRY, tries=task.tries - 1)

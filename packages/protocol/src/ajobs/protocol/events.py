@@ -7,7 +7,7 @@ import msgspec
 from ajobs.protocol.ids import parse_ksuid
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Task
-from ajobs.protocol.timestamps import Timestamp, format_second
+from ajobs.protocol.timestamps import Timestamp, format_second, parse_timestamp
 
 TASK_STATE_EVENT = "io.choria.asyncjobs.v1.task_state"
 LEADER_EVENT = "io.choria.asyncjobs.v1.leader_elected"
@@ -60,7 +60,7 @@ def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> 
         queue=task.queue,
         task_type=task.type,
         last_error=task.last_err,
-        task_age=max(0, now_ns - task.created_ns),
+        task_age=max(0, now_ns - parse_timestamp(task.created)),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ajobs.protocol.durations import HOUR_NS, MINUTE_NS
+from ajobs.protocol.durations import Duration, as_ns, as_timedelta, from_ns
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.subjects import (
@@ -20,51 +21,68 @@ from ajobs.protocol.subjects import (
 
 UNLIMITED = -1
 MAX_REPLICAS = 5
+_HOUR = timedelta(hours=1)
 
 StreamConfig = dict[str, Any]
 """A stream's or consumer's configuration as the server's JSON has it."""
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue's settings. They are used when it is made; a queue that exists keeps its own."""
+    """A queue's settings. They apply when the queue is created; an existing queue keeps its own."""
 
     name: str
-    max_age_ns: int = msgspec.field(default=0, name="max_age")
-    """Nanoseconds that a work item may wait; 0: for ever."""
+    max_age: timedelta = timedelta(0)
+    """How long a work item may wait; 0: without limit."""
     max_entries: int = 0
     """How many work items fit; 0: no limit."""
     discard_old: bool = False
     """Whether a full queue drops its oldest item; otherwise it refuses the new one."""
     max_tries: int = UNLIMITED
     """How often the server delivers an item; -1: no limit but the task's own."""
-    max_run_time_ns: int = msgspec.field(default=HOUR_NS, name="max_runtime")
-    """Nanoseconds that a handler may take, and after which a lost worker's item is delivered again."""
+    max_run_time: timedelta = _HOUR
+    """How long a handler may take. After that time the item of a lost worker is delivered again."""
     max_concurrent: int = 100
-    """How many items may be in the hands of all workers together."""
+    """How many items all workers together may have in progress."""
+
+    if TYPE_CHECKING:
+        # Durations are given in any form that `Duration` has, and read as a timedelta.
+        def __init__(  # noqa: PLR0913 - each setting
+            self,
+            *,
+            name: str,
+            max_age: Duration = ...,
+            max_entries: int = ...,
+            discard_old: bool = ...,
+            max_tries: int = ...,
+            max_run_time: Duration = ...,
+            max_concurrent: int = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
-        """Refuse settings that the server would refuse, or that could never run a task.
+        """Convert durations, and refuse settings that the server would refuse, or that could never run a task.
 
         Raises:
             InvalidNameError: The name is not valid.
-            ConfigurationError: A number is out of range.
+            InvalidDurationError: ``max_age`` or ``max_run_time`` is not a duration.
+            ConfigurationError: A number or duration is out of range.
         """
         check_name("queue name", self.name)
+        msgspec.structs.force_setattr(self, "max_age", as_timedelta(self.max_age, "max_age"))
+        max_run_time = as_timedelta(self.max_run_time, "max_run_time", positive=True)
+        msgspec.structs.force_setattr(self, "max_run_time", max_run_time)
         for field, value, least in (
-            ("max_age_ns", self.max_age_ns, 0),
             ("max_entries", self.max_entries, UNLIMITED),
             ("max_tries", self.max_tries, UNLIMITED),
-            ("max_run_time_ns", self.max_run_time_ns, 1),
             ("max_concurrent", self.max_concurrent, UNLIMITED),
         ):
             if value < least:
-                msg = f"queue {self.name}: {field} is {value}, it has to be {least} or more"
+                msg = f"queue {self.name}: invalid {field} {value}: use {least} or more"
                 raise ConfigurationError(msg)
 
 
 def default_queue() -> Queue:
     """Return the settings of the queue that is used when none is named."""
-    return Queue(name=DEFAULT_QUEUE, max_tries=100, max_run_time_ns=MINUTE_NS, max_concurrent=100)
+    return Queue(name=DEFAULT_QUEUE, max_tries=100, max_run_time=timedelta(minutes=1), max_concurrent=100)
 
 
 def tasks_stream_config(*, replicas: int, memory: bool, retention_ns: int) -> StreamConfig:
@@ -107,7 +125,7 @@ def queue_stream_config(queue: Queue, *, replicas: int, memory: bool) -> StreamC
         "max_bytes": UNLIMITED,
         "max_msg_size": UNLIMITED,
         "max_msgs_per_subject": 1,
-        "max_age": queue.max_age_ns,
+        "max_age": as_ns(queue.max_age),
         "num_replicas": replicas,
         "storage": "memory" if memory else "file",
     }
@@ -119,7 +137,7 @@ def queue_consumer_config(queue: Queue) -> StreamConfig:
         "durable_name": QUEUE_CONSUMER,
         "deliver_policy": "all",
         "ack_policy": "explicit",
-        "ack_wait": queue.max_run_time_ns,
+        "ack_wait": as_ns(queue.max_run_time),
         "max_deliver": queue.max_tries or UNLIMITED,
         "max_ack_pending": queue.max_concurrent,
         "replay_policy": "instant",
@@ -130,11 +148,11 @@ def queue_from_config(name: str, stream: StreamConfig, consumer: StreamConfig) -
     """Return the settings that a queue on the server really has."""
     return Queue(
         name=name,
-        max_age_ns=stream.get("max_age", 0),
+        max_age=from_ns(stream.get("max_age", 0)),
         max_entries=max(stream.get("max_msgs", 0), 0),
         discard_old=stream.get("discard", "old") == "old",
         max_tries=consumer.get("max_deliver", UNLIMITED),
-        # A consumer without acknowledgements, which somebody else made, has none.
-        max_run_time_ns=consumer.get("ack_wait") or HOUR_NS,
+        # A consumer without acknowledgements, which another program created, has none.
+        max_run_time=from_ns(consumer.get("ack_wait", 0)) or _HOUR,
         max_concurrent=consumer.get("max_ack_pending", 0),
     )

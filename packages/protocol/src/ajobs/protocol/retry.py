@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Protocol
 
 import msgspec
 
-from ajobs.protocol.durations import HOUR_NS, MILLISECOND_NS, MINUTE_NS, SECOND_NS
+from ajobs.protocol.durations import MILLISECOND_NS, Duration, as_ns, from_ns
 from ajobs.protocol.errors import ConfigurationError, UnknownRetryPolicyError
 
 RandomBelow = Callable[[int], int]
@@ -15,67 +16,85 @@ RandomBelow = Callable[[int], int]
 
 
 class RetryPolicy(Protocol):
-    """What a client can be given to decide the delays between tries."""
+    """Decides the delays between tries. Any object with this method can be a client's or a route's ``retry_policy``."""
 
-    def delay_ns(self, delivery: int, random_below: RandomBelow, /) -> int:
-        """Return the nanoseconds until the next try, given how often the item was delivered (from 1 on)."""
+    def delay(self, delivery: int, random_below: RandomBelow, /) -> Duration:
+        """Return the delay before the next try, given how often the item was delivered (from 1 on)."""
         ...
 
 
 class SteppedRetryPolicy(msgspec.Struct, frozen=True):
     """Delays from a list of intervals, the last one for all later tries, spread by a jitter.
 
-    The delay for an interval is interval * jitter + random(0, interval), rounded to a millisecond.
+    The delay for an interval is interval * jitter + random(0, interval), rounded to a millisecond, as in Choria Async
+    Jobs.
     """
 
-    intervals_ns: tuple[int, ...]
+    intervals: tuple[timedelta, ...]
     jitter: float
 
-    def delay_ns(self, delivery: int, random_below: RandomBelow, /) -> int:
-        """Return the delay in nanoseconds after the given delivery; the first delivery takes the second interval."""
-        interval = self.intervals_ns[min(delivery, len(self.intervals_ns) - 1)]
-        delay = int(interval * self.jitter) + random_below(interval)
-        return (delay + MILLISECOND_NS // 2) // MILLISECOND_NS * MILLISECOND_NS or self.intervals_ns[0]
+    def delay(self, delivery: int, random_below: RandomBelow, /) -> timedelta:
+        """Return the delay after the given delivery; the first delivery takes the second interval."""
+        interval_ns = as_ns(self.intervals[min(delivery, len(self.intervals) - 1)])
+        delay_ns = int(interval_ns * self.jitter) + random_below(interval_ns)
+        rounded_ns = (delay_ns + MILLISECOND_NS // 2) // MILLISECOND_NS * MILLISECOND_NS
+        return from_ns(rounded_ns) or self.intervals[0]
 
 
-def linear_policy(*, steps: int, jitter: float, min_ns: int, max_ns: int) -> SteppedRetryPolicy:
-    """Return a policy whose interval n is ``min_ns + n * (max_ns - min_ns) / steps``.
+def linear_policy(*, steps: int, jitter: float, shortest: Duration, longest: Duration) -> SteppedRetryPolicy:
+    """Return a policy whose interval n is ``shortest + n * (longest - shortest) / steps``.
 
-    Raises:
-        ConfigurationError: There is no step, a negative jitter, or an interval that is not positive.
-    """
-    low, high = min(min_ns, max_ns), max(min_ns, max_ns)
-    if steps < 1 or jitter < 0 or low < 1:
-        msg = f"a retry policy needs steps >= 1, jitter >= 0 and min_ns >= 1, got {steps}, {jitter} and {low}"
-        raise ConfigurationError(msg)
-    step = (high - low) // steps
-    return SteppedRetryPolicy(tuple(low + n * step for n in range(steps)), jitter)
-
-
-def exponential_policy(*, first_ns: int, max_ns: int, factor: float = 2.0, jitter: float = 0.5) -> SteppedRetryPolicy:
-    """Return a policy whose intervals grow by ``factor`` from one to the next, up to ``max_ns``.
-
-    The first try that fails waits for about ``first_ns``: between ``jitter`` and ``1 + jitter`` times that.
+    Args:
+        steps: How many intervals there are.
+        jitter: The part of an interval that is always waited; up to one whole interval comes on top.
+        shortest: The first interval.
+        longest: The interval that the last one comes close to.
 
     Raises:
-        ConfigurationError: An interval is not positive, the last is shorter than the first, the factor is not more
-            than 1, or the jitter is negative.
+        InvalidDurationError: An interval is not a duration.
+        ConfigurationError: ``steps`` is below 1, the jitter is negative, or an interval is not positive.
     """
-    if first_ns < 1 or max_ns < first_ns or factor <= 1 or jitter < 0:
-        msg = (
-            "an exponential retry policy needs 1 <= first_ns <= max_ns, factor > 1 and jitter >= 0, "
-            f"got {first_ns}, {max_ns}, {factor} and {jitter}"
-        )
-        raise ConfigurationError(msg)
-    intervals = [first_ns, first_ns]  # the one before the first delivery is never used
-    while intervals[-1] < max_ns:
-        intervals.append(min(max_ns, int(intervals[-1] * factor) + 1))
-    return SteppedRetryPolicy(tuple(intervals), jitter)
+    ends = as_ns(shortest, "shortest", positive=True), as_ns(longest, "longest", positive=True)
+    _check_jitter(jitter)
+    if steps < 1:
+        raise ConfigurationError(f"invalid steps {steps}: use 1 or more")
+    low_ns, high_ns = min(ends), max(ends)
+    step_ns = (high_ns - low_ns) // steps
+    return SteppedRetryPolicy(tuple(from_ns(low_ns + n * step_ns) for n in range(steps)), jitter)
 
 
-TEN_MINUTES = linear_policy(steps=50, jitter=0.9, min_ns=MINUTE_NS, max_ns=10 * MINUTE_NS)
-ONE_HOUR = linear_policy(steps=20, jitter=0.9, min_ns=10 * MINUTE_NS, max_ns=HOUR_NS)
-ONE_MINUTE = linear_policy(steps=20, jitter=0.5, min_ns=SECOND_NS, max_ns=MINUTE_NS)
+def exponential_policy(
+    *, first: Duration, longest: Duration, factor: float = 2.0, jitter: float = 0.5
+) -> SteppedRetryPolicy:
+    """Return a policy whose intervals grow by ``factor`` from one to the next, up to ``longest``.
+
+    The delay after the first failed try is between ``jitter`` and ``1 + jitter`` times ``first``.
+
+    Raises:
+        InvalidDurationError: An interval is not a duration.
+        ConfigurationError: An interval is not positive, ``longest`` is shorter than ``first``, the factor is not
+            greater than 1, or the jitter is negative.
+    """
+    first_ns, longest_ns = as_ns(first, "first", positive=True), as_ns(longest, "longest", positive=True)
+    _check_jitter(jitter)
+    if longest_ns < first_ns:
+        raise ConfigurationError(f"invalid longest {longest!r}: must not be shorter than first, which is {first!r}")
+    if factor <= 1:
+        raise ConfigurationError(f"invalid factor {factor}: must be greater than 1")
+    intervals_ns = [first_ns, first_ns]  # no delivery uses the first interval
+    while intervals_ns[-1] < longest_ns:
+        intervals_ns.append(min(longest_ns, int(intervals_ns[-1] * factor) + 1))
+    return SteppedRetryPolicy(tuple(map(from_ns, intervals_ns)), jitter)
+
+
+def _check_jitter(jitter: float) -> None:
+    if jitter < 0:
+        raise ConfigurationError(f"invalid jitter {jitter}: must not be negative")
+
+
+TEN_MINUTES = linear_policy(steps=50, jitter=0.9, shortest="1m", longest="10m")
+ONE_HOUR = linear_policy(steps=20, jitter=0.9, shortest="10m", longest="1h")
+ONE_MINUTE = linear_policy(steps=20, jitter=0.5, shortest="1s", longest="1m")
 
 RETRY_POLICIES: dict[str, SteppedRetryPolicy] = {
     "default": TEN_MINUTES,
@@ -86,10 +105,10 @@ RETRY_POLICIES: dict[str, SteppedRetryPolicy] = {
 
 
 def retry_policy(name: str) -> SteppedRetryPolicy:
-    """Return the retry policy by that name.
+    """Look up a retry policy.
 
     Raises:
-        UnknownRetryPolicyError: There is none.
+        UnknownRetryPolicyError: The name is unknown.
     """
     policy = RETRY_POLICIES.get(name)
     if policy is None:

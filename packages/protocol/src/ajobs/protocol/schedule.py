@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
@@ -11,7 +12,7 @@ from ajobs.protocol.durations import MAX_DURATION_NS, SECOND_NS, format_duration
 from ajobs.protocol.errors import InvalidScheduleError
 from ajobs.protocol.ids import PAYLOAD_BYTES, format_ksuid
 from ajobs.protocol.names import check_name
-from ajobs.protocol.timestamps import Timestamp, parse_timestamp
+from ajobs.protocol.timestamps import Timestamp, parse_datetime
 
 SHORTEST_DEADLINE_NS = 30 * SECOND_NS
 
@@ -30,9 +31,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: Timestamp
 
     @property
-    def created_ns(self) -> int:
-        """When it was made, in nanoseconds since 1970."""
-        return parse_timestamp(self.created_at)
+    def created_time(self) -> datetime:
+        """When it was created, in UTC, cut to microseconds."""
+        return parse_datetime(self.created_at)
 
 
 class CatchUp(StrEnum):

@@ -15,7 +15,8 @@ from ajobs.protocol.errors import (
     TaskNotSignedError,
     TaskSignatureError,
 )
-from ajobs.protocol.task import Task
+from ajobs.protocol.task import Task, deadline_ns
+from ajobs.protocol.timestamps import parse_timestamp
 
 KEY_BYTES = 32
 _INT64 = 1 << 64
@@ -99,7 +100,7 @@ def signature_message(task: Task) -> bytes:
         msg = f"task {task.id} has no queue: signing needs it, so set the queue first"
         raise ConfigurationError(msg)
     payload = b64encode(task.payload or b"").decode()
-    created, deadline = _as_int64(task.created_ns), _as_int64(task.deadline_ns or 0)
+    created, deadline = _as_int64(parse_timestamp(task.created)), _as_int64(deadline_ns(task) or 0)
     return f"{task.id}:{task.queue}:{task.type}:{task.max_tries}:{created}:{deadline}:{payload}".encode()
 
 

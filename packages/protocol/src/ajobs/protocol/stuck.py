@@ -17,9 +17,10 @@ from enum import Enum, auto
 import msgspec
 
 from ajobs.protocol.decisions import expire
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.states import FINAL_STATES, TaskState
-from ajobs.protocol.task import Task
+from ajobs.protocol.task import Task, tried_ns
 
 
 class ItemState(Enum):
@@ -62,9 +63,10 @@ def examine(
 
 
 def _may_run(task: Task, queue: Queue | None, now_ns: int, grace_ns: int) -> bool:
-    if queue is None or task.tried_ns is None:
+    started_ns = tried_ns(task)
+    if queue is None or started_ns is None:
         return False
-    return now_ns < task.tried_ns + queue.max_run_time_ns + grace_ns
+    return now_ns < started_ns + as_ns(queue.max_run_time) + grace_ns
 
 
 def _with_last(error: str, task: Task) -> str:

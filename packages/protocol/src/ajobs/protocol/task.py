@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.states import TaskState
-from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_timestamp
+from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_datetime, parse_timestamp
 
 DEFAULT_MAX_TRIES = 10
 
@@ -26,7 +27,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One unit of work, as it is stored. Field order and omissions are those of Go's encoder.
 
-    Times are kept as the text that was read, so that nothing is rounded; see `created_ns` and its siblings.
+    Times are kept as the text that was read, so that nothing is rounded; `created_time` and the properties after it
+    return them as ``datetime``.
     """
 
     id: str
@@ -48,28 +50,38 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     signature: str = ""
 
     @property
-    def created_ns(self) -> int:
-        """Nanoseconds since 1970 at which the task was made."""
-        return parse_timestamp(self.created)
+    def created_time(self) -> datetime:
+        """When the task was created, in UTC, cut to microseconds."""
+        return parse_datetime(self.created)
 
     @property
-    def deadline_ns(self) -> int | None:
-        """Nanoseconds since 1970 after which the task is no longer started, if there is such a time."""
-        return None if self.deadline is None else parse_timestamp(self.deadline)
+    def deadline_time(self) -> datetime | None:
+        """After which time the task is no longer started, in UTC, cut to microseconds; ``None``: no deadline."""
+        return None if self.deadline is None else parse_datetime(self.deadline)
 
     @property
-    def tried_ns(self) -> int | None:
-        """Nanoseconds since 1970 at which a handler was last started, if one was."""
-        return None if self.tried is None else parse_timestamp(self.tried)
-
-    def is_past_deadline(self, now_ns: int) -> bool:
-        """Tell whether the task may no longer be started at ``now_ns``."""
-        deadline_ns = self.deadline_ns
-        return deadline_ns is not None and now_ns > deadline_ns
+    def tried_time(self) -> datetime | None:
+        """When a handler was last started, in UTC, cut to microseconds; ``None``: never."""
+        return None if self.tried is None else parse_datetime(self.tried)
 
     def is_out_of_tries(self) -> bool:
         """Tell whether the task was started as often as it may be; 0 tries are no limit."""
         return 0 < self.max_tries <= self.tries
+
+
+def deadline_ns(task: Task) -> int | None:
+    """Return the nanoseconds since 1970 after which a task is no longer started, or ``None`` without a deadline."""
+    return None if task.deadline is None else parse_timestamp(task.deadline)
+
+
+def tried_ns(task: Task) -> int | None:
+    """Return the nanoseconds since 1970 at which a handler was last started, or ``None`` if none was."""
+    return None if task.tried is None else parse_timestamp(task.tried)
+
+
+def is_past_deadline(task: Task, now_ns: int) -> bool:
+    """Tell whether a task may no longer be started at ``now_ns``, in nanoseconds since 1970."""
+    return task.deadline is not None and now_ns > parse_timestamp(task.deadline)
 
 
 def new_task(  # noqa: PLR0913 - everything that a task can be given

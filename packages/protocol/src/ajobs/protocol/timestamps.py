@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NewType
 
-from ajobs.protocol.errors import InvalidTimestampError
+from ajobs.protocol.errors import ConfigurationError, InvalidTimestampError
 
 Timestamp = NewType("Timestamp", str)
 """An RFC 3339 time with up to nine fractional digits, such as ``2022-02-02T13:04:26.123456789Z``."""
@@ -20,8 +20,10 @@ ZERO_TIME = Timestamp("0001-01-01T00:00:00Z")
 """Go's zero time, which stands for "not set"."""
 
 NS_PER_S = 1_000_000_000
+NS_PER_US = 1_000
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _FIRST_S = (date.min.toordinal() - _EPOCH_DAY) * 86_400
 _LAST_S = (date.max.toordinal() - _EPOCH_DAY + 1) * 86_400 - 1
 
@@ -49,6 +51,27 @@ def parse_timestamp(text: str) -> int:
         offset = int(hour) * 3_600 + int(minute) * 60
         seconds += offset if sign == "-" else -offset
     return seconds * NS_PER_S + (int(f"{fraction:0<9.9}") if fraction else 0)
+
+
+def parse_datetime(text: str) -> datetime:
+    """Return an RFC 3339 text as a ``datetime`` in UTC, cut to microseconds. Raises as `parse_timestamp` does."""
+    return to_datetime(parse_timestamp(text))
+
+
+def to_datetime(unix_ns: int) -> datetime:
+    """Return nanoseconds since 1970 as a ``datetime`` in UTC, cut to microseconds."""
+    return _EPOCH + timedelta(microseconds=unix_ns // NS_PER_US)
+
+
+def unix_ns(moment: datetime) -> int:
+    """Return the nanoseconds since 1970 of a time that has a time zone.
+
+    Raises:
+        ConfigurationError: It has no time zone, so it does not name one moment.
+    """
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"{moment.isoformat()} has no time zone: use datetime.now(UTC), or set tzinfo")
+    return (moment - _EPOCH) // _MICROSECOND * NS_PER_US
 
 
 # Most times that a worker meets lie in the last few seconds: a third of the time of parsing each.

@@ -44,7 +44,7 @@ async def has_leader(nodes: dict[str, NatsServer]) -> bool:
     """Tell whether streams can be made. Nothing announces that."""
     try:
         async with Client.connect(
-            [node.url for node in nodes.values()], no_storage_init=True, request_timeout_s=1
+            [node.url for node in nodes.values()], no_storage_init=True, request_timeout=1
         ) as client:
             account = await client.storage.jetstream.call("STREAM.NAMES")
     except AjobsError:

@@ -11,7 +11,7 @@ from ajobs.client import Client, TaskState
 from ajobs.protocol.retry import linear_policy
 from ajobs.worker import Router, Worker
 
-QUICK = linear_policy(steps=1, jitter=0.1, min_ns=10**6, max_ns=10 * 10**6)
+QUICK = linear_policy(steps=1, jitter=0.1, shortest=0.001, longest=0.01)
 """Retries within milliseconds."""
 
 

@@ -9,13 +9,14 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from ajobs.client import Client
 from ajobs.client.storage.workers import workers_bucket
-from ajobs.protocol.durations import format_duration, parse_duration
+from ajobs.protocol.durations import as_ns, format_duration, from_ns, parse_duration
 from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.queue import Queue, default_queue
@@ -65,8 +66,8 @@ def provision(  # noqa: PLR0913 - one argument an option
     try:
         start_logging(level=log_level, log_format=log_format)
         run_time_ns = parse_duration(max_run_time)
-        wanted = [Queue(name=name, max_run_time_ns=run_time_ns) for name in _names(queues)]
-        asyncio.run(_provision(wanted, server, replicas=replicas, retention_ns=parse_duration(retention)))
+        wanted = [Queue(name=name, max_run_time=from_ns(run_time_ns)) for name in _names(queues)]
+        asyncio.run(_provision(wanted, server, replicas=replicas, retention=from_ns(parse_duration(retention))))
     except AjobsError as e:
         print(f"ajobs provision: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
         return USAGE_ERROR if e.code == "invalid_argument" else FAILED
@@ -78,9 +79,9 @@ def _names(texts: tuple[str, ...]) -> list[str]:
     return [check_name("queue name", name) for name in found if name]
 
 
-async def _provision(queues: list[Queue], server: str | None, *, replicas: int, retention_ns: int) -> None:
+async def _provision(queues: list[Queue], server: str | None, *, replicas: int, retention: timedelta) -> None:
     async with Client.connect(
-        server, queue=default_queue(), replicas=replicas, task_retention_ns=retention_ns, name="ajobs-provision"
+        server, queue=default_queue(), replicas=replicas, task_retention=retention, name="ajobs-provision"
     ) as client:
         await make_missing(client, queues)
 
@@ -96,7 +97,7 @@ async def make_missing(client: Client, queues: Iterable[Queue]) -> None:
     await workers_bucket(client.storage, options, create=True)
     for wanted in (default_queue(), *(queue for queue in queues if queue.name != DEFAULT_QUEUE)):
         queue = await client.storage.queues.ensure(wanted, replicas=options.replicas, memory=options.memory_storage)
-        logger.info("queue %s is there, max run time %s", queue.name, format_duration(queue.max_run_time_ns))
+        logger.info("queue %s is there, max run time %s", queue.name, format_duration(as_ns(queue.max_run_time)))
 
 
 if __name__ == "__main__":

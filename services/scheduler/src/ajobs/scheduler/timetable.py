@@ -12,6 +12,7 @@ from ajobs.client.schedules.schedules import ScheduleInfo
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import InvalidScheduleError
 from ajobs.protocol.schedule import CatchUp, due_ns
+from ajobs.protocol.timestamps import parse_timestamp
 
 LATE_NS = 2 * SECOND_NS
 """How late a run may be and still be made, whatever its schedule says of those that were missed."""
@@ -139,9 +140,11 @@ class Timetable:
         if line is None:
             return [], []
         info = line.info
-        after_ns = max(after_ns, info.since_ns)
+        after_ns = max(after_ns, parse_timestamp(info.since))
         looked_at = _limit(info) + MOST_DROPPED + LATE_NS // SECOND_NS + 1
-        ticks = latest_ticks(line.recurrence, max(after_ns - info.options.jitter, info.since_ns), until_ns, looked_at)
+        ticks = latest_ticks(
+            line.recurrence, max(after_ns - info.options.jitter, parse_timestamp(info.since)), until_ns, looked_at
+        )
         runs = [Run(line.due_ns(tick_ns), tick_ns, info) for tick_ns in ticks]
         runs = [run for run in runs if after_ns < run.due_ns <= until_ns]
         late = sum(run.due_ns > until_ns - LATE_NS for run in runs)
@@ -151,7 +154,7 @@ class Timetable:
     def _push(self, line: _Line, after_ns: int, due_after_ns: int) -> None:
         """Put the next run into the heap: of a tick after one time, and due after another."""
         name = line.info.name
-        tick_ns = max(after_ns, line.info.since_ns)
+        tick_ns = max(after_ns, parse_timestamp(line.info.since))
         try:
             while True:
                 tick_ns = line.recurrence.next_after(tick_ns)

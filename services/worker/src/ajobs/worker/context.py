@@ -47,14 +47,14 @@ class Context:
         return logging.LoggerAdapter(handler_logger, extra)
 
     @property
-    def remaining_s(self) -> float:
-        """Seconds until this run is cancelled."""
-        return self.run.lease.remaining_s
+    def remaining(self) -> timedelta:
+        """How long this run may still take until it is cancelled."""
+        return timedelta(seconds=self.run.lease.remaining_s)
 
     @property
     def deadline(self) -> datetime:
         """When this run is cancelled, in UTC."""
-        return datetime.now(UTC) + timedelta(seconds=self.remaining_s)
+        return datetime.now(UTC) + self.remaining
 
     def state(self, kind: type[T]) -> T:
         """Return what a lifespan of the router yields as that type; handlers may annotate a parameter with it instead.

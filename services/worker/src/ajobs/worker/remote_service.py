@@ -192,8 +192,8 @@ NO_BEATS_S = 10.0**9
 
 def _remaining_s(deadline: str, routed: Routed) -> float:
     remaining_s = (parse_timestamp(deadline) - time.time_ns()) / SECOND_NS
-    bound_ns = routed.max_run_time_ns
-    return remaining_s if bound_ns is None else min(remaining_s, bound_ns / SECOND_NS)
+    bound_s = routed.max_run_time_s
+    return remaining_s if bound_s is None else min(remaining_s, bound_s)
 
 
 def _encode(value: Any) -> bytes:

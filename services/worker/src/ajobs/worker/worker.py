@@ -7,12 +7,14 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from ajobs.client.client import Client
 from ajobs.client.storage.jetstream.pull import PullSubscription
+from ajobs.protocol.durations import Duration, as_seconds
 from ajobs.protocol.errors import ConfigurationError, ConnectionFailedError
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.subjects import QUEUE_CONSUMER, queue_stream
@@ -26,7 +28,7 @@ from ajobs.worker.running import metrics
 from ajobs.worker.running.execution import Execution
 from ajobs.worker.running.executors import Executors
 
-DEFAULT_GRACE_S = 20.0
+DEFAULT_GRACE = timedelta(seconds=20)
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ class Worker:
         router: Router,
         *,
         queues: Sequence[Share] = (),
-        grace_s: float = DEFAULT_GRACE_S,
+        grace: Duration = DEFAULT_GRACE,
         logger: logging.Logger | None = None,
     ) -> None:
         """Prepare a worker; `run` starts it.
@@ -71,7 +73,7 @@ class Worker:
             client: Connected.
             router: Has at least one handler.
             queues: The queues to work on; without them, the client's own.
-            grace_s: Seconds for which running handlers may go on after a stop, before they are cancelled.
+            grace: How long running handlers may continue after a stop, before they are cancelled.
             logger: Where to log, instead of ``ajobs.worker``.
 
         Raises:
@@ -85,7 +87,7 @@ class Worker:
         names = [share.queue.name for share in self.shares]
         if len(set(names)) < len(names):
             raise ConfigurationError(f"a queue is named twice: {', '.join(names)}")
-        self._grace_s = grace_s
+        self._grace_s = as_seconds(grace, "grace")
         self._logger = logger or logging.getLogger("ajobs.worker")
         self._lifespans = router.lifespans()
         self.routes = Routes.of(router, provided_by(self._lifespans))

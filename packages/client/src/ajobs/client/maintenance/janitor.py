@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,7 +32,7 @@ from ajobs.client.storage.jetstream.scan import scan
 from ajobs.client.storage.queues import QueueInfo
 from ajobs.client.storage.tasks import Stored
 from ajobs.protocol.codec import decode_task
-from ajobs.protocol.durations import MINUTE_NS
+from ajobs.protocol.durations import Duration, as_ns, as_seconds
 from ajobs.protocol.errors import (
     AjobsError,
     CorruptTaskError,
@@ -43,13 +44,13 @@ from ajobs.protocol.errors import (
 from ajobs.protocol.states import FINAL_STATES, TaskState
 from ajobs.protocol.stuck import ItemState, examine
 from ajobs.protocol.subjects import TASKS_STREAM, item_subject, queue_stream
-from ajobs.protocol.task import Task
+from ajobs.protocol.task import Task, tried_ns
 
 if TYPE_CHECKING:
     from ajobs.client.client import Client
 
-GRACE_NS = 10 * MINUTE_NS
-INTERVAL_S = 300.0
+GRACE = timedelta(minutes=10)
+INTERVAL = timedelta(minutes=5)
 LOOK_S = 1.0
 """Seconds after which one that was not allowed to sweep asks again."""
 MOST_ITEMS = 2_000
@@ -87,19 +88,20 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
 class Janitor:
     """Sweeps the task store and the queues."""
 
-    def __init__(self, client: Client, *, grace_ns: int = GRACE_NS, logger: logging.Logger | None = None) -> None:
-        """Leave alone what changed less than ``grace_ns`` nanoseconds ago."""
+    def __init__(self, client: Client, *, grace: Duration = GRACE, logger: logging.Logger | None = None) -> None:
+        """Leave alone what changed less than ``grace`` ago."""
         self._client = client
         self._storage = client.storage
-        self._grace_ns = grace_ns
+        self._grace_ns = as_ns(grace, "grace")
         self._logger = logger or logging.getLogger("ajobs.janitor")
         self._announced: set[tuple[str, int]] = set()
         self._repaired: Counter[str] = Counter()
         self._looking = False
         self._stuck: list[Stuck] = []
 
-    async def run(self, interval_s: float = INTERVAL_S, *, allowed: Callable[[], bool] = lambda: True) -> None:
-        """Sweep every ``interval_s`` seconds while it is ``allowed``, until cancelled."""
+    async def run(self, interval: Duration = INTERVAL, *, allowed: Callable[[], bool] = lambda: True) -> None:
+        """Sweep at every ``interval`` while it is ``allowed``, until cancelled."""
+        interval_s = as_seconds(interval, "interval")
         subscription = await self._storage.connection.subscribe(_ADVISORIES, self._receive)
         try:
             while True:
@@ -208,10 +210,10 @@ class Janitor:
             return False
         if (queue_stream(info.queue.name), sequence) in self._announced or info.in_progress == 0:
             return True
-        task = stored.task
-        if task.state is not TaskState.ACTIVE or task.tried_ns is None or not info.pulls:
+        started_ns = tried_ns(stored.task)
+        if stored.task.state is not TaskState.ACTIVE or started_ns is None or not info.pulls:
             return False
-        return time.time_ns() > task.tried_ns + 2 * info.queue.max_run_time_ns + self._grace_ns
+        return time.time_ns() > started_ns + 2 * as_ns(info.queue.max_run_time) + self._grace_ns
 
     async def _remove(self, info: QueueInfo, sequence: int) -> None:
         try:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import ConfigurationError
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
@@ -45,8 +46,10 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The prefix of JetStream's API, without the last dot."""
     name: str = "ajobs"
     """What the server calls this connection."""
-    connect_timeout_s: float = 5.0
-    ping_interval_s: int = 20
+    connect_timeout: Duration = 5.0
+    """How long one attempt to connect may take."""
+    ping_interval: Duration = 20.0
+    """The time between two checks of an idle connection."""
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself.
@@ -54,6 +57,8 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: It does.
         """
+        as_ns(self.connect_timeout, "connect_timeout", positive=True)
+        as_ns(self.ping_interval, "ping_interval", positive=True)
         if self.js_domain and self.js_api_prefix:
             raise _contradiction("js_domain and js_api_prefix are both set: use one of them")
         if (self.tls_cert is None) != (self.tls_key is None):

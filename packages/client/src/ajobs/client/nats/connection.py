@@ -25,6 +25,7 @@ from ajobs.client.nats.addresses import ConnectOptions, without_credentials
 from ajobs.client.nats.credentials import credentials
 from ajobs.client.nats.fast_path import Lane, Receive
 from ajobs.client.nats.permissions import PUBLISH, SUBSCRIBE, Denial, Denials, deaf, denied
+from ajobs.protocol.durations import as_seconds
 from ajobs.protocol.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -139,6 +140,7 @@ class Connection:
             if is_authorization(error):
                 refused.set()
 
+        connect_timeout_s = as_seconds(options.connect_timeout)
         attempt = asyncio.create_task(
             self.nats.connect(
                 servers=list(options.urls),
@@ -149,8 +151,8 @@ class Connection:
                 reconnect_to_server_handler=self._choose_server,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=FIRST_DELAY_S,  # pyright: ignore[reportArgumentType] - used as seconds to sleep
-                connect_timeout=options.connect_timeout_s,  # pyright: ignore[reportArgumentType] - likewise
-                ping_interval=options.ping_interval_s,
+                connect_timeout=connect_timeout_s,  # pyright: ignore[reportArgumentType] - likewise
+                ping_interval=as_seconds(options.ping_interval),  # pyright: ignore[reportArgumentType] - likewise
                 max_outstanding_pings=2,
                 skip_subject_validation=True,
                 name=options.name,
@@ -160,7 +162,7 @@ class Connection:
         )
         watch = asyncio.create_task(refused.wait())
         try:
-            await asyncio.wait({attempt, watch}, timeout=options.connect_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({attempt, watch}, timeout=connect_timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             watch.cancel()
             while not attempt.done():

@@ -32,6 +32,7 @@ from croniter.croniter import CroniterError
 from ajobs.protocol.durations import SECOND_NS, format_duration, parse_duration
 from ajobs.protocol.errors import InvalidDurationError, InvalidScheduleError
 from ajobs.protocol.schedule import Schedule
+from ajobs.protocol.timestamps import parse_timestamp
 
 DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
@@ -223,7 +224,7 @@ def _times(fields: list[str]) -> _Times:
 
 def recurrence_of(schedule: Schedule) -> Recurrence:
     """Return when a schedule is due. Raises as `parse_recurrence` does."""
-    return parse_recurrence(schedule.schedule, schedule.created_ns)
+    return parse_recurrence(schedule.schedule, parse_timestamp(schedule.created_at))
 
 
 def next_ticks(recurrence: Recurrence, now_ns: int) -> Iterator[int]:

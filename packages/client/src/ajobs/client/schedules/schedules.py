@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import msgspec
@@ -17,7 +17,7 @@ from ajobs.client.schedules.cron import preview, recurrence_of
 from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND
 from ajobs.client.storage.jetstream.buckets import Bucket, Entry, RevisionError
 from ajobs.protocol.codec import decode_schedule, decode_schedule_options, encode, encode_payload
-from ajobs.protocol.durations import MICROSECOND_NS
+from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import (
     AjobsError,
     ConfigurationError,
@@ -37,7 +37,7 @@ from ajobs.protocol.subjects import (
     schedule_options_key,
 )
 from ajobs.protocol.task import DEFAULT_MAX_TRIES, Task, new_task
-from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
+from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_timestamp, to_datetime, unix_ns
 
 if TYPE_CHECKING:
     from ajobs.client.client import Client
@@ -52,14 +52,14 @@ class ScheduleSettings(TypedDict, total=False):
     queue: str
     payload: Any
     """Any value that msgspec encodes as JSON; ``bytes`` are taken as they are."""
-    deadline: timedelta | None
+    deadline: Duration | None
     """How long after its tick a task may still be started, 30 seconds or more."""
     max_tries: int
     """How often a task may be started; 0: as often as any other task."""
     catch_up: CatchUp | str
     """What to do about missed runs: none, last, all."""
     catch_up_limit: int
-    jitter: timedelta
+    jitter: Duration
     """By how much a run may be late, so that not all begin at once."""
     paused: bool
 
@@ -77,8 +77,8 @@ class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     schedule: Schedule
     options: ScheduleOptions
-    since_ns: int
-    """When it was made or changed last, in nanoseconds since 1970: it has no runs before."""
+    since: Timestamp
+    """When it was created or last changed: it has no ticks before."""
     problem: str | None = None
     """What is wrong with it, when it cannot be run."""
 
@@ -87,11 +87,20 @@ class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
         """Its name."""
         return self.schedule.name
 
-    def next_runs(self, count: int = 1, now_ns: int | None = None) -> list[int]:
-        """Return the next times that it is due, in nanoseconds since 1970; none while it is paused or broken."""
-        if self.problem is not None or self.options.paused:
-            return []
-        return preview(self.schedule, time.time_ns() if now_ns is None else now_ns, count)
+    def next_runs(self, count: int = 1, now: datetime | None = None) -> list[datetime]:
+        """Return the next times that it is due, in UTC, after ``now``; none while it is paused or broken.
+
+        Raises:
+            ConfigurationError: ``now`` has no time zone.
+        """
+        return [to_datetime(due_ns) for due_ns in next_due_ns(self, count, None if now is None else unix_ns(now))]
+
+
+def next_due_ns(info: ScheduleInfo, count: int = 1, now_ns: int | None = None) -> list[int]:
+    """Do as `ScheduleInfo.next_runs` does, with all digits: in nanoseconds since 1970."""
+    if info.problem is not None or info.options.paused:
+        return []
+    return preview(info.schedule, time.time_ns() if now_ns is None else now_ns, count)
 
 
 class Schedules:
@@ -322,7 +331,7 @@ def read_schedule(name: str, entry: Entry, options: Entry | None) -> ScheduleInf
     except AjobsError as e:
         problem = str(e)
         schedule = msgspec.structs.replace(schedule, name=name)
-    return ScheduleInfo(schedule=schedule, options=decoded, since_ns=since_ns, problem=problem)
+    return ScheduleInfo(schedule=schedule, options=decoded, since=format_timestamp(since_ns), problem=problem)
 
 
 def _options(schedule: Schedule, entry: Entry | None) -> ScheduleOptions:
@@ -330,7 +339,7 @@ def _options(schedule: Schedule, entry: Entry | None) -> ScheduleOptions:
     if entry is None:
         return ScheduleOptions()
     options = decode_schedule_options(entry.value)
-    if options.belongs_to and parse_timestamp(options.belongs_to) != schedule.created_ns:
+    if options.belongs_to and parse_timestamp(options.belongs_to) != parse_timestamp(schedule.created_at):
         return ScheduleOptions()
     return options
 
@@ -357,11 +366,11 @@ def _changed(
         document["payload"] = encode_payload(settings["payload"])
     if "deadline" in settings:
         deadline = settings["deadline"]
-        document["deadline"] = 0 if deadline is None else _ns(deadline)
+        document["deadline"] = 0 if deadline is None else as_ns(deadline, "deadline")
     if "catch_up" in settings:
         extras["catch_up"] = _catch_up(settings["catch_up"])
     if "jitter" in settings:
-        extras["jitter"] = _ns(settings["jitter"])
+        extras["jitter"] = as_ns(settings["jitter"], "jitter")
     schedule = check_schedule(msgspec.structs.replace(schedule, **document))
     recurrence_of(schedule)
     return schedule, msgspec.structs.replace(options, **extras)
@@ -372,7 +381,3 @@ def _catch_up(value: str) -> CatchUp:
         return CatchUp(value)
     except ValueError as e:
         raise InvalidScheduleError(f"catch_up is {value!r}: use {', '.join(CatchUp)}") from e
-
-
-def _ns(span: timedelta) -> int:
-    return span // timedelta(microseconds=1) * MICROSECOND_NS

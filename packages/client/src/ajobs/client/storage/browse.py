@@ -13,6 +13,7 @@ from ajobs.protocol.codec import decode_task
 from ajobs.protocol.errors import CorruptTaskError, StorageError
 from ajobs.protocol.subjects import TASKS_STREAM
 from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from ajobs.client.nats.connection import Connection
@@ -52,7 +53,7 @@ async def browse(  # noqa: PLR0913 - what to read, and how
                 except CorruptTaskError as e:
                     on_corrupt(CorruptTaskError(f"{delivery.subject}: {e}"))
                     continue
-                if task.created_ns <= until_ns and matches(task):
+                if parse_timestamp(task.created) <= until_ns and matches(task):
                     yield Stored(task, delivery.sequence)
     except StorageError as e:
         if e.err_code != STREAM_NOT_FOUND:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 
@@ -17,6 +18,7 @@ from ajobs.client.storage.jetstream.api import (
     Json,
 )
 from ajobs.client.storage.provision import ensure_stream, find_stream
+from ajobs.protocol.durations import HOUR_NS, Duration, as_ns, format_duration
 from ajobs.protocol.errors import (
     ConfigurationError,
     JetStreamNotEnabledError,
@@ -38,6 +40,9 @@ from ajobs.protocol.subjects import ALL_ITEMS, QUEUE_CONSUMER, QUEUE_STREAM_PREF
 from ajobs.protocol.timestamps import format_timestamp
 
 _PAGE = 64
+
+LONGEST_PAUSE_NS = 100 * 365 * 24 * HOUR_NS
+"""How long a queue is paused without a duration, in nanoseconds."""
 
 RESUME_NS = 100 * 10**6
 """Nanoseconds after which a queue that is resumed goes on."""
@@ -70,6 +75,23 @@ class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The stream's whole info, as the server answered it."""
     consumer: Json
     """The consumer's whole info, as the server answered it."""
+
+
+class QueueChanges(TypedDict, total=False):
+    """The settings of a queue that can be changed. One that is left out, or ``None``, stays as it is."""
+
+    max_age: Duration | None
+    """How long a work item may wait; 0: without limit."""
+    max_entries: int | None
+    """How many work items fit; 0: no limit."""
+    max_tries: int | None
+    """How often the server delivers an item; -1: no limit but the task's own."""
+    max_run_time: Duration | None
+    """How long a handler may take, and after which time a lost worker's item is delivered again."""
+    max_concurrent: int | None
+    """How many items all workers together may have in progress."""
+    replicas: int | None
+    """On how many servers the queue is kept, 1 to 5."""
 
 
 class QueueStore:
@@ -168,50 +190,39 @@ class QueueStore:
                     raise info
         return found
 
-    async def configure(  # noqa: PLR0913 - each setting that can change
-        self,
-        name: str,
-        *,
-        max_age_ns: int | None = None,
-        max_entries: int | None = None,
-        max_tries: int | None = None,
-        max_run_time_ns: int | None = None,
-        max_concurrent: int | None = None,
-        replicas: int | None = None,
-    ) -> Queue:
+    async def configure(self, name: str, **changes: Unpack[QueueChanges]) -> Queue:
         """Change the settings that are given, and return all of them as they are then.
 
         Raises:
             QueueNotFoundError: There is no such queue.
-            ConfigurationError: A setting is out of range, or none is given.
+            ConfigurationError: A setting is unknown or out of range.
+            InvalidDurationError: A duration is not valid.
             StorageError: The server refuses the change.
         """
+        unknown = changes.keys() - QueueChanges.__optional_keys__
+        if unknown:
+            known = ", ".join(sorted(QueueChanges.__optional_keys__))
+            raise ConfigurationError(f"unknown queue setting {', '.join(sorted(unknown))}: choose from {known}")
+        given: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
+        replicas = given.pop("replicas", None)
         stream, consumer = await self._both(name)
         before = queue_from_config(name, stream["config"], consumer["config"])
-        wanted = Queue(
-            name=name,
-            max_age_ns=before.max_age_ns if max_age_ns is None else max_age_ns,
-            max_entries=before.max_entries if max_entries is None else max_entries,
-            discard_old=before.discard_old,
-            max_tries=before.max_tries if max_tries is None else max_tries,
-            max_run_time_ns=before.max_run_time_ns if max_run_time_ns is None else max_run_time_ns,
-            max_concurrent=before.max_concurrent if max_concurrent is None else max_concurrent,
-        )
+        wanted = msgspec.structs.replace(before, **given)
         if wanted == before and replicas is None:
             return before
         if replicas is not None and replicas < 1:
             msg = f"replicas is {replicas}: use 1 to 5"
             raise ConfigurationError(msg)
+        max_age_ns = as_ns(wanted.max_age)
         stream_config: Json = stream["config"] | {
-            "max_age": wanted.max_age_ns,
+            "max_age": max_age_ns,
             "max_msgs": wanted.max_entries or UNLIMITED,
             "num_replicas": replicas or stream["config"].get("num_replicas", 1),
         }
-        if wanted.max_age_ns:
-            window = min(stream_config.get("duplicate_window", wanted.max_age_ns), wanted.max_age_ns)
-            stream_config["duplicate_window"] = window
+        if max_age_ns:
+            stream_config["duplicate_window"] = min(stream_config.get("duplicate_window", max_age_ns), max_age_ns)
         changed = consumer["config"] | {
-            "ack_wait": wanted.max_run_time_ns,
+            "ack_wait": as_ns(wanted.max_run_time),
             "max_deliver": wanted.max_tries or UNLIMITED,
             "max_ack_pending": wanted.max_concurrent,
         }
@@ -223,14 +234,19 @@ class QueueStore:
         )
         return queue_from_config(name, stream["config"], consumer["config"])
 
-    async def pause(self, name: str, until_ns: int) -> None:
-        """Have no item delivered, to any worker, until a time in nanoseconds since 1970. What runs goes on.
+    async def pause(self, name: str, duration_ns: int | None = None) -> None:
+        """Stop delivery to all workers for some nanoseconds; without them, until `resume`. Running tasks continue.
 
         Raises:
             QueueNotFoundError: There is no such queue.
+            ConfigurationError: The time is longer than `LONGEST_PAUSE_NS`.
             StorageError: The server is older than 2.11 and cannot.
         """
-        await self._set_pause(name, until_ns)
+        duration_ns = LONGEST_PAUSE_NS if duration_ns is None else duration_ns
+        if duration_ns > LONGEST_PAUSE_NS:
+            longest = format_duration(LONGEST_PAUSE_NS)
+            raise ConfigurationError(f"invalid duration {format_duration(duration_ns)}: the maximum is {longest}")
+        await self._set_pause(name, time.time_ns() + duration_ns)
 
     async def resume(self, name: str) -> None:
         """Have items delivered again. Raises as `pause` does."""

@@ -13,6 +13,7 @@ from ajobs.client.storage.jetstream.api import JetStream
 from ajobs.client.storage.provision import ensure_buckets, ensure_tasks_stream, find_stream
 from ajobs.client.storage.queues import QueueStore
 from ajobs.client.storage.tasks import TaskStore
+from ajobs.protocol.durations import as_ns, as_seconds
 from ajobs.protocol.subjects import TASKS_STREAM
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Storage(NamedTuple):
             JetStreamNotEnabledError: The server or the account has none.
             StorageError: The server refuses to make a stream or bucket.
         """
-        async with Requests.open(connection, options.request_timeout_s) as requests:
-            jetstream = JetStream(requests, connection.api_prefix, patience_s=options.patience_s)
+        async with Requests.open(connection, as_seconds(options.request_timeout)) as requests:
+            jetstream = JetStream(requests, connection.api_prefix, patience_s=as_seconds(options.patience))
             events = EventPublisher(requests)
             tasks = TaskStore(jetstream, events)
             items = WorkItems(jetstream)
@@ -58,7 +59,7 @@ class Storage(NamedTuple):
                 self.jetstream,
                 replicas=options.replicas,
                 memory=options.memory_storage,
-                retention_ns=options.task_retention_ns,
+                retention_ns=as_ns(options.task_retention),
             )
             await ensure_buckets(self.jetstream, replicas=options.replicas, memory=options.memory_storage)
         if info is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND, JetStream, Json, no_task_store
 from ajobs.client.storage.provision import find_stream
+from ajobs.protocol.durations import from_ns
 from ajobs.protocol.errors import ConfigurationError, StorageError
 from ajobs.protocol.queue import MAX_REPLICAS
 from ajobs.protocol.subjects import TASKS_STREAM
@@ -18,8 +21,8 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     replicas: int
     memory: bool
-    retention_ns: int
-    """Nanoseconds after its last change that a task is kept; 0: for ever."""
+    retention: timedelta
+    """How long a task is kept after its last change; 0: until it is deleted."""
     created: str
     """When it was made, as RFC 3339."""
     first_change: str
@@ -46,8 +49,6 @@ async def configure_store(jetstream: JetStream, *, retention_ns: int | None, rep
         ConfigurationError: A setting is out of range.
         StorageError: The server refuses the change.
     """
-    if retention_ns is not None and retention_ns < 0:
-        raise ConfigurationError(f"retention is {retention_ns} ns: use a positive time, or 0 to keep tasks for ever")
     if replicas is not None and not 1 <= replicas <= MAX_REPLICAS:
         raise ConfigurationError(f"replicas is {replicas}: use 1 to {MAX_REPLICAS}")
     config: Json = (await _find(jetstream))["config"]
@@ -92,7 +93,7 @@ def _read(info: Json) -> StoreInfo:
         size_bytes=state["bytes"],
         replicas=config.get("num_replicas", 1),
         memory=config.get("storage") == "memory",
-        retention_ns=config.get("max_age", 0),
+        retention=from_ns(config.get("max_age", 0)),
         created=info["created"],
         first_change=state["first_ts"],
         last_change=state["last_ts"],

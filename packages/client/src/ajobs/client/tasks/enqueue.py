@@ -27,7 +27,7 @@ from ajobs.protocol.names import check_name
 from ajobs.protocol.signing import sign_task, verify_task
 from ajobs.protocol.states import ENQUEUEABLE_STATES, TaskState
 from ajobs.protocol.subjects import item_subject, queue_stream
-from ajobs.protocol.task import Task
+from ajobs.protocol.task import Task, is_past_deadline
 
 ROOM_BYTES = 1_024
 """What a stored task grows by while it is processed, not counting its result: a new one has to leave that much room."""
@@ -117,7 +117,7 @@ class Enqueuer:
                 f"task {task_id} is active since {before.tried}: wait for it, or force the retry if its worker is dead"
             )
             raise TaskAlreadyActiveError(msg)
-        if task.is_past_deadline(time.time_ns()):
+        if is_past_deadline(task, time.time_ns()):
             msg = f"task {task_id} is past its deadline of {task.deadline} and would not be started: enqueue a new one"
             raise TaskPastDeadlineError(msg)
         if self._keys.verifier is not None:

@@ -8,9 +8,9 @@ from typing import TypedDict, Unpack
 
 import msgspec
 
-from ajobs.client.tasks.new import unix_ns
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import parse_timestamp, unix_ns
 
 
 class TaskFilter(TypedDict, total=False):
@@ -55,5 +55,5 @@ class Matcher(msgspec.Struct, frozen=True):
             (not self.states or task.state in self.states)
             and (self.queue is None or task.queue == self.queue)
             and (self.task_type is None or task.type == self.task_type)
-            and (self.since_ns is None or task.created_ns >= self.since_ns)
+            and (self.since_ns is None or parse_timestamp(task.created) >= self.since_ns)
         )

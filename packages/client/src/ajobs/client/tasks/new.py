@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 from ajobs.client.identifiers import new_id
 from ajobs.protocol.codec import encode_payload
-from ajobs.protocol.durations import MICROSECOND_NS
+from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.task import DEFAULT_MAX_TRIES, Task, new_task
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from ajobs.protocol.timestamps import unix_ns
 
 
 class TaskOptions(TypedDict, total=False):
@@ -25,8 +23,8 @@ class TaskOptions(TypedDict, total=False):
     """The queue's name; without it the client's."""
     task_id: str | None
     """An id of your own, to have a second task by that id refused."""
-    deadline: datetime | timedelta | None
-    """When it is no longer started: a time with a zone, or a span from now on."""
+    deadline: datetime | Duration | None
+    """When it is no longer started: a time with a time zone, or a duration from now on."""
     max_tries: int
     """How often it may be started, 10 unless given; 0 is no limit."""
     depends_on: Iterable[Task | str]
@@ -66,19 +64,5 @@ def make_task(task_type: str, payload: Any, **options: Unpack[TaskOptions]) -> T
     )
 
 
-def _deadline_ns(deadline: datetime | timedelta, now_ns: int) -> int:
-    if isinstance(deadline, timedelta):
-        return now_ns + deadline // _MICROSECOND * MICROSECOND_NS
-    return unix_ns(deadline)
-
-
-def unix_ns(moment: datetime) -> int:
-    """Return the nanoseconds since 1970 of a time that has a zone.
-
-    Raises:
-        ConfigurationError: It has none, so nobody knows which moment it is.
-    """
-    if moment.tzinfo is None:
-        msg = f"the time {moment.isoformat()} has no zone: use datetime.now(UTC), or set its tzinfo"
-        raise ConfigurationError(msg)
-    return (moment - _EPOCH) // _MICROSECOND * MICROSECOND_NS
+def _deadline_ns(deadline: datetime | Duration, now_ns: int) -> int:
+    return unix_ns(deadline) if isinstance(deadline, datetime) else now_ns + as_ns(deadline, "deadline", signed=True)

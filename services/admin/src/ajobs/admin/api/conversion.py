@@ -14,8 +14,9 @@ from ajobs.admin.api.schemas.queues import QueueInfoDocument
 from ajobs.admin.api.schemas.schedules import ScheduleDocument
 from ajobs.admin.api.schemas.tasks import TaskCreateRequest, TaskDocument, TaskResultDocument
 from ajobs.client.client import Client
-from ajobs.client.schedules.schedules import ScheduleInfo
+from ajobs.client.schedules.schedules import ScheduleInfo, next_due_ns
 from ajobs.client.storage.queues import QueueInfo
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import AjobsError, TaskPastDeadlineError
 from ajobs.protocol.task import DEFAULT_MAX_TRIES, Result, Task, new_task
 from ajobs.protocol.timestamps import Timestamp, format_timestamp
@@ -123,11 +124,11 @@ def queue_document(info: QueueInfo) -> QueueInfoDocument:
     return QueueInfoDocument(
         name=queue.name,
         time=format_timestamp(time.time_ns()),
-        max_age=queue.max_age_ns,
+        max_age=as_ns(queue.max_age),
         max_entries=queue.max_entries,
         discard_old=queue.discard_old,
         max_tries=queue.max_tries,
-        max_runtime=queue.max_run_time_ns,
+        max_runtime=as_ns(queue.max_run_time),
         max_concurrent=queue.max_concurrent,
         replicas=info.replicas,
         memory=info.memory,
@@ -148,7 +149,7 @@ def schedule_document(info: ScheduleInfo) -> ScheduleDocument:
     upcoming: list[Any] = []
     problem = info.problem or ""
     try:
-        upcoming = [format_timestamp(due) for due in info.next_runs()]
+        upcoming = [format_timestamp(due_ns) for due_ns in next_due_ns(info)]
     except AjobsError as e:
         problem = problem or str(e)
     return ScheduleDocument(

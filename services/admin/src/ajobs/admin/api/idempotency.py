@@ -180,7 +180,7 @@ class Idempotency:
             stored = await tasks.load(task.id)
         except TaskNotFoundError:
             return None
-        if (stored.task.created_ns, stored.task.type) != (task.created_ns, task.type):
+        if (stored.task.created, stored.task.type) != (task.created, task.type):
             raise TaskAlreadyExistsError(f"task {task.id} exists already, and is another one: use another id")
         return stored
 

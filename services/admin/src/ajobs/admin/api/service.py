@@ -54,8 +54,8 @@ class Service:
         """
         wanted: Settings = {
             "name": "ajobs-api",
-            "request_timeout_s": REQUEST_TIMEOUT_S,
-            "patience_s": PATIENCE_S,
+            "request_timeout": REQUEST_TIMEOUT_S,
+            "patience": PATIENCE_S,
             **settings,
             "queue": options.queue,
             "no_storage_init": True,
@@ -70,7 +70,7 @@ class Service:
                     ClientOptions(
                         replicas=given.replicas,
                         memory_storage=given.memory_storage,
-                        task_retention_ns=given.task_retention_ns,
+                        task_retention=given.task_retention,
                     )
                 )
                 if options.allow_create_default:

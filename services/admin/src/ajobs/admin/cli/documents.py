@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ajobs.client.schedules.schedules import next_due_ns
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.timestamps import format_timestamp
 
 if TYPE_CHECKING:
@@ -18,15 +20,22 @@ _SERVERS_OWN = ("stream", "consumer")
 
 def queue_document(info: QueueInfo) -> dict[str, Any]:
     """Return a queue's settings, under the names that the HTTP API has for them, and how it stands."""
-    fields: dict[str, Any] = msgspec.to_builtins(info.queue)
-    return fields | {
+    fields: dict[str, Any] = msgspec.structs.asdict(info.queue)
+    # The key order is that of Go's document, and so are the names.
+    document = {("max_runtime" if name == "max_run_time" else name): value for name, value in fields.items()}
+    document |= {name: as_ns(document[name]) for name in ("max_age", "max_runtime")}
+    return document | {
         name: getattr(info, name) for name in info.__struct_fields__ if name not in {"queue", *_SERVERS_OWN}
     }
 
 
 def store_document(info: StoreInfo) -> dict[str, Any]:
     """Return the task store's settings and size."""
-    return {name: getattr(info, name) for name in info.__struct_fields__ if name not in _SERVERS_OWN}
+    fields = {name: getattr(info, name) for name in info.__struct_fields__ if name not in _SERVERS_OWN}
+    return {
+        ("retention_ns" if name == "retention" else name): as_ns(value) if name == "retention" else value
+        for name, value in fields.items()
+    }
 
 
 def schedule_document(info: ScheduleInfo, runs: int = 1) -> dict[str, Any]:
@@ -39,5 +48,5 @@ def schedule_document(info: ScheduleInfo, runs: int = 1) -> dict[str, Any]:
         "catch_up_limit": options.catch_up_limit,
         "jitter": options.jitter,
         "problem": info.problem,
-        "next_runs": [format_timestamp(run) for run in info.next_runs(runs)],
+        "next_runs": [format_timestamp(due_ns) for due_ns in next_due_ns(info, runs)],
     }

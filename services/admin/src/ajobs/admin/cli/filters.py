@@ -53,7 +53,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     def matches(self, task: Task) -> bool:
         """Tell whether a task passes the rest."""
-        return (self.before_ns is None or task.created_ns < self.before_ns) and (
+        return (self.before_ns is None or parse_timestamp(task.created) < self.before_ns) and (
             self.error is None or self.error.lower() in task.last_err.lower()
         )
 

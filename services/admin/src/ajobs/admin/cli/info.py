@@ -14,6 +14,7 @@ from ajobs.admin.text.human import count_text, duration_text, size_text, when_te
 from ajobs.admin.text.output import say, show_fields, show_json
 from ajobs.client.schedules.schedules import ScheduleInfo
 from ajobs.client.storage.task_store import StoreInfo
+from ajobs.protocol.durations import as_ns, from_ns
 
 
 async def info(
@@ -34,7 +35,7 @@ async def info(
     retention
         How long after its last change a task is kept in a store that is made; 0: for ever.
     """
-    async with connect(replicas=replica, task_retention_ns=retention) as client:
+    async with connect(replicas=replica, task_retention=from_ns(retention)) as client:
         await make_stores(client, replicas=replica, memory=memory, retention_ns=retention)
         store, queues = await client.store_info(), await client.queues()
         schedules, leaders = await client.schedules.all(), await client.leaders()
@@ -72,7 +73,7 @@ def show_store(store: StoreInfo) -> None:
             ("Replicas", str(store.replicas)),
             (
                 "Kept",
-                f"{duration_text(store.retention_ns)} after the last change" if store.retention_ns else "for ever",
+                f"{duration_text(as_ns(store.retention))} after the last change" if store.retention else "for ever",
             ),
             ("Created", when_text(store.created)),
             ("First change", when_text(store.first_change)) if store.tasks else None,

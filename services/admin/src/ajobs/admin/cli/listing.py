@@ -30,6 +30,7 @@ from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.ids import TEXT_LENGTH
 from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import parse_timestamp
 
 Order = Literal["newest", "oldest", "changed", "tries"]
 
@@ -134,8 +135,8 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 _KEYS: dict[str, Callable[[Task, int], Any]] = {
-    "newest": lambda task, _: task.created_ns,
-    "oldest": lambda task, _: -task.created_ns,
+    "newest": lambda task, _: parse_timestamp(task.created),
+    "oldest": lambda task, _: -parse_timestamp(task.created),
     "changed": lambda _, place: place,
     "tries": lambda task, _: task.tries,
 }

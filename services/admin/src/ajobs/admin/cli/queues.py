@@ -22,7 +22,7 @@ from ajobs.admin.text.output import Column, say, show_fields, show_json, show_ta
 from ajobs.admin.text.prompts import confirm
 from ajobs.client.client import Client
 from ajobs.client.storage.queues import QueueInfo
-from ajobs.protocol.durations import HOUR_NS, SECOND_NS
+from ajobs.protocol.durations import HOUR_NS, SECOND_NS, as_ns, from_ns
 from ajobs.protocol.queue import Queue
 
 app = group("queues", "Make, look at, change, pause, empty and delete queues.")
@@ -39,7 +39,7 @@ COLUMNS: tuple[Column[QueueInfo], ...] = (
     Column("Max tries", lambda info: info.queue.max_tries, limit_text, right=True),
     Column("Max items", lambda info: info.queue.max_entries, limit_text, right=True),
     Column("Max concurrent", lambda info: info.queue.max_concurrent, limit_text, right=True),
-    Column("Run time", lambda info: info.queue.max_run_time_ns, duration_text, right=True),
+    Column("Run time", lambda info: as_ns(info.queue.max_run_time), duration_text, right=True),
     Column(
         "Paused until",
         lambda info: info.paused_until or "",
@@ -89,10 +89,10 @@ async def new(  # noqa: PLR0913 - a queue's settings
     """
     wanted = Queue(
         name=queue,
-        max_age_ns=age,
+        max_age=from_ns(age),
         max_entries=entries,
         max_tries=tries,
-        max_run_time_ns=run_time,
+        max_run_time=from_ns(run_time),
         max_concurrent=concurrent,
         discard_old=discard_old,
     )
@@ -191,10 +191,10 @@ async def configure(  # noqa: PLR0913 - what can be changed
     """
     # The lowest numbers are the original's defaults, and mean what leaving an option out means.
     given: dict[str, Any] = {
-        "max_age_ns": None if age == -SECOND_NS else age,
+        "max_age": None if age is None or age == -SECOND_NS else from_ns(age),
         "max_entries": None if entries == -1 else entries,
         "max_tries": None if tries == -2 else tries,
-        "max_run_time_ns": None if run_time == -SECOND_NS else run_time,
+        "max_run_time": None if run_time is None or run_time == -SECOND_NS else from_ns(run_time),
         "max_concurrent": None if concurrent == -2 else concurrent,
         "replicas": None if replicas == -1 else replicas,
     }
@@ -217,7 +217,7 @@ async def pause(
         For how long. Default: until it is resumed.
     """
     async with connect() as client:
-        await client.pause_queue(queue, seconds=None if duration is None else duration / SECOND_NS)
+        await client.pause_queue(queue, duration=None if duration is None else from_ns(duration))
         await _show(client, queue, json=json)
 
 
@@ -264,9 +264,9 @@ def show_queue(info: QueueInfo) -> None:
             ("Items", f"{count_text(info.items)} ({count_text(info.in_progress)} in progress, {waiting:,} waiting)"),
             ("Size", f"{size_text(info.size_bytes)} in {'memory' if info.memory else 'files'}"),
             ("Replicas", str(info.replicas)),
-            ("Archive period", duration_text(queue.max_age_ns) if queue.max_age_ns else "for ever"),
+            ("Archive period", duration_text(as_ns(queue.max_age)) if queue.max_age else "for ever"),
             ("Max tries", limit_text(queue.max_tries)),
-            ("Max run time", duration_text(queue.max_run_time_ns)),
+            ("Max run time", duration_text(as_ns(queue.max_run_time))),
             ("Max concurrent", limit_text(queue.max_concurrent)),
             ("Max items", limit_text(queue.max_entries)),
             ("When full", "drops the oldest item" if queue.discard_old else "refuses new items"),

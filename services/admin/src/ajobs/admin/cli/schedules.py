@@ -15,7 +15,7 @@ from ajobs.admin.text.output import Column, complain, say, show_fields, show_jso
 from ajobs.admin.text.payloads import payload_of, shown_payload
 from ajobs.admin.text.prompts import confirm
 from ajobs.client.client import Client
-from ajobs.client.schedules.schedules import ScheduleChanges, ScheduleInfo, ScheduleSettings
+from ajobs.client.schedules.schedules import ScheduleChanges, ScheduleInfo, ScheduleSettings, next_due_ns
 from ajobs.protocol.durations import MICROSECOND_NS
 from ajobs.protocol.errors import ConfigurationError, QueueNotFoundError
 from ajobs.protocol.subjects import DEFAULT_QUEUE
@@ -36,7 +36,7 @@ def _state(schedule: ScheduleInfo) -> str:
 
 
 def _next_run(schedule: ScheduleInfo) -> str:
-    return next(map(format_timestamp, schedule.next_runs()), "")
+    return next(map(format_timestamp, next_due_ns(schedule)), "")
 
 
 COLUMNS: tuple[Column[ScheduleInfo], ...] = (
@@ -281,7 +281,7 @@ async def next_(
         raise ConfigurationError(f"--count is {count}: use 1 or more")
     async with connect() as client:
         found = await client.schedules.all() if name is None else [await client.schedules.load(name)]
-    runs = sorted((run_ns, each.name, each) for each in found for run_ns in each.next_runs(count))[:count]
+    runs = sorted((run_ns, each.name, each) for each in found for run_ns in next_due_ns(each, count))[:count]
     if json:
         show_json({"runs": [{"time": format_timestamp(run_ns), "schedule": each} for run_ns, each, _ in runs]})
         return
@@ -321,7 +321,7 @@ def _show(info: ScheduleInfo, *, json: bool) -> None:
         show_json(schedule_document(info, runs=5))
         return
     schedule, options = info.schedule, info.options
-    next_runs = ", ".join(map(ns_text, info.next_runs(3)))
+    next_runs = ", ".join(map(ns_text, next_due_ns(info, 3)))
     show_fields(
         f"Schedule {info.name}",
         [

@@ -147,7 +147,7 @@ async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncG
 
     start_logging()
     server, context = address()
-    wanted: Settings = {"name": "ajc", "patience_s": PATIENCE_S, "no_storage_init": not make, **keys(), **settings}
+    wanted: Settings = {"name": "ajc", "patience": PATIENCE_S, "no_storage_init": not make, **keys(), **settings}
     if context is not None:
         wanted["context"] = context
     elif server is not None:

@@ -10,6 +10,7 @@ from ajobs.admin.text.output import say, show_fields, show_json
 from ajobs.admin.text.payloads import shown_payload
 from ajobs.admin.text.prompts import confirm
 from ajobs.client.client import Client
+from ajobs.protocol.durations import from_ns
 from ajobs.protocol.task import Task
 from ajobs.protocol.timestamps import parse_timestamp
 
@@ -68,7 +69,7 @@ async def initialize(*, memory: bool = False, retention: Duration = 0, replicas:
     replicas
         On how many servers they are kept.
     """
-    async with connect(replicas=replicas, task_retention_ns=retention) as client:
+    async with connect(replicas=replicas, task_retention=from_ns(retention)) as client:
         await make_stores(client, replicas=replicas, memory=memory, retention_ns=retention)
         await _show_store(client, json=json)
 
@@ -85,7 +86,7 @@ async def configure(retention: Duration, replicas: int | None = None, /, *, json
         On how many servers it is kept. Default: as many as now.
     """
     async with connect() as client:
-        await client.configure_store(retention_ns=retention, replicas=replicas)
+        await client.configure_store(retention=from_ns(retention), replicas=replicas)
         await _show_store(client, json=json)
 
 

@@ -16,6 +16,7 @@ from ajobs.client.nats.addresses import without_credentials
 from ajobs.client.nats.credentials import is_exposed
 from ajobs.client.storage.provision import find_stream
 from ajobs.client.storage.workers import workers_bucket
+from ajobs.protocol.durations import from_ns
 from ajobs.protocol.errors import DecodeError, TaskNotSignedError, TaskSignatureError
 from ajobs.protocol.presence import decode_presence
 from ajobs.protocol.signing import verify_task
@@ -54,7 +55,7 @@ async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = (
     names = await client.storage.queues.names()
     lacking = [name for name in names if name not in {info.queue.name for info in queues}]
     exists = [name for name in lacking if await find_stream(jetstream, queue_stream(name)) is not None]
-    stuck = () if store is None else tuple(await Janitor(client, grace_ns=grace_ns).look())
+    stuck = () if store is None else tuple(await Janitor(client, grace=from_ns(grace_ns)).look())
     active, looked_at, signing = ((), 0, Signing()) if store is None else await _tasks(client)
     known: dict[str, Any] = nats._server_info  # noqa: SLF001 - what the server said of itself
     url = nats.connected_url

@@ -9,7 +9,7 @@ from ajobs.admin.doctor.facts import Facts
 from ajobs.admin.doctor.findings import Check, Verdict, always, problem, some, warning
 from ajobs.admin.text.human import duration_text, plural
 from ajobs.client.storage.queues import QueueInfo
-from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.durations import SECOND_NS, as_ns
 from ajobs.protocol.subjects import (
     CONFIGURATION_BUCKET,
     ELECTIONS_BUCKET,
@@ -89,7 +89,7 @@ def _task_store(facts: Facts) -> Iterator[Verdict]:
         return
     yield from _wrong("task store", info, _TASKS, f"correct it with 'nats stream edit {TASKS_STREAM}'")
     retention_ns = info["config"].get("max_age", 0)
-    longest = max((queue.queue.max_run_time_ns for queue in facts.queues), default=0)
+    longest = max((as_ns(queue.queue.max_run_time) for queue in facts.queues), default=0)
     if 0 < retention_ns <= longest:
         yield warning(
             f"tasks are kept for {duration_text(retention_ns)} after their last change, and may run for "
@@ -164,9 +164,10 @@ def _consumers(facts: Facts) -> Iterator[Verdict]:
             f"consumer of queue {name}", info.consumer, _CONSUMER,
             f"'nats consumer rm CHORIA_AJ_Q_{name} WORKERS', then start a worker for queue {name}, which makes it anew",
         )  # fmt: skip
-        if queue.max_run_time_ns < SHORTEST_LEASE_NS:
+        lease_ns = as_ns(queue.max_run_time)
+        if lease_ns < SHORTEST_LEASE_NS:
             yield warning(
-                f"queue {name} takes a task from a worker that is silent for {duration_text(queue.max_run_time_ns)}: "
+                f"queue {name} takes a task from a worker that is silent for {duration_text(lease_ns)}: "
                 "a slow moment costs a second run",
                 f"'ajc queue configure {name} --run-time 1m', and limit single task types in their handlers",
             )

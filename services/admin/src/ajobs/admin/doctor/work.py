@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from ajobs.admin.doctor.facts import Facts
 from ajobs.admin.doctor.findings import Check, Verdict, always, problem, some, warning
 from ajobs.admin.text.human import age_text, duration_text, plural, time_text
-from ajobs.client.client import PAUSED_FOR_EVER_S
 from ajobs.client.maintenance.janitor import ITEM_SPENT, ITEM_WITHOUT_TASK, TASK_WITHOUT_ITEM, TASK_WITHOUT_QUEUE
-from ajobs.protocol.durations import SECOND_NS
+from ajobs.client.storage.queues import LONGEST_PAUSE_NS
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.subjects import SCHEDULER_ELECTION
-from ajobs.protocol.task import Task
+from ajobs.protocol.task import Task, tried_ns
 from ajobs.protocol.timestamps import parse_timestamp
 
 _STUCK = {
@@ -36,14 +36,15 @@ def _stuck(facts: Facts) -> Iterator[Verdict]:
 def _overdue(facts: Facts) -> Iterator[Verdict]:
     running = {task.id for worker in facts.workers for task in worker.presence.running}
     many = {worker.presence.running_count > len(worker.presence.running) for worker in facts.workers}
-    times = {info.queue.name: info.queue.max_run_time_ns for info in facts.queues}
+    times = {info.queue.name: as_ns(info.queue.max_run_time) for info in facts.queues}
     stuck = {stuck.task_id for stuck in facts.stuck}
     overdue: dict[str, list[Task]] = defaultdict(list)
     for task in facts.active:
         lease_ns = times.get(task.queue)
-        if lease_ns is None or task.tried_ns is None or task.id in running | stuck or True in many:
+        started_ns = tried_ns(task)
+        if lease_ns is None or started_ns is None or task.id in running | stuck or True in many:
             continue
-        if facts.now_ns > task.tried_ns + lease_ns + facts.grace_ns:
+        if facts.now_ns > started_ns + lease_ns + facts.grace_ns:
             overdue[task.queue].append(task)
     for queue, tasks in overdue.items():
         yield warning(
@@ -79,7 +80,7 @@ def _paused(facts: Facts) -> Iterator[Verdict]:
 
 def _until(timestamp: str, now_ns: int) -> str:
     # A pause without an end is one of a hundred years.
-    for_ever = parse_timestamp(timestamp) > now_ns + PAUSED_FOR_EVER_S * SECOND_NS // 2
+    for_ever = parse_timestamp(timestamp) > now_ns + LONGEST_PAUSE_NS // 2
     return "somebody resumes it" if for_ever else time_text(timestamp)
 
 

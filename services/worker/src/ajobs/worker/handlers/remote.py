@@ -55,7 +55,7 @@ class Remote:
             TerminateTask: The service said that trying again is of no use.
             RemoteFailedError: It failed, did not answer in time, or there is none.
         """
-        remaining_s = context.remaining_s
+        remaining_s = context.remaining.total_seconds()
         if remaining_s < SHORTEST_S:
             raise RemoteFailedError(f"less than {SHORTEST_S} s left, too short to ask {self._subject}")
         # The header has whole seconds: rounded down, for the service must not be promised more than there is.

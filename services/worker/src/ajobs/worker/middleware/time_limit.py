@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
-from ajobs.protocol.errors import ConfigurationError
+from ajobs.protocol.durations import Duration, as_seconds
 from ajobs.worker.context import Context
 from ajobs.worker.middleware.chain import Handle, Middleware
 
@@ -15,18 +14,17 @@ class TimeLimitError(Exception):
     """A handler used up its time."""
 
 
-def time_limit(limit: timedelta | float) -> Middleware:
-    """Return middleware that cancels a handler after this time, in seconds unless it is a span; the task's try fails.
+def time_limit(limit: Duration) -> Middleware:
+    """Return middleware that cancels a handler after this time; the task's try fails.
 
     The queue's max run time holds besides. A thread cannot be stopped: a plain handler's task fails in time, but its
     thread runs on, and its slot is taken until it ends.
 
     Raises:
-        ConfigurationError: The time is not more than 0.
+        InvalidDurationError: The time is not a duration.
+        ConfigurationError: It is not greater than 0.
     """
-    seconds = limit.total_seconds() if isinstance(limit, timedelta) else limit
-    if seconds <= 0:
-        raise ConfigurationError(f"the time limit is {limit}: use more than 0")
+    seconds = as_seconds(limit, "time limit", positive=True)
 
     def wrap(handle: Handle) -> Handle:
         async def call(context: Context) -> Any:

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 
 from ajobs.client.observability.exposition import LOOPBACK
 from ajobs.client.settings import Settings
-from ajobs.protocol.durations import MILLISECOND_NS, SECOND_NS, parse_duration
+from ajobs.protocol.durations import MILLISECOND_NS, SECOND_NS, from_ns, parse_duration
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 from ajobs.runtime.command import Program, run_app
@@ -242,7 +242,7 @@ def _positive(option: str, text: str, *, or_zero: bool = False) -> int:
 def _new_queue(max_run_time: str | None, max_concurrent: int | None) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if max_run_time is not None:
-        settings["max_run_time_ns"] = max(_positive("max-run-time", max_run_time), MILLISECOND_NS)
+        settings["max_run_time"] = from_ns(max(_positive("max-run-time", max_run_time), MILLISECOND_NS))
     if max_concurrent is not None:
         settings["max_concurrent"] = max_concurrent
     return settings

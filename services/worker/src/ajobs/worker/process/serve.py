@@ -58,7 +58,7 @@ async def serve(router: Router, options: ServiceOptions) -> int:
             shares.append(Share(queue, share.concurrency, share.weight))
         for share in shares:
             _warn_when_different(share.queue, options)
-        worker = Worker(client, router, queues=shares, grace_s=options.grace_s, logger=logger)
+        worker = Worker(client, router, queues=shares, grace=options.grace_s, logger=logger)
         on_orphaned(worker.stop)
         with (
             stopped_by_signals(worker.stop, logger),

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, get_args
 
 import msgspec
 
-from ajobs.protocol.durations import MICROSECOND_NS
+from ajobs.protocol.durations import Duration, as_timedelta
 from ajobs.protocol.errors import ConfigurationError, DuplicateHandlerError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.retry import RetryPolicy, retry_policy
@@ -34,7 +34,7 @@ class RouteOptions(TypedDict, total=False):
     """What is around this handler alone, the first outermost, within the router's own."""
     executor: ExecutorKind
     """Where a plain function runs: ``thread``, or ``process`` for one that computes."""
-    max_run_time: timedelta | None
+    max_run_time: Duration | None
     """How long one run may take. It never takes longer than the queue allows."""
     retry_policy: RetryPolicy | str | None
     """How long failed tasks of this type wait, instead of the client's policy."""
@@ -47,7 +47,7 @@ class Route(msgspec.Struct, frozen=True):
     function: Handler
     middleware: tuple[Middleware, ...]
     executor: ExecutorKind
-    max_run_time_ns: int | None
+    max_run_time: timedelta | None
     retry_policy: RetryPolicy | None
 
 
@@ -116,7 +116,7 @@ class Router:
             function=function,
             middleware=tuple(check_middleware(each) for each in options.get("middleware", ())),
             executor=_check_executor(options.get("executor", "thread")),
-            max_run_time_ns=None if max_run_time is None else _check_run_time(max_run_time),
+            max_run_time=None if max_run_time is None else as_timedelta(max_run_time, "max_run_time", positive=True),
             retry_policy=retry_policy(policy) if isinstance(policy, str) else policy,
         )
 
@@ -223,10 +223,3 @@ def _check_executor(kind: Any) -> Literal["thread", "process"]:
     if kind not in {"thread", "process"}:
         raise ConfigurationError(f"executor is {kind!r}: use 'thread' or 'process'")
     return kind
-
-
-def _check_run_time(span: timedelta) -> int:
-    ns = span // timedelta(microseconds=1) * MICROSECOND_NS
-    if ns <= 0:
-        raise ConfigurationError(f"max_run_time is {span}: use more than 0")
-    return ns

@@ -20,7 +20,7 @@ class Routed(msgspec.Struct, frozen=True):
     task_type: str
     """The type or prefix that it was registered for."""
     handle: Handle
-    max_run_time_ns: int | None
+    max_run_time_s: float | None
     retry_policy: RetryPolicy | None
 
 
@@ -69,4 +69,5 @@ def _routed(route: Route, provided: Collection[Any]) -> Routed:
     invocation = bind(route.function, executor=route.executor, provided=provided)
     # Without middleware there is no call more than that of the handler.
     handle = chain(*route.middleware)(invocation.__call__) if route.middleware else invocation.__call__
-    return Routed(route.task_type, handle, route.max_run_time_ns, route.retry_policy)
+    max_run_time_s = None if route.max_run_time is None else route.max_run_time.total_seconds()
+    return Routed(route.task_type, handle, max_run_time_s, route.retry_policy)

@@ -42,7 +42,7 @@ from ajobs.protocol.decisions import (
     resolve,
     start,
 )
-from ajobs.protocol.durations import SECOND_NS, format_duration
+from ajobs.protocol.durations import SECOND_NS, as_ns, format_duration
 from ajobs.protocol.errors import (
     AjobsError,
     CorruptItemError,
@@ -58,6 +58,7 @@ from ajobs.protocol.errors import (
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.worker.routing.table import Routed, Routes
 from ajobs.worker.running import metrics
 from ajobs.worker.running.executors import Executors
@@ -106,6 +107,7 @@ class Execution:
         self._tasks = client.storage.tasks
         self._items = client.storage.items
         self._queue = queue
+        self._lease_s = queue.max_run_time.total_seconds()
         self._routes = routes
         self._executors = executors
         self._state = state
@@ -192,7 +194,7 @@ class Execution:
                 # Nothing can be saved over what cannot be read: it stays for somebody to look at, and so does its item.
                 self._logger.error("task %s waits: %s", task_id, e)
                 metrics.TASKS_NOT_FOUND.labels(self._queue.name).inc()
-                await self._items.nak(delivery, self._policy.delay_ns(delivery.delivered, _random_below))
+                await self._items.nak(delivery, as_ns(self._policy.delay(delivery.delivered, _random_below)))
             return None
         await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
         return None
@@ -266,7 +268,9 @@ class Execution:
         task = started.task
         log_start(task)
         if task.tries == 1 and not task.dependencies:
-            metrics.TASK_WAIT.observe((time.time_ns() - task.created_ns) / SECOND_NS, task.queue, task.type)
+            metrics.TASK_WAIT.observe(
+                (time.time_ns() - parse_timestamp(task.created)) / SECOND_NS, task.queue, task.type
+            )
         self._running[delivery] = running
         try:
             if self._interrupted:
@@ -284,10 +288,9 @@ class Execution:
         return run
 
     def _make_run(self, started: Stored, routed: Routed | None, delivery: Delivery) -> Run:
-        lease_s = self._queue.max_run_time_ns / SECOND_NS
-        bound_ns = None if routed is None else routed.max_run_time_ns
-        bound_s = lease_s if bound_ns is None else min(lease_s, bound_ns / SECOND_NS)
-        lease = Lease(bound_s, lease_s, lambda: self._items.keep(delivery), self._young)
+        bound_s = None if routed is None else routed.max_run_time_s
+        bound_s = self._lease_s if bound_s is None else min(self._lease_s, bound_s)
+        lease = Lease(bound_s, self._lease_s, lambda: self._items.keep(delivery), self._young)
 
         async def extend() -> None:
             # What a run left behind, a thread for one, would keep an item that is to be delivered to the next try.

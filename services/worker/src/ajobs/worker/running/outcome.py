@@ -8,6 +8,7 @@ from typing import Any
 
 from ajobs.protocol.codec import encode_value
 from ajobs.protocol.decisions import Failed, Interrupted, Outcome, Succeeded, Terminated, error_text
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import InvalidPayloadError
 from ajobs.worker.context import Context
 from ajobs.worker.middleware.chain import Handle
@@ -57,7 +58,7 @@ def _outcome_of(error: BaseException, lease: Lease) -> Outcome:
         case DiscardTask():
             return Terminated(error_text(error), discard=True)
         case RetryTask():
-            return Failed(error_text(error), error.delay_ns)
+            return Failed(error_text(error), None if error.after is None else as_ns(error.after))
         case TimeoutError() if lease.expired:
             return Failed(f"cancelled after the max run time of {lease.max_run_time}")
         case SystemExit():

@@ -10,16 +10,16 @@ from msgspec import UNSET
 from ajobs.admin.api.conversion import queue_document
 from ajobs.admin.api.errors import ApiError
 from ajobs.admin.api.operation import Call, Operation, Success
-from ajobs.admin.api.parsing import duration_ns
+from ajobs.admin.api.parsing import span
 from ajobs.admin.api.responses import Response
 from ajobs.admin.api.schemas.queries import PauseQuery
 from ajobs.admin.api.schemas.queues import QueueChanges, QueueCreateRequest, QueueInfoDocument, QueueList
 from ajobs.admin.api.tokens import Scope
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 
-_RENAMED = {"max_age": "max_age_ns", "max_runtime": "max_run_time_ns"}
+_RENAMED = {"max_runtime": "max_run_time"}
+_SPANS = frozenset({"max_age", "max_runtime"})
 
 
 def _settings(request: QueueCreateRequest | QueueChanges) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def _settings(request: QueueCreateRequest | QueueChanges) -> dict[str, Any]:
         value = getattr(request, field.name)
         if value is UNSET or field.name == "name":
             continue
-        if field.name in _RENAMED:
-            value = duration_ns(field.name, value)
+        if field.name in _SPANS:
+            value = span(field.name, value)
         given[_RENAMED.get(field.name, field.name)] = value
     return given
 
@@ -69,8 +69,8 @@ async def configure(call: Call) -> Response:
 async def pause(call: Call) -> Response:
     """Pause a queue."""
     query: PauseQuery = call.query
-    seconds = None if query.duration is UNSET else duration_ns("duration", query.duration) / SECOND_NS
-    await call.service.client.pause_queue(call.path["name"], seconds=seconds)
+    duration = None if query.duration is UNSET else span("duration", query.duration)
+    await call.service.client.pause_queue(call.path["name"], duration=duration)
     return await _info(call)
 
 

@@ -21,6 +21,7 @@ from ajobs.admin.api.schemas.schedules import (
 )
 from ajobs.admin.api.schemas.tasks import TaskDocument
 from ajobs.admin.api.tokens import Scope
+from ajobs.client.schedules.schedules import next_due_ns
 from ajobs.protocol.errors import AjobsError, ConfigurationError
 from ajobs.protocol.timestamps import format_timestamp
 
@@ -106,7 +107,7 @@ async def next_runs(call: Call) -> Response:
     query: NextQuery = call.query
     info = await call.service.client.schedules.load(call.path["name"])
     try:
-        times = info.next_runs(query.count)
+        times = next_due_ns(info, query.count)
     except AjobsError:
         times = []  # its day never comes
     return Response(200, NextRuns(name=info.name, next=[format_timestamp(due_ns) for due_ns in times]))

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from ajobs.admin.api.operation import Call, Operation, Success
-from ajobs.admin.api.parsing import duration_ns
+from ajobs.admin.api.parsing import span
 from ajobs.admin.api.responses import Response
 from ajobs.admin.api.schemas.server import (
     Checks,
@@ -29,6 +29,7 @@ from ajobs.admin.api.service import Service
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.storage.provision import find_stream
 from ajobs.client.storage.task_store import StoreInfo
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.retry import RETRY_POLICIES
 from ajobs.protocol.subjects import CONFIGURATION_BUCKET, TASKS_STREAM
@@ -87,7 +88,7 @@ async def info(call: Call) -> Response:
 async def retry_policies(_: Call) -> Response:
     """List retry policies."""
     policies = [
-        RetryPolicyDocument(name=name, intervals=list(policy.intervals_ns), jitter=policy.jitter)
+        RetryPolicyDocument(name=name, intervals=list(map(as_ns, policy.intervals)), jitter=policy.jitter)
         for name, policy in RETRY_POLICIES.items()
     ]
     return Response(200, RetryPolicies(policies=policies))
@@ -102,7 +103,7 @@ async def configure_store(call: Call) -> Response:
     """Change the task store."""
     changes: StoreChanges = call.body
     changed = await call.service.client.configure_store(
-        retention_ns=None if changes.retention is UNSET else duration_ns("retention", changes.retention),
+        retention=None if changes.retention is UNSET else span("retention", changes.retention),
         replicas=None if changes.replicas is UNSET else changes.replicas,
     )
     return Response(200, _store(changed))
@@ -114,7 +115,7 @@ def _store(found: StoreInfo) -> StoreDocument:
         size_bytes=found.size_bytes,
         replicas=found.replicas,
         memory=found.memory,
-        retention=found.retention_ns,
+        retention=as_ns(found.retention),
         created=found.created,
     )
 
