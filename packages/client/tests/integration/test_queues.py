@@ -10,6 +10,7 @@ import pytest
 from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.errors import (
     ConfigurationError,
+    InvalidArgumentError,
     InvalidNameError,
     QueueAlreadyExistsError,
     QueueConsumerNotFoundError,
@@ -145,10 +146,19 @@ async def test_a_pause_ends_by_itself(client):
         assert (await client.wait((await client.enqueue("t")).id, timeout=30)).state is TaskState.COMPLETE
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
-async def test_a_pause_of_no_time_is_refused(client, seconds):
-    with pytest.raises(ConfigurationError, match="positive"):
-        await client.pause_queue("Q", duration=seconds)
+@pytest.mark.parametrize(
+    ("duration", "problem"),
+    [
+        (0, "invalid duration 0: must be greater than 0"),
+        (-1, "invalid duration -1: must be greater than 0"),
+        (float("inf"), "not a finite number"),
+        (float("nan"), "not a finite number"),
+        ("900000h", "invalid duration 900000h0m0s: the maximum is 876000h0m0s"),
+    ],
+)
+async def test_a_pause_without_a_positive_finite_duration_is_refused(client, duration, problem):
+    with pytest.raises(InvalidArgumentError, match=problem):
+        await client.pause_queue("Q", duration=duration)
 
 
 async def test_a_queue_that_is_not_there_cannot_be_paused(client):

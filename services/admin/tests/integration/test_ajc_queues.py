@@ -119,7 +119,7 @@ async def test_only_what_is_given_of_a_queue_changes(ajc, client):
     assert changed["max_runtime"] == as_ns(before.max_run_time)
     refused = await ajc("queue", "configure", "Q", "--entries", "-5")
     assert refused.status == 2
-    assert "max_entries is -5" in refused.complaint
+    assert "invalid max_entries -5" in refused.complaint
 
 
 async def test_a_queue_is_paused_and_resumed(ajc, client):

@@ -151,7 +151,9 @@ def _ns(value: Duration, option: str) -> int:
         raise InvalidDurationError(msg)
     if not math.isfinite(value):
         raise InvalidDurationError(f"invalid {option} {value!r}: not a finite number of seconds")
-    return value * SECOND_NS if isinstance(value, int) else round(value * SECOND_NS)
+    if isinstance(value, int) or abs(value) > MAX_DURATION_NS:
+        return int(value) * SECOND_NS  # as exact as it is; a float this large has no fraction
+    return round(value * SECOND_NS)
 
 
 def _shown(value: Duration) -> str:

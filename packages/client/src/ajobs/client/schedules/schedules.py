@@ -21,6 +21,7 @@ from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import (
     AjobsError,
     ConfigurationError,
+    InvalidArgumentError,
     InvalidScheduleError,
     ScheduleAlreadyExistsError,
     ScheduleNotFoundError,
@@ -366,14 +367,21 @@ def _changed(
         document["payload"] = encode_payload(settings["payload"])
     if "deadline" in settings:
         deadline = settings["deadline"]
-        document["deadline"] = 0 if deadline is None else as_ns(deadline, "deadline")
+        document["deadline"] = 0 if deadline is None else _ns(deadline, "deadline")
     if "catch_up" in settings:
         extras["catch_up"] = _catch_up(settings["catch_up"])
     if "jitter" in settings:
-        extras["jitter"] = as_ns(settings["jitter"], "jitter")
+        extras["jitter"] = _ns(settings["jitter"], "jitter")
     schedule = check_schedule(msgspec.structs.replace(schedule, **document))
     recurrence_of(schedule)
     return schedule, msgspec.structs.replace(options, **extras)
+
+
+def _ns(value: Duration, option: str) -> int:
+    try:
+        return as_ns(value, option)
+    except InvalidArgumentError as e:
+        raise InvalidScheduleError(str(e)) from e
 
 
 def _catch_up(value: str) -> CatchUp:
