@@ -1,4 +1,4 @@
-"""A cluster of real nats-servers for a test."""
+"""Run clusters of real nats-servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ajobs.testing.nats_server import NatsServer
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that are free now. Nodes of a cluster have to know one another's before they start."""
+    """Return ports that are free now. The nodes of a cluster must know each other's ports before they start."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -25,7 +25,7 @@ def free_ports(count: int) -> list[int]:
 
 @asynccontextmanager
 async def cluster(size: int = 3) -> AsyncGenerator[dict[str, NatsServer]]:
-    """Run a cluster with JetStream, and wait until it has a leader; its nodes by name."""
+    """Run a cluster with JetStream until the end of the block, and yield its nodes by name once it has a leader."""
     ports = free_ports(size)
     routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
     nodes: dict[str, NatsServer] = {}
@@ -36,12 +36,12 @@ async def cluster(size: int = 3) -> AsyncGenerator[dict[str, NatsServer]]:
             nodes[name] = await stack.enter_async_context(NatsServer.run(config=f"server_name: {name}\n{config}"))
         async with asyncio.timeout(60):
             while not await has_leader(nodes):
-                await asyncio.sleep(0.1)  # the server announces no such event
+                await asyncio.sleep(0.1)  # the servers do not announce it
         yield nodes
 
 
 async def has_leader(nodes: dict[str, NatsServer]) -> bool:
-    """Tell whether streams can be made. Nothing announces that."""
+    """Return whether streams can be created."""
     try:
         async with Client.connect(
             [node.url for node in nodes.values()], no_storage_init=True, request_timeout=1

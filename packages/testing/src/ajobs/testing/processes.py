@@ -1,4 +1,4 @@
-"""Worker processes for tests."""
+"""Run the programs of ajobs as processes and wait for what they log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class WorkerProcess:
-    """A command of the project, with what it logged so far."""
+    """A running program, and the lines that it has logged so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -28,13 +28,18 @@ class WorkerProcess:
         self._lines.put_nowait(None)
 
     async def wait_log(self, text: str) -> str:
-        """Wait until it logs a line with this text."""
+        """Wait for a log line that contains a text, and return it.
+
+        Raises:
+            AssertionError: The program ended first; the text has its log.
+            TimeoutError: No such line within 60 s.
+        """
         async with asyncio.timeout(60):
             while True:
                 line = await self._lines.get()
                 if line is None:
                     self._lines.put_nowait(None)
-                    raise AssertionError(f"it ended without logging {text!r}:\n{''.join(self.log)}")
+                    raise AssertionError(f"the program ended without logging {text!r}:\n{''.join(self.log)}")
                 self.log.append(line)
                 if text in line:
                     return line
@@ -63,7 +68,7 @@ class WorkerProcess:
 def worker_process(
     *arguments: str, cwd: Path | None = None, **environment: str
 ) -> AbstractAsyncContextManager[WorkerProcess]:
-    """Run ``ajobs-worker`` for as long as the block runs."""
+    """Run ``ajobs-worker`` until the end of the block."""
     return program("ajobs.worker.process.main", *arguments, cwd=cwd, **environment)
 
 
@@ -71,7 +76,7 @@ def worker_process(
 async def program(
     module: str, *arguments: str, cwd: Path | None = None, **environment: str
 ) -> AsyncGenerator[WorkerProcess]:
-    """Run a module as a program for as long as the block runs, with additional environment variables."""
+    """Run ``python -m MODULE`` until the end of the block, with additional environment variables."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *arguments, cwd=cwd,
         env=os.environ | environment, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
@@ -84,7 +89,7 @@ async def program(
 
 
 async def wait_gone(pid: int) -> None:
-    """Wait until a process that is not our child has ended; its zombie does not count."""
+    """Wait until a process that is not a child of this one has ended. A zombie counts as ended."""
     status = Path(f"/proc/{pid}/stat")
     async with asyncio.timeout(30):
         while await asyncio.to_thread(_lives, status):

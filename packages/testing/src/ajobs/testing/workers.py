@@ -1,4 +1,4 @@
-"""Helpers for tests with workers: a router for a test, and ways to see what became of tasks."""
+"""Run workers inside a test and wait for the state of tasks and queues."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ajobs.protocol.retry import linear_policy
 from ajobs.worker import Router, Worker
 
 QUICK = linear_policy(steps=1, jitter=0.1, shortest=0.001, longest=0.01)
-"""Retries within milliseconds."""
+"""A retry policy with delays of a few milliseconds."""
 
 
 @asynccontextmanager
 async def working(client: Client, router: Router, **options: Any) -> AsyncGenerator[Worker]:
-    """Run a worker in this process for as long as the block runs."""
+    """Run a worker in this process until the end of the block."""
     async with Worker(client, router, **options).running() as worker:
         yield worker
 
 
 async def wait_state(client: Client, task_id: str, state: TaskState) -> None:
-    """Wait until a task is in a state that need not be a final one."""
+    """Wait until a task is in a state, which need not be a final one."""
     async with asyncio.timeout(30), client.watch(task_id) as events:
         while (await client.storage.tasks.load(task_id)).task.state is not state:
             await anext(events)
 
 
 async def wait_items(client: Client, queue: str, count: int) -> None:
-    """Wait until a queue holds that many items; nobody announces the end of one."""
+    """Wait until a queue holds that many items. It polls, because the server does not announce removed items."""
     async with asyncio.timeout(30):
         while (await client.queue_info(queue)).items != count:
             await asyncio.sleep(0.01)
