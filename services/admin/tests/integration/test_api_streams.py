@@ -222,7 +222,7 @@ async def test_stopping_ends_streams_and_waits_in_order(server, client):
     async with api_server(server) as api:
         waiting = asyncio.create_task(api.get(f"/v1/tasks/{task.id}?wait=10m"))
         async with watching(api) as lines:
-            hub = api.server.service.hub
+            hub = api.server.service.events
             while not hub._waiting:
                 await asyncio.sleep(0.01)
             api.server.stop()

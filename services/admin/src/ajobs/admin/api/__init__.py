@@ -1,5 +1,5 @@
 """The HTTP API, run by ``ajc server run``.
 
-``table`` lists what there is: the routes, the checks of parameters and bodies, the OpenAPI document and the page for
-people are all made from it.
+`operations` is the one table of all operations. The routes, the checks of parameters and bodies, the OpenAPI document
+and the page at ``/docs`` all come from it.
 """

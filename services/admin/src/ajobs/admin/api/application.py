@@ -1,4 +1,4 @@
-"""The application: finds the operation, lets in who may, reads what came, answers, and writes a line about it."""
+"""The ASGI application: find the operation, authenticate, read the request, respond, and log the request."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _INVALID_NAMES = {
     "queues": "queue_name_invalid",
     "schedules": "schedule_invalid",
 }
-"""The reason of an error about the name in a path, by what it is the name of."""
+"""The reason of an error about a name in the path, by the second segment of the path."""
 
 access_log = logging.getLogger("ajobs.access")
 logger = logging.getLogger("ajobs.api")
 
 
 class Application:
-    """Answers requests."""
+    """Responds to requests."""
 
     def __init__(self, service: Service, access: Authenticator, operations: Sequence[Operation]) -> None:
         """Serve ``operations``."""
@@ -56,65 +56,65 @@ class Application:
         self._access = access
         options = service.options
         self._limits = Body(options.max_body, options.read_timeout_ns / SECOND_NS)
-        # A path without parameters goes first: /v1/tasks/retry is no task's id.
+        # Fixed paths come first, so that the last part of /v1/tasks/retry is not taken for a task id.
         ordered = sorted(operations, key=lambda operation: len(operation.parameters))
         self._routes = [(Route(each.path, _endpoint, methods=[each.method]), each) for each in ordered]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         if scope["type"] != "http":
             return
         began = time.monotonic()
-        seen = _Seen(send)
+        sender = _Sender(send)
         metrics.IN_PROGRESS.inc()
         try:
-            await self._respond(scope, receive, seen)
+            await self._respond(scope, receive, sender)
         except ClientDisconnectedError:
             pass
         finally:
             metrics.IN_PROGRESS.dec()
-            self._note(scope, seen, time.monotonic() - began)
+            self._log(scope, sender, time.monotonic() - began)
 
-    async def _respond(self, scope: Scope, receive: Receive, seen: _Seen) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, sender: _Sender) -> None:
         try:
-            answer = await self._answer(scope, receive, seen)
-            if isinstance(answer, StreamingResponse):
+            response = await self._call(scope, receive, sender)
+            if isinstance(response, StreamingResponse):
                 if scope["method"] != "HEAD":
-                    await self._stream(answer, receive, seen)
+                    await self._stream(response, receive, sender)
                     return
-                await answer.pieces.aclose()
-                answer = Response(200, headers={"Content-Type": answer.content_type})
+                await response.chunks.aclose()
+                response = Response(200, headers={"Content-Type": response.content_type})
         except AjobsError as e:
-            if seen.status:
-                logger.warning("an answer was broken off: %s", e)
-                await _break_off(scope)
+            if sender.status:
+                logger.warning("response aborted: %s", e)
+                await _abort(scope)
                 return
-            answer = error_response(http_error(e))
+            response = error_response(http_error(e))
         except ClientDisconnectedError:
             raise
         except Exception:
-            logger.exception("%s %s failed", scope["method"], seen.route or "")
-            if seen.status:
-                await _break_off(scope)
+            logger.exception("%s %s failed", scope["method"], sender.route or "")
+            if sender.status:
+                await _abort(scope)
                 return
-            answer = error_response(INTERNAL_ERROR)
-        await send_response(answer, seen, COMMON)
+            response = error_response(INTERNAL_ERROR)
+        await send_response(response, sender, COMMON)
 
-    async def _stream(self, streamed: StreamingResponse, receive: Receive, seen: _Seen) -> None:
-        gauge = metrics.STREAMS.labels(seen.route)
-        seen.lasting = streamed.lasting
+    async def _stream(self, response: StreamingResponse, receive: Receive, sender: _Sender) -> None:
+        gauge = metrics.STREAMS.labels(sender.route)
+        sender.lasting = response.lasting
         gauge.inc()
         try:
-            await send_stream(streamed, receive, seen, COMMON)
+            await send_stream(response, receive, sender, COMMON)
         finally:
             gauge.dec()
 
-    async def _answer(self, scope: Scope, receive: Receive, seen: _Seen) -> Response | StreamingResponse:
+    async def _call(self, scope: Scope, receive: Receive, sender: _Sender) -> Response | StreamingResponse:
         operation, path = self._find(scope)
-        seen.route = operation.path
+        sender.route = operation.path
         headers = Headers(scope=scope)
         if operation.scope is not None:
-            seen.owner = self._access.check(headers, _address(scope), operation.scope)
+            sender.owner = self._access.check(headers, _address(scope), operation.scope)
         if operation.method != "GET":
             _check_origin(headers)
         for name, value in path.items():
@@ -126,7 +126,7 @@ class Application:
             body = decode_body(raw, operation.body, operation.reasons)
         if operation.needs_nats:
             self._service.check_connected()
-        call = Call(self._service, path, query, body, raw, headers, seen.owner)
+        call = Call(self._service, path, query, body, raw, headers, sender.owner)
         if operation.waits:
             return await until_disconnected(operation.handler(call), receive)
         return await operation.handler(call)
@@ -143,33 +143,33 @@ class Application:
         if allowed:
             methods = ", ".join(sorted(allowed))
             raise ApiError(
-                f"{scope['method']} is no method of this path: use {methods}",
+                f"method {scope['method'][:20]} is not allowed for this path: use {methods}",
                 reason="method_not_allowed", status=405, headers={"Allow": methods},
             )  # fmt: skip
-        raise ApiError("there is no such path: /docs shows what there is", code="not_found", reason="path_not_found")
+        raise ApiError("no such path: see /docs for the API", code="not_found", reason="path_not_found")
 
-    def _note(self, scope: Scope, seen: _Seen, duration_s: float) -> None:
-        route, method = seen.route or "none", scope["method"] if seen.route else "none"
-        labelled(metrics.REQUESTS, method, route, str(seen.status)).inc()
-        if not seen.lasting:
+    def _log(self, scope: Scope, sender: _Sender, duration_s: float) -> None:
+        route, method = sender.route or "none", scope["method"] if sender.route else "none"
+        labelled(metrics.REQUESTS, method, route, str(sender.status)).inc()
+        if not sender.lasting:
             labelled(metrics.SECONDS, method, route).observe(duration_s)
-        # Neither the query nor headers or bodies, which may have what is nobody's business.
+        # Never log queries, headers or bodies: they may hold secrets and personal data.
         access_log.info(
             "request",
             extra={
                 "method": scope["method"],
                 "path": scope["path"][:500],
-                "status": seen.status,
+                "status": sender.status,
                 "duration_s": duration_s,
-                "bytes": seen.size,
+                "bytes": sender.size,
                 "client": _address(scope),
-                "token": seen.owner or "-",
+                "token": sender.owner or "-",
             },
         )
 
 
-class _Seen:
-    """What was sent so far, and on what."""
+class _Sender:
+    """Passes on the messages of a response and records its status and size."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -187,16 +187,16 @@ class _Seen:
         await self._send(message)
 
 
-async def _break_off(scope: Scope) -> None:
-    """End the connection without an answer's end, so that the client sees that something is missing."""
+async def _abort(scope: Scope) -> None:
+    """Abort the connection without a last chunk, so that the client notices that the response is incomplete."""
     scope["extensions"][ABORT]["abort"]()
-    # The connection learns of its end in the next round of the loop, and the server library asks it after that.
+    # The protocol learns of the abort in the next iteration of the loop, and uvicorn checks it after that.
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
 
 async def _endpoint() -> None:
-    """Stand for an operation in a route, which only finds it."""
+    """Serve as the endpoint of a route. The routes are used for matching only."""
 
 
 def _address(scope: Scope) -> str:
@@ -209,13 +209,16 @@ def _check_path(operation: Operation, name: str, value: str) -> None:
         return
     reason = _INVALID_NAMES.get(operation.path.split("/")[2], "name_invalid")
     raise ApiError(
-        f"{name} {value[:MAX_NAME]!r} is invalid: use up to {MAX_NAME} letters, digits, '_', ':' and '-'",
+        f"invalid {name} {value[:MAX_NAME]!r}: use up to {MAX_NAME} letters, digits, '_', ':' and '-'",
         reason=reason, field=name,
     )  # fmt: skip
 
 
 def _check_origin(headers: Headers) -> None:
-    """Refuse what a page of another site makes a browser send."""
+    """Refuse a request that a browser sends for a page of another origin."""
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != headers.get("host"):
-        raise ApiError("pages of other sites may not change anything here", code="forbidden", reason="cross_origin")
+        raise ApiError(
+            "cross-origin request refused: writes are accepted from this origin only",
+            code="forbidden", reason="cross_origin",
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Lets in who may."""
+"""Authenticate requests by their bearer token, and check the scope of the token."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="ajobs"'}
 
 
 class Authenticator:
-    """Checks tokens, if there are any."""
+    """Checks bearer tokens, if the server uses a token file."""
 
     def __init__(self, tokens: TokenFile | None) -> None:
-        """Use a file of tokens; without one everybody may do everything."""
+        """Check tokens against a file. Without a file, every request is allowed."""
         self._tokens = tokens
         self._failures = Failures()
 
     def check(self, headers: Headers, address: str, scope: Scope) -> str:
-        """Return the name of who asks; empty when everybody may.
+        """Return the name of the token; an empty string if the server uses no tokens.
 
         Raises:
-            ApiError: There is no good token, or its scope is not enough. After too many without one, an address is
-                told to wait; a good token is let in all the same, for it cannot be guessed.
+            ApiError: The token is missing, unknown, or its scope is too low. After too many failures from one
+                address the error is 429. A valid token still passes then, because it cannot be guessed.
         """
         if self._tokens is None:
             return ""
@@ -36,7 +36,7 @@ class Authenticator:
             raise self._failed(address, given=bool(scheme))
         if not token.allows(scope):
             raise ApiError(
-                f"token {token.name} has the scope {token.scope}: this takes {scope}",
+                f"token {token.name} has scope {token.scope}, but this operation needs {scope}",
                 code="forbidden", reason="scope_missing",
             )  # fmt: skip
         return token.name
@@ -46,9 +46,9 @@ class Authenticator:
         wait_s = self._failures.note(address)
         if wait_s is not None:
             return ApiError(
-                f"too many requests without a good token: wait {ceil(wait_s)} s",
+                f"too many failed authentications: try again in {ceil(wait_s)} s",
                 code="rate_limited", reason="too_many_failures", headers={"Retry-After": str(ceil(wait_s))},
             )  # fmt: skip
-        text = "this token is not known" if given else "a token is needed: send Authorization: Bearer TOKEN"
+        text = "unknown token" if given else "authentication required: send `Authorization: Bearer TOKEN`"
         reason = "token_unknown" if given else "token_required"
         return ApiError(text, code="unauthenticated", reason=reason, headers=_CHALLENGE)

@@ -1,4 +1,4 @@
-"""From requests to tasks and settings, and from tasks, queues and schedules to documents."""
+"""Convert requests to tasks, and tasks, queues and schedules to response documents."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from ajobs.protocol.timestamps import Timestamp, format_timestamp
 
 
 def payload_of(payload: msgspec.Raw | UnsetType, payload_base64: bytes | UnsetType) -> bytes | None:
-    """Return the bytes of a payload that is given as JSON, in base64, or not at all.
+    """Return the payload that a request gives as JSON or as base64; ``None`` without one.
 
     Raises:
-        ApiError: It is given both ways, or is no JSON.
+        ApiError: Both fields are set, or the payload is not valid JSON.
     """
     if payload is UNSET:
         return None if payload_base64 is UNSET else payload_base64
     if payload_base64 is not UNSET:
         raise ApiError(
-            "payload and payload_base64 are both set: use one of them", reason="payload_both_set", field="payload"
+            "payload and payload_base64 are both set: use only one of them", reason="payload_both_set", field="payload"
         )
     raw = bytes(payload)
     try:
         msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise ApiError(f"payload is no JSON: {e}", reason="invalid_json", field="payload") from e
+        raise ApiError(f"payload is not valid JSON: {e}", reason="invalid_json", field="payload") from e
     return raw
 
 
 def new_times(request: TaskCreateRequest, now_ns: int) -> tuple[int, int | None]:
-    """Return when a task was made and when it is no longer started, in nanoseconds since 1970.
+    """Return the creation time and the deadline of a new task, in nanoseconds since 1970.
 
     Raises:
-        ApiError: A time is none.
-        TaskPastDeadlineError: It would never be started.
+        ApiError: A timestamp is not valid.
+        TaskPastDeadlineError: The deadline has passed.
     """
     created_ns = now_ns if request.created is UNSET else time_ns("created", request.created)
     if request.deadline is UNSET:
         return created_ns, None
     deadline_ns = time_ns("deadline", request.deadline)
     if deadline_ns < now_ns:
-        raise TaskPastDeadlineError(f"the deadline {request.deadline} has passed: the task would never be started")
+        raise TaskPastDeadlineError(f"deadline {request.deadline} has passed: use a time in the future")
     return created_ns, deadline_ns
 
 
 def task_from(client: Client, request: TaskCreateRequest, task_id: str, created_ns: int) -> Task:
-    """Return the task that a request asks for, signed as the server's keys require.
+    """Return the task that a request describes, with its signature.
 
     Raises:
-        AjobsError: It cannot be made, or its signature is missing or wrong.
+        AjobsError: The task is not valid, or its signature is missing or wrong.
     """
     task = new_task(
         request.type,
@@ -82,13 +82,13 @@ def task_from(client: Client, request: TaskCreateRequest, task_id: str, created_
 
 
 def created_from(client: Client, request: TaskCreateRequest, task_id: str, now_ns: int) -> Task:
-    """Do the same for a request that is not repeated."""
+    """Return the task of a request, with the id and the creation time of the request if it has them."""
     created_ns, _ = new_times(request, now_ns)
     return task_from(client, request, task_id if request.id is UNSET else request.id, created_ns)
 
 
 def task_document(task: Task) -> TaskDocument:
-    """Return a task as the API shows it."""
+    """Return the document of a task."""
     parents = task.dependency_results or {}
     return TaskDocument(
         id=task.id,
@@ -101,7 +101,7 @@ def task_document(task: Task) -> TaskDocument:
         deadline=_or_unset(task.deadline),
         max_tries=task.max_tries,
         result=UNSET if task.result is None else _result(task.result),
-        state=task.state.value,  # pyright: ignore[reportArgumentType] - the names are the same
+        state=task.state.value,  # pyright: ignore[reportArgumentType] - same names
         created=task.created,
         tried=_or_unset(task.tried),
         tries=task.tries,
@@ -119,7 +119,7 @@ def _result(result: Result) -> TaskResultDocument:
 
 
 def queue_document(info: QueueInfo) -> QueueInfoDocument:
-    """Return a queue as the API shows it. What the server's streams look like is not part of it."""
+    """Return the document of a queue. It holds nothing of the underlying stream."""
     queue = info.queue
     return QueueInfoDocument(
         name=queue.name,
@@ -144,7 +144,7 @@ def queue_document(info: QueueInfo) -> QueueInfoDocument:
 
 
 def schedule_document(info: ScheduleInfo) -> ScheduleDocument:
-    """Return a schedule as the API shows it."""
+    """Return the document of a schedule."""
     schedule, options = info.schedule, info.options
     upcoming: list[Any] = []
     problem = info.problem or ""

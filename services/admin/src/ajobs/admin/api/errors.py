@@ -1,6 +1,6 @@
-"""Errors as the API answers them: one envelope, and one table from codes to statuses.
+"""Error responses: one document for all errors, and one table from error codes to HTTP statuses.
 
-What a client may rely on is ``code`` and ``details``; ``message`` is for people and says what to do.
+Clients may rely on ``code`` and ``details``. ``message`` is for people: it says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATUSES: Mapping[str, int] = {
     "internal": 500,
     "unavailable": 503,
 }
-"""The status of each code, unless the error names another one of the same kind."""
+"""The status of each code. An `ApiError` may choose another status."""
 
 REASONS: Mapping[str, str] = {
     "queue_consumer_not_found": "queue_not_found",
@@ -35,23 +35,23 @@ REASONS: Mapping[str, str] = {
     "jetstream_not_enabled": "storage_not_ready",
     "no_responders": "storage_not_ready",
 }
-"""Reasons of ours that the original knows by another name."""
+"""Our reasons that have another name in Choria Async Jobs."""
 
 REFUSED_SETTINGS = frozenset({10005, 10023, 10025, 10047, 10052, 10074, 10081, 10096})
-"""What JetStream says about settings that it cannot have: a mistake of the caller's, not of the server."""
+"""JetStream error codes for settings that it refuses. The caller made the mistake, so the status is 400."""
 
 STREAM_NOT_FOUND = 10059
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What went wrong, for programs."""
+    """Details of an error, for programs."""
 
     field: str | None = None
     reason: str | None = None
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error's code and text."""
+    """The code and the message of an error."""
 
     code: str
     message: str
@@ -59,13 +59,13 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ErrorDocument(msgspec.Struct, frozen=True):
-    """The body of every answer that is an error."""
+    """The body of every error response."""
 
     error: Problem
 
 
 class ApiError(AjobsError):
-    """An error that only the API has, with its code, reason and, where it differs from the code's, its status."""
+    """An error of the HTTP API itself, such as an invalid parameter."""
 
     def __init__(
         self,
@@ -77,7 +77,16 @@ class ApiError(AjobsError):
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep what the answer is made of."""
+        """Set the fields of the error response.
+
+        Args:
+            message: The text for people.
+            code: A key of `STATUSES`.
+            reason: The stable reason, for programs.
+            field: The field, parameter or header that is wrong.
+            status: The HTTP status, if it is not the status of the code.
+            headers: More headers of the response.
+        """
         super().__init__(message)
         self.api_code = code
         self.api_reason = reason
@@ -87,7 +96,7 @@ class ApiError(AjobsError):
 
 
 class HttpError(msgspec.Struct, frozen=True):
-    """An answer that is an error."""
+    """An error as HTTP: status, document and headers."""
 
     status: int
     problem: Problem
@@ -95,7 +104,7 @@ class HttpError(msgspec.Struct, frozen=True):
 
 
 def http_error(error: AjobsError, field: str | None = None) -> HttpError:
-    """Return what to answer to an error; ``field`` is what it is about, if that is known."""
+    """Return the HTTP form of an error; ``field`` names the invalid field, if known."""
     if isinstance(error, ApiError):
         details = Details(error.field or field, error.api_reason)
         problem = Problem(error.api_code, str(error), details if details != Details() else None)
@@ -110,6 +119,4 @@ def http_error(error: AjobsError, field: str | None = None) -> HttpError:
     return HttpError(STATUSES[code], Problem(code, str(error), Details(field, reason)), headers)
 
 
-INTERNAL_ERROR = HttpError(
-    500, Problem("internal", "a mistake of the server: its log has the traceback", Details(reason="panic"))
-)
+INTERNAL_ERROR = HttpError(500, Problem("internal", "internal error: see the server log", Details(reason="panic")))

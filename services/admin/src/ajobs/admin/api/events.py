@@ -1,7 +1,7 @@
-"""Events for any number of clients over one subscription.
+"""Deliver events to any number of HTTP clients over one NATS subscription.
 
-The subscription lasts for as long as somebody needs it. Each stream has a buffer: when a client is too slow for it the
-oldest events are dropped, and the client is told how many it has lost. Nobody waits for a slow client.
+The subscription exists while at least one client needs it. Each client has a buffer. If a client is too slow, the
+oldest events are dropped and the client receives their number. A slow client never delays the others.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ajobs.protocol.events import Event, TaskStateEvent
 from ajobs.protocol.subjects import ALL_EVENTS, TASK_STATE_EVENT_PREFIX
 
 BUFFER = 1_000
-"""How many events wait for a client at most."""
+"""Maximum number of events that are buffered for one client."""
 SUBSCRIBE_S = 5.0
-"""Seconds that the server has to confirm the subscription."""
+"""Seconds to wait until NATS confirms the subscription."""
 
 _PREFIX = TASK_STATE_EVENT_PREFIX.encode()
 
 
 class ServerSentEvent(NamedTuple):
-    """An event as a client gets it."""
+    """An event as it is sent to a client."""
 
     event_id: str
     kind: str
@@ -39,15 +39,15 @@ class ServerSentEvent(NamedTuple):
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events are wanted; what is ``None``, or empty, lets all through."""
+    """Selects events. A field that is ``None`` or empty matches every event."""
 
     task_id: str | None = None
     queue: str | None = None
     task_type: str | None = None
     states: frozenset[str] = frozenset()
 
-    def wants(self, event: Event) -> bool:
-        """Tell whether an event is wanted; those that are not about tasks only are when nothing is asked for."""
+    def matches(self, event: Event) -> bool:
+        """Return whether an event matches. Events that are not about tasks match the empty filter only."""
         if not isinstance(event, TaskStateEvent):
             return self == EventFilter()
         return (
@@ -59,45 +59,45 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscriber:
-    """The events for one client."""
+    """The buffered events of one client."""
 
     def __init__(self, wanted: EventFilter) -> None:
-        """Take what the filter wants."""
+        """Buffer the events that match a filter."""
         self.wanted = wanted
         self._events: deque[ServerSentEvent] = deque()
         self._lost = 0
         self._gap = False
-        self._something = asyncio.Event()
+        self._available = asyncio.Event()
         self._closed = False
 
     def put(self, message: ServerSentEvent) -> None:
-        """Keep an event; the oldest goes when there are too many."""
+        """Buffer an event, and drop the oldest if the buffer is full."""
         if len(self._events) >= BUFFER:
             self._events.popleft()
             self._lost += 1
             metrics.EVENTS_LOST.inc()
         self._events.append(message)
-        self._something.set()
+        self._available.set()
 
     def gap(self) -> None:
-        """Note that events may have been missed: nobody stores them while there is no connection."""
+        """Record that events may have been missed: they are not stored while the connection is down."""
         self._gap = True
-        self._something.set()
+        self._available.set()
 
     def close(self) -> None:
-        """Have the stream end after what is here."""
+        """End the stream after the buffered events."""
         self._closed = True
-        self._something.set()
+        self._available.set()
 
     async def take(self, silence_s: float) -> list[ServerSentEvent] | None:
-        """Return what is here, or comes within some seconds, which may be nothing; ``None`` when it is closed."""
-        if not self._something.is_set():
+        """Return the buffered events, waiting up to ``silence_s`` seconds for one; ``None`` once it is closed."""
+        if not self._available.is_set():
             try:
                 async with asyncio.timeout(silence_s):
-                    await self._something.wait()
+                    await self._available.wait()
             except TimeoutError:
                 return []
-        self._something.clear()
+        self._available.clear()
         found = list(self._events)
         self._events.clear()
         if self._gap:
@@ -107,18 +107,18 @@ class Subscriber:
             found.insert(0, ServerSentEvent("", "lost", b'{"count":%d}' % self._lost))
             self._lost = 0
         if self._closed:
-            self._something.set()
+            self._available.set()
             return found or None
         return found
 
 
 class EventBroadcaster:
-    """Hands events to those who wait for them."""
+    """Delivers events to subscribers, and wakes requests that wait for a task."""
 
     def __init__(self, connection: Connection) -> None:
-        """Subscribe through ``connection``. See `open`."""
+        """Use ``connection`` for the subscription. Create one with `open`."""
         self._connection = connection
-        self._queues: set[Subscriber] = set()
+        self._subscribers: set[Subscriber] = set()
         self._waiting: dict[bytes, set[asyncio.Event]] = {}
         self._users = 0
         self._subscription: Subscription | None = None
@@ -128,7 +128,7 @@ class EventBroadcaster:
     @classmethod
     @asynccontextmanager
     async def open(cls, connection: Connection) -> AsyncGenerator[EventBroadcaster]:
-        """Be there for as long as the block runs."""
+        """Provide a broadcaster for as long as the block runs."""
         hub = cls(connection)
         forget = connection.on_reconnect(hub._reconnected)
         try:
@@ -140,24 +140,24 @@ class EventBroadcaster:
 
     @asynccontextmanager
     async def events(self, wanted: EventFilter) -> AsyncGenerator[Subscriber]:
-        """Collect events from now on, for as long as the block runs.
+        """Buffer events from now on, for as long as the block runs.
 
         Raises:
-            RequestTimeoutError: The server does not confirm the subscription.
+            RequestTimeoutError: NATS did not confirm the subscription.
         """
         async with self._used():
-            queue = Subscriber(wanted)
-            self._queues.add(queue)
+            subscriber = Subscriber(wanted)
+            self._subscribers.add(subscriber)
             if self._closed:
-                queue.close()
+                subscriber.close()
             try:
-                yield queue
+                yield subscriber
             finally:
-                self._queues.discard(queue)
+                self._subscribers.discard(subscriber)
 
     @asynccontextmanager
     async def changes_of(self, task_id: str) -> AsyncGenerator[asyncio.Event]:
-        """Set an event whenever a task changes, for as long as the block runs. Raises as `events` does."""
+        """Set an `asyncio.Event` whenever the task changes, for as long as the block runs. Raises as `events` does."""
         async with self._used():
             with self._wait_for(_PREFIX + task_id.encode()) as changed:
                 if self._closed:
@@ -177,10 +177,10 @@ class EventBroadcaster:
                 del self._waiting[subject]
 
     def close(self) -> None:
-        """Have all streams end, and wake who waits for a task."""
+        """End all streams, and wake the requests that wait for a task."""
         self._closed = True
-        for queue in self._queues:
-            queue.close()
+        for subscriber in self._subscribers:
+            subscriber.close()
         self._wake_all()
 
     @asynccontextmanager
@@ -199,7 +199,7 @@ class EventBroadcaster:
                 return
             subscription = await self._connection.subscribe_directly(ALL_EVENTS, self._receive)
             try:
-                # From here on nothing is missed: the server knows of the subscription once it has answered.
+                # NATS knows the subscription once it has answered, so no event is missed from here on.
                 async with asyncio.timeout(SUBSCRIBE_S):
                     await self._connection.synchronize()
             except BaseException as e:
@@ -219,23 +219,23 @@ class EventBroadcaster:
     def _receive(self, subject: bytes, _reply_to: bytes, _headers: bytes, data: bytes) -> None:
         for changed in self._waiting.get(subject, ()):
             changed.set()
-        if not self._queues:
+        if not self._subscribers:
             return
         try:
             event = decode_event(data)
         except DecodeError:
             return
-        # Written anew: what a stranger sent might have line breaks, which end an event on a stream.
+        # Encode it again: another client may have sent line breaks, which would end a server-sent event early.
         message = ServerSentEvent(
             event.event_id, "task_state" if isinstance(event, TaskStateEvent) else "leader", encode(event)
         )
-        for queue in self._queues:
-            if queue.wanted.wants(event):
-                queue.put(message)
+        for subscriber in self._subscribers:
+            if subscriber.wanted.matches(event):
+                subscriber.put(message)
 
     def _reconnected(self) -> None:
-        for queue in self._queues:
-            queue.gap()
+        for subscriber in self._subscribers:
+            subscriber.gap()
         self._wake_all()
 
     def _wake_all(self) -> None:

@@ -1,7 +1,7 @@
-"""One connection over HTTP/1.1, which ends when the client is too slow.
+"""An HTTP/1.1 connection that ends when the client is too slow.
 
-The server library waits for ever for a request's head, and for a client that takes nothing of an answer. Here both have
-a time limit, and a head has a size limit. A body's limits are those of `bodies`, which can say so in an answer.
+uvicorn waits without limit for the head of a request, and for a client that stops reading. Here both have a timeout,
+and a head has a maximum size. The limits of bodies are in `requests`, which can report them in a response.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ajobs.admin.api.errors import Details, ErrorDocument, Problem
 
 ABORT = "ajobs.abort"
-"""The extension of a request that ends its connection at once."""
+"""The ASGI extension that aborts the connection of a request."""
 MAX_HEAD = 65_536
-"""Bytes of a request's line and headers."""
+"""Bytes of a request line and its headers."""
 
 _BAD_REQUEST = msgspec.json.encode(
-    ErrorDocument(Problem("invalid_argument", "this is no HTTP request", Details(reason="http_invalid")))
+    ErrorDocument(Problem("invalid_argument", "not a valid HTTP request", Details(reason="http_invalid")))
 )
 _HEAD = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 
 
 class HttpConnection(HttpToolsProtocol):
-    """A connection with limits."""
+    """A connection with timeouts and a limit on the size of a head."""
 
     read_timeout_s: ClassVar[float]
     write_timeout_s: ClassVar[float]
 
     @classmethod
     def limited(cls, *, read_timeout_s: float, write_timeout_s: float) -> type[HttpConnection]:
-        """Return the class with these limits."""
+        """Return a subclass with these timeouts."""
         return type(cls.__name__, (cls,), {"read_timeout_s": read_timeout_s, "write_timeout_s": write_timeout_s})
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        """Begin without anything to wait for."""
+        """Start without timers."""
         super().__init__(*arguments, **named)
         self._reading: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
         self._head = 0
-        """Bytes of a head that is not complete; -1: there is none."""
+        """Bytes of an incomplete head; -1 while no head is expected."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as its parent does
-        """Begin to wait for the first request."""
+        """Start the read timeout for the first request."""
         super().connection_made(transport)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a head that is too long ends the connection."""
+        """Parse data, and abort the connection if the head is too large."""
         if self._head >= 0:
             self._head += len(data)
         super().data_received(data)
@@ -58,43 +58,43 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the rest of the next request's head."""
+        """Start the read timeout for the rest of a head."""
         super().on_message_begin()
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         if self._reading is None:
             self._expect_head()
 
     def on_headers_complete(self) -> None:
-        """Stop waiting: the rest is the application's business."""
+        """Stop the read timeout. The application limits the body itself."""
         self._head = -1
         self._reading = _cancelled(self._reading)
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
-        """Begin to wait for the client to take some of what was written."""
+        """Start the write timeout: the client does not read."""
         super().pause_writing()
         self._writing = _cancelled(self._writing)
         self._writing = self.loop.call_later(self.write_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop waiting: it did."""
+        """Stop the write timeout: the client reads again."""
         self._writing = _cancelled(self._writing)
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End a connection without another request, also when the client never took the last answer."""
+        """Close an idle connection, even if the client never read the last response."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting for anything."""
+        """Stop all timers."""
         self._reading = _cancelled(self._reading)
         super().connection_lost(exc)
         self._writing = _cancelled(self._writing)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it has nothing that ours has not
-        """Answer what is no HTTP with our own kind of error."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - our text says the same
+        """Respond to data that is not HTTP with an error document."""
         self.transport.write(_HEAD % (400, b"Bad Request", len(_BAD_REQUEST)) + _BAD_REQUEST)
         self.transport.close()
 

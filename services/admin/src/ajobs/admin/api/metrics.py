@@ -1,4 +1,4 @@
-"""Prometheus metrics of the API. A route is the path with its parameters' names, so that their number is bounded."""
+"""Prometheus metrics of the API. The label `route` is the path template, which limits the number of series."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from prometheus_client import Gauge, Histogram
 
 from ajobs.client.observability.metrics import NAMESPACE, counter
 
-REQUESTS = counter("http_requests_total", "Requests answered", "method", "route", "status")
+REQUESTS = counter("http_requests_total", "HTTP requests", "method", "route", "status")
 SECONDS = Histogram(
     "http_request_seconds",
-    "Seconds to the end of an answer, streams left out",
+    "Seconds until the end of a response, without event streams",
     ("method", "route"),
     namespace=NAMESPACE,
 )
-IN_PROGRESS = Gauge("http_requests_in_progress", "Requests being answered, streams among them", namespace=NAMESPACE)
+IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests in progress, including streams", namespace=NAMESPACE)
 STREAMS = Gauge("http_streams", "Open streams", ("route",), namespace=NAMESPACE)
-EVENTS_LOST = counter("http_events_lost_total", "Events that clients were too slow for")
-REFUSED = counter("http_authentication_failures_total", "Requests without a good token")
+EVENTS_LOST = counter("http_events_lost_total", "Events dropped because a client was too slow")
+REFUSED = counter("http_authentication_failures_total", "Requests without a valid token")

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the table of operations."""
+"""Build the OpenAPI document from the table of operations."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ TAGS = {
     "Tasks": "Create, inspect, wait for, retry and delete tasks.",
     "Bulk": "One operation on many tasks.",
     "Queues": "Manage work queues.",
-    "Schedules": "Manage tasks that are made again and again.",
-    "Events": "What happens, as it happens.",
-    "Meta": "The server and what it serves.",
+    "Schedules": "Manage schedules, which create tasks at set times.",
+    "Events": "Watch state changes as they happen.",
+    "Meta": "Health, server information and settings.",
 }
 
 TEXT = """\
-Durable tasks on NATS: enqueue them, see what becomes of them, manage queues and schedules.
+Durable background tasks on NATS: enqueue tasks, follow them, and manage queues and schedules.
 
-**Who may.** A server that is run with tokens takes `Authorization: Bearer TOKEN`. A token has the scope `read`, \
-`write` (tasks) or `admin` (queues, schedules, the store), and each includes those before it. With a certificate \
-authority for clients, TLS asks for a certificate. Otherwise everybody who reaches the server may do everything. \
-`/v1/info` says which.
+**Authentication and authorization.** A server with tokens needs the header `Authorization: Bearer TOKEN`. The scope of \
+a token is `read`, `write` (tasks) or `admin` (queues, schedules, the task store). Each scope includes those before it. \
+A server with a client certificate authority needs a client certificate. Without either, every client that reaches the \
+server may do everything. `auth` in `/v1/info` shows the mode.
 
-**Times** are RFC 3339. **Durations** in requests are text such as `30s` or `1h30m`, in answers nanoseconds.
+**Timestamps** are RFC 3339. **Durations** are text in requests, such as `30s` or `1h30m`, and nanoseconds in responses.
 
-**Payloads** are given as any JSON in `payload`, or as bytes in `payload_base64`; answers have base64.
+**Payloads** in requests are any JSON in `payload`, or bytes in `payload_base64`. Responses hold base64.
 
-**Errors** have one form. `code` and `details.reason` are for programs and do not change; `message` is for people.
+**Errors** have one form. `code` and `details.reason` are stable and meant for programs. `message` is for people.
 """
 
 ERRORS = {
-    400: "Something in the request is wrong: `details.field` says what.",
-    401: "There is no token, or not a good one.",
-    403: "The token's scope is not enough, or a page of another site asks.",
-    404: "There is none.",
-    408: "The body did not come in time.",
-    409: "Somebody, or an earlier request, was first.",
+    400: "The request is invalid. `details.field` names the field.",
+    401: "The token is missing or unknown.",
+    403: "The scope of the token is too low, or the request is cross-origin.",
+    404: "Not found.",
+    408: "The body did not arrive in time.",
+    409: "Conflict: it already exists, or it changed meanwhile.",
     413: "The body is too large.",
-    415: "The body is no JSON, by its Content-Type.",
-    424: "The task ended in another state than complete.",
-    429: "Too many requests without a good token.",
-    500: "A mistake of the server.",
-    503: "NATS, or what is needed there, is not available right now.",
+    415: "The Content-Type is not JSON.",
+    424: "The task failed: it ended in a state other than `complete`.",
+    429: "Too many failed authentications.",
+    500: "Internal error. The server log has the details.",
+    503: "NATS or a stream is not available. Try again later.",
 }
 
 
 def describe(operations: Sequence[Operation]) -> Json:
-    """Return the document for some operations."""
+    """Return the OpenAPI document of some operations."""
     schemas, components = _schemas(operations)
     paths: Json = {}
     for operation in operations:
@@ -92,7 +92,7 @@ def _kinds(operations: Iterable[Operation]) -> Iterator[Any]:
     for operation in operations:
         if operation.body is not None:
             yield operation.body
-        for success in operation.answers.values():
+        for success in operation.responses.values():
             if success.kind is not None:
                 yield success.kind
             yield from success.content_types.values()
@@ -101,7 +101,7 @@ def _kinds(operations: Iterable[Operation]) -> Iterator[Any]:
 
 
 def _schemas(operations: Sequence[Operation]) -> tuple[dict[str, Json], Json]:
-    """Return the schema of each type by its text, and the components that they refer to."""
+    """Return the schema of each type by its `repr`, and the components that they refer to."""
     kinds = {repr(kind): kind for kind in _kinds(operations)}
     schemas, components = msgspec.json.schema_components(kinds.values(), ref_template=REF)
     return dict(zip(kinds, schemas, strict=True)), components
@@ -120,10 +120,10 @@ def _operation(operation: Operation, schemas: dict[str, Json]) -> Json:
         described["parameters"] = parameters
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": {JSON: {"schema": schemas[repr(operation.body)]}}}
-    answers: Json = {str(status): _answer(success, schemas) for status, success in operation.answers.items()}
+    responses: Json = {str(status): _response(success, schemas) for status, success in operation.responses.items()}
     for status in operation.statuses():
-        answers.setdefault(str(status), {"$ref": f"#/components/responses/{_error_name(status)}"})
-    described["responses"] = dict(sorted(answers.items()))
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/{_error_name(status)}"})
+    described["responses"] = dict(sorted(responses.items()))
     described["security"] = [{}] if operation.scope is None else [{"token": []}, {}]
     if operation.scope is not None:
         described["x-scope"] = operation.scope.value
@@ -152,7 +152,7 @@ def _is_list(kind: Any) -> bool:
     return get_origin(kind) is list or any(get_origin(part) is list for part in get_args(kind))
 
 
-def _answer(success: Success, schemas: dict[str, Json]) -> Json:
+def _response(success: Success, schemas: dict[str, Json]) -> Json:
     described: Json = {"description": success.text}
     if success.headers:
         described["headers"] = {
@@ -177,7 +177,7 @@ def _error(text: str) -> Json:
 
 
 def _renamed(value: Any) -> Any:
-    """Return the document with the names that users know: without the suffix of the structures' own."""
+    """Return the document with public schema names, without the suffix ``Document`` of our classes."""
     if isinstance(value, dict):
         fields = cast("Json", value)
         return {_short(key): _short(item) if key == "title" else _renamed(item) for key, item in fields.items()}

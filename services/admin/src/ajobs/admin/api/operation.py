@@ -1,4 +1,4 @@
-"""What an operation of the API is: a line of the table that everything else is made from."""
+"""An operation of the API: one entry of the table in `operations`."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from ajobs.admin.api.tokens import Scope
 
 
 class Call(NamedTuple):
-    """A request, read and checked."""
+    """A request that was authenticated, read and validated."""
 
     service: Service
     path: Mapping[str, str]
-    """The parameters of the path, each a valid name."""
+    """The path parameters. Each is a valid name."""
     query: Any
-    """What the operation's query was decoded to."""
+    """The decoded query parameters, an instance of `Operation.query`."""
     body: Any
-    """What its body was decoded to, if it takes one."""
+    """The decoded body, an instance of `Operation.body`, or ``None``."""
     raw_body: bytes
     headers: Headers
     owner: str
-    """The name of the token; empty when there are none."""
+    """The name of the token; empty if the server uses no tokens."""
 
 
 Handler = Callable[[Call], Coroutine[Any, Any, Response | StreamingResponse]]
 
 
 class Success(NamedTuple):
-    """An answer that is no error."""
+    """A successful response, for the OpenAPI document."""
 
     text: str
     kind: Any = None
     content_types: Mapping[str, Any] = {}
-    """What there is besides JSON."""
+    """Content types other than JSON, with their schemas."""
     headers: Mapping[str, str] = {}
 
 
@@ -54,28 +54,28 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     handler: Handler
     scope: Scope | None
-    """What a token has to allow; ``None``: none is needed."""
-    answers: Mapping[int, Success]
+    """The scope that a token needs; ``None`` if the operation needs no token."""
+    responses: Mapping[int, Success]
     errors: tuple[int, ...] = ()
-    """Statuses of errors besides those that any operation of its kind has."""
+    """Error statuses in addition to those of every similar operation."""
     text: str = ""
     query: type[Query] = Query
     body: Any = None
     reasons: Mapping[str, str] = {}
-    """The reason of an error about a field or a parameter."""
+    """The error reason for each field or parameter."""
     headers: Mapping[str, str] = {}
-    """Headers that it understands, and what for."""
+    """Request headers that it reads, with their descriptions."""
     needs_nats: bool = True
     waits: bool = False
-    """Whether it may take long and changes nothing, so that it is given up when the client goes away."""
+    """Whether it may take long and changes nothing, so that it is cancelled when the client disconnects."""
 
     @property
     def parameters(self) -> list[str]:
-        """The names of the parameters of its path."""
+        """The names of the path parameters."""
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
     def statuses(self) -> list[int]:
-        """Return the statuses of all errors that it may answer with."""
+        """Return the statuses of all possible errors."""
         found = set(self.errors) | {500}
         if self.query is not Query or self.parameters:
             found.add(400)

@@ -1,4 +1,4 @@
-"""All operations, and what is served besides: metrics, the OpenAPI document and the page for people."""
+"""The table of all operations, including metrics, the OpenAPI document and the page at ``/docs``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def document() -> bytes:
 
 @cache
 def page() -> bytes:
-    """Return the page for people."""
+    """Return the page at ``/docs``."""
     return render_page(describe(OPERATIONS)).encode()
 
 
@@ -44,7 +44,7 @@ async def openapi(_: Call) -> Response:
 
 
 async def docs(_: Call) -> Response:
-    """Return the page for people."""
+    """Return the page at ``/docs``."""
     return Response(200, await asyncio.to_thread(page), PAGE_HEADERS, HTML)
 
 
@@ -54,10 +54,10 @@ _OWN = (
         path="/metrics",
         name="getMetrics",
         tag="Meta",
-        summary="Metrics of this process, for Prometheus.",
+        summary="Prometheus metrics of this process.",
         handler=metrics,
         scope=Scope.READ,
-        answers={200: Success("Metrics.", content_types={"text/plain": str})},
+        responses={200: Success("Metrics.", content_types={"text/plain": str})},
         needs_nats=False,
     ),
     Operation(
@@ -65,10 +65,10 @@ _OWN = (
         path="/v1/openapi.json",
         name="getOpenapi",
         tag="Meta",
-        summary="This document.",
+        summary="This OpenAPI document.",
         handler=openapi,
         scope=None,
-        answers={200: Success("OpenAPI 3.1.", dict)},
+        responses={200: Success("OpenAPI 3.1.", dict)},
         needs_nats=False,
     ),
     Operation(
@@ -76,10 +76,10 @@ _OWN = (
         path="/docs",
         name="getDocs",
         tag="Meta",
-        summary="This document as a page for people.",
+        summary="This document as a page to read.",
         handler=docs,
         scope=None,
-        answers={200: Success("A page that needs nothing from elsewhere.", content_types={"text/html": str})},
+        responses={200: Success("A page without scripts or external resources.", content_types={"text/html": str})},
         needs_nats=False,
     ),
 )
@@ -94,4 +94,4 @@ OPERATIONS: tuple[Operation, ...] = (
     *server.OPERATIONS,
     *_OWN,
 )
-"""Everything that is served, in the order of the document."""
+"""All operations, in the order of the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""Times and durations between texts of requests, nanoseconds and what the client takes."""
+"""Parse the durations and timestamps of requests."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def duration_ns(field: str, text: str, *, most_ns: int | None = None) -> int:
-    """Return the nanoseconds of a duration that is not negative.
+    """Parse a duration that is not negative, in nanoseconds.
 
     Raises:
-        ApiError: It is none, or too long.
+        ApiError: The duration is not valid, negative, or longer than ``most_ns``.
     """
     try:
         value = parse_duration(text)
     except InvalidDurationError as e:
         raise ApiError(f"{field}: {e}", reason=e.reason, field=field) from e
     if value < 0 or (most_ns is not None and value > most_ns):
-        most = "" if most_ns is None else f" and {format_duration(most_ns)} at most"
-        raise ApiError(f"{field} is {text}: use 0s or more{most}", reason=InvalidDurationError.reason, field=field)
+        most = " or more" if most_ns is None else f" to {format_duration(most_ns)}"
+        raise ApiError(f"invalid {field} {text!r}: use 0s{most}", reason=InvalidDurationError.reason, field=field)
     return value
 
 
 def span(field: str, text: str) -> timedelta:
-    """Return a duration as Python has it, to the microsecond. Raises as `duration_ns` does."""
+    """Parse a duration, truncated to microseconds. Raises as `duration_ns` does."""
     return timedelta(microseconds=duration_ns(field, text) // MICROSECOND_NS)
 
 
 def time_ns(field: str, text: str) -> int:
-    """Return the nanoseconds since 1970 of a time.
+    """Parse a timestamp, in nanoseconds since 1970.
 
     Raises:
-        ApiError: It is none, or of no year that a task can have.
+        ApiError: The timestamp is not valid, or outside the years that a task can store.
     """
     try:
         value = parse_timestamp(text)
@@ -48,5 +48,5 @@ def time_ns(field: str, text: str) -> int:
 
 
 def moment(field: str, text: str) -> datetime:
-    """Return a time as Python has it, to the microsecond. Raises as `time_ns` does."""
+    """Parse a timestamp, truncated to microseconds. Raises as `time_ns` does."""
     return _EPOCH + timedelta(microseconds=time_ns(field, text) // MICROSECOND_NS)

@@ -1,4 +1,4 @@
-"""Reads what a request brings: its body, and its parameters, each checked against a type."""
+"""Read the body and the query parameters of a request, and validate them against a type."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ajobs.admin.api.errors import ApiError
 from ajobs.admin.api.responses import ClientDisconnectedError
 
 DRAINED = 16
-"""How many times the limit is read and thrown away of a body that is too large, so that the client reads the answer."""
+"""Read and discard up to this many times the limit of a body that is too large, so that the client reads the error."""
 
 
 class Body(msgspec.Struct, frozen=True):
-    """How much of a body is taken, and for how long it is waited for."""
+    """Limits of a request body: its size, and the time to receive it."""
 
     max_bytes: int
     timeout_s: float
 
 
 async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
-    """Return a request's body.
+    """Return the body of a request.
 
     Raises:
-        ApiError: It is too large, of another type than JSON, or took too long.
+        ApiError: The body is too large, too slow, or not JSON according to its Content-Type.
     """
     declared = headers.get("content-length", "")
     beyond = limits.max_bytes * DRAINED
@@ -40,15 +40,15 @@ async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
     body, size = bytearray(), 0
     try:
         async with asyncio.timeout(limits.timeout_s):
-            async for piece in _pieces(receive):
-                size += len(piece)
+            async for chunk in _chunks(receive):
+                size += len(chunk)
                 if size <= limits.max_bytes:
-                    body += piece
+                    body += chunk
                 elif size > beyond:
                     break
     except TimeoutError as e:
         raise ApiError(
-            f"the body did not come within {limits.timeout_s:g} s: send it at once",
+            f"the body did not arrive within {limits.timeout_s:g} s: send it without delay",
             reason="body_timeout", status=408, headers={"Connection": "close"},
         ) from e  # fmt: skip
     if size > limits.max_bytes:
@@ -58,8 +58,8 @@ async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
 
 def _too_large(limits: Body) -> ApiError:
     return ApiError(
-        f"the body is larger than {limits.max_bytes} bytes: store large data elsewhere, or run the server with "
-        "a larger --max-body",
+        f"the body is larger than {limits.max_bytes} bytes: store large data elsewhere and send a reference, or run the "
+        "server with a larger --max-body",
         code="payload_too_large", reason="body_too_large", headers={"Connection": "close"},
     )  # fmt: skip
 
@@ -68,14 +68,14 @@ def _check_type(given: str | None) -> None:
     essence, _, parameters = (given or "").partition(";")
     charset = re.search(r"charset\s*=\s*\"?([\w-]+)", parameters, re.IGNORECASE)
     if essence.strip().lower() != "application/json" or (charset and charset[1].lower() not in {"utf-8", "utf8"}):
-        named = "no Content-Type" if given is None else f"Content-Type {given[:100]!r}"
+        named = "a missing Content-Type" if given is None else f"Content-Type {given[:100]!r}"
         raise ApiError(
-            f"a body with {named} is not understood: use application/json, in UTF-8",
+            f"{named} is not supported: use application/json in UTF-8",
             reason="content_type_unsupported", field="Content-Type", status=415,
         )  # fmt: skip
 
 
-async def _pieces(receive: Receive) -> AsyncGenerator[bytes]:
+async def _chunks(receive: Receive) -> AsyncGenerator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -86,28 +86,28 @@ async def _pieces(receive: Receive) -> AsyncGenerator[bytes]:
 
 
 def decode_body(body: bytes, kind: Any, reasons: Mapping[str, str]) -> Any:
-    """Decode a body.
+    """Decode and validate a body.
 
     Args:
         body: The bytes.
-        kind: What it is to be.
-        reasons: The reason of an error by the field that it is about; others are ``invalid_json``.
+        kind: The type to decode to.
+        reasons: The error reason for each field; the default is ``invalid_json``.
 
     Raises:
-        ApiError: It is not; the text says where.
+        ApiError: The body is not valid JSON, or does not match the type. The message names the place.
     """
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as e:
         field = _field_of(str(e))
         reason = reasons.get(_index("[]", field or ""), "invalid_json")
-        raise ApiError(f"the body does not fit: {e}", reason=reason, field=field) from e
+        raise ApiError(f"invalid body: {e}", reason=reason, field=field) from e
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        where = "it is nested too deeply" if isinstance(e, RecursionError) else str(e)
-        raise ApiError(f"the body is no JSON: {where}", reason="invalid_json") from e
+        where = "nested too deeply" if isinstance(e, RecursionError) else str(e)
+        raise ApiError(f"the body is not valid JSON: {where}", reason="invalid_json") from e
 
 
-# The library says where only in its text. It is for people: nothing depends on it but what is shown.
+# msgspec reports the place of an error in its text only. The field found here is only shown to people.
 _place = re.compile(r"at `\$\.?([^`]*)`").search
 _index = re.compile(r"\[[^\]]*\]").sub
 _named = re.compile(r"field `([^`]+)`").search
@@ -120,28 +120,26 @@ def _field_of(text: str) -> str | None:
 
 
 def decode_query(query: bytes, kind: Any, reasons: Mapping[str, str]) -> Any:
-    """Decode the parameters of a query.
+    """Decode and validate query parameters.
 
     Args:
-        query: What is behind the question mark.
-        kind: A structure whose fields are the parameters; those that are lists can be repeated.
-        reasons: The reason of an error by the parameter that it is about; others are ``parameter_invalid``.
+        query: The query string, without the question mark.
+        kind: A struct whose fields are the parameters. A parameter that is a list may be repeated.
+        reasons: The error reason for each parameter; the default is ``parameter_invalid``.
 
     Raises:
-        ApiError: They do not fit, or there is one that nobody knows.
+        ApiError: A parameter is unknown, repeated, or not valid.
     """
     known = _parameters(kind)
     values: dict[str, Any] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=None):
         if name not in known:
-            names = ", ".join(known) or "none"
-            raise ApiError(
-                f"unknown parameter {name[:50]!r}: there is {names}", reason="parameter_unknown", field=name[:50]
-            )
+            choices = f"choose from {', '.join(known)}" if known else "this operation has no parameters"
+            raise ApiError(f"unknown parameter {name[:50]!r}: {choices}", reason="parameter_unknown", field=name[:50])
         if known[name]:
             values.setdefault(name, []).append(value)
         elif name in values:
-            raise ApiError(f"parameter {name} is there twice", reason="parameter_invalid", field=name)
+            raise ApiError(f"parameter {name} is repeated: pass it once", reason="parameter_invalid", field=name)
         else:
             values[name] = value
     try:
@@ -149,14 +147,14 @@ def decode_query(query: bytes, kind: Any, reasons: Mapping[str, str]) -> Any:
     except msgspec.ValidationError as e:
         field = (_field_of(str(e)) or "").partition("[")[0]
         reason = reasons.get(field, "parameter_invalid")
-        raise ApiError(f"parameter {field}: {e}", reason=reason, field=field or None) from e
+        raise ApiError(f"invalid parameter {field}: {e}", reason=reason, field=field or None) from e
 
 
 _known: dict[Any, dict[str, bool]] = {}
 
 
 def _parameters(kind: Any) -> dict[str, bool]:
-    """Return a structure's parameters, and whether each can be repeated."""
+    """Return the parameters of a struct, and whether each may be repeated."""
     if kind not in _known:
         hints = get_type_hints(kind)
         _known[kind] = {

@@ -1,4 +1,4 @@
-"""What handlers return, and how it is sent."""
+"""The responses that endpoints return, and how they are sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 
 CHUNK_BYTES = 65_536
-"""Bytes of a large answer that are handed on at a time, so that a slow client is noticed."""
+"""Bytes of a large response to send at once. Small chunks let the write timeout notice a slow client."""
 
 T = TypeVar("T")
 
@@ -25,11 +25,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ClientDisconnectedError(Exception):
-    """The client went away: there is nobody to answer."""
+    """The client disconnected before the response was complete."""
 
 
 class Response(NamedTuple):
-    """A whole answer; no body is sent when there is none."""
+    """A complete response. With ``None`` as its body it has no content."""
 
     status: int = 200
     body: Any = None
@@ -38,25 +38,25 @@ class Response(NamedTuple):
 
 
 class StreamingResponse(NamedTuple):
-    """An answer that comes in pieces; the generator is closed when the client goes away."""
+    """A response that is sent in chunks. The generator is closed when the client disconnects."""
 
     content_type: str
-    pieces: AsyncGenerator[bytes]
+    chunks: AsyncGenerator[bytes]
     headers: Mapping[str, str] = {}
     lasting: bool = False
-    """Whether it goes on for as long as the client likes."""
+    """Whether it has no end of its own and lasts until the client disconnects."""
 
 
 def error_response(http_error: HttpError) -> Response:
-    """Return the answer for an error."""
+    """Return the response for an error."""
     return Response(http_error.status, ErrorDocument(http_error.problem), http_error.headers)
 
 
-def encode_body(answer: Response) -> bytes:
-    """Return the bytes of an answer's body."""
-    if answer.body is None:
+def encode_body(response: Response) -> bytes:
+    """Return the body of a response as bytes."""
+    if response.body is None:
         return b""
-    return answer.body if isinstance(answer.body, bytes) else _encode(answer.body)
+    return response.body if isinstance(response.body, bytes) else _encode(response.body)
 
 
 def _start(status: int, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -64,15 +64,15 @@ def _start(status: int, headers: Mapping[str, str]) -> dict[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": fields}
 
 
-async def send_response(answer: Response, send: Send, common: Mapping[str, str]) -> None:
-    """Send a whole answer."""
-    body = encode_body(answer)
-    headers = {**common, **answer.headers}
-    if answer.status not in (204, 304):  # which may not say how long they are
+async def send_response(response: Response, send: Send, common: Mapping[str, str]) -> None:
+    """Send a complete response."""
+    body = encode_body(response)
+    headers = {**common, **response.headers}
+    if response.status not in (204, 304):  # RFC 9110 allows no Content-Length for these
         headers["Content-Length"] = str(len(body))
     if body:
-        headers.setdefault("Content-Type", answer.content_type)
-    await send(_start(answer.status, headers))
+        headers.setdefault("Content-Type", response.content_type)
+    await send(_start(response.status, headers))
     for begin in range(0, len(body), CHUNK_BYTES):
         more = begin + CHUNK_BYTES < len(body)
         await send({"type": "http.response.body", "body": body[begin : begin + CHUNK_BYTES], "more_body": more})
@@ -80,47 +80,48 @@ async def send_response(answer: Response, send: Send, common: Mapping[str, str])
         await send({"type": "http.response.body", "body": b""})
 
 
-async def send_stream(streamed: StreamingResponse, receive: Receive, send: Send, common: Mapping[str, str]) -> None:
-    """Send an answer in pieces until it ends or the client goes away.
+async def send_stream(response: StreamingResponse, receive: Receive, send: Send, common: Mapping[str, str]) -> None:
+    """Send a response in chunks until it ends or the client disconnects.
 
-    What the generator raises before its first piece is raised; later it breaks the answer off, which a client notices.
+    An error that the generator raises before its first chunk can still become an error response. After that, the
+    response is aborted, which the client notices by the missing last chunk.
     """
-    async with aclosing(streamed.pieces) as pieces:
-        first = await anext(pieces, b"")
-        headers = {"Content-Type": streamed.content_type, **common, **streamed.headers}
+    async with aclosing(response.chunks) as chunks:
+        first = await anext(chunks, b"")
+        headers = {"Content-Type": response.content_type, **common, **response.headers}
         await send(_start(200, headers))
-        await until_disconnected(_send_all(first, pieces, send), receive)
+        await until_disconnected(_send_all(first, chunks, send), receive)
 
 
 async def until_disconnected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
-    """Return what a coroutine returns, and give it up when the client goes away.
+    """Return the result of a coroutine, or cancel it when the client disconnects.
 
     Raises:
-        ClientDisconnectedError: It went.
+        ClientDisconnectedError: The client disconnected first.
     """
     working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_gone(receive))
+    disconnecting = asyncio.create_task(_disconnected(receive))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, disconnecting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        left = leaving.done() and not working.done()
-        for task in (working, leaving):
+        disconnected = disconnecting.done() and not working.done()
+        for task in (working, disconnecting):
             task.cancel()
-        # Both have ended before anybody goes on: what they use is closed next.
-        await asyncio.wait({working, leaving})
-    if left and working.cancelled():
+        # Wait for both: the caller closes the resources that they use.
+        await asyncio.wait({working, disconnecting})
+    if disconnected and working.cancelled():
         raise ClientDisconnectedError
     return working.result()
 
 
-async def _send_all(first: bytes, pieces: AsyncGenerator[bytes], send: Send) -> None:
+async def _send_all(first: bytes, chunks: AsyncGenerator[bytes], send: Send) -> None:
     if first:
         await send({"type": "http.response.body", "body": first, "more_body": True})
-    async for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Runs the API: listens, serves, and ends in order."""
+"""Run the API: listen, serve, and shut down in order."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from ajobs.client.settings import Settings
 
 GRACE_S = 10
-"""Seconds that requests have to end once the server is told to."""
+"""Seconds that running requests have to finish after a stop."""
 BACKLOG = 2_048
 
 logger = logging.getLogger("ajobs.api")
 
 
 class _Server(uvicorn.Server):
-    """The library's server, which leaves signals to us."""
+    """A uvicorn server that leaves signals to the command."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -40,28 +40,28 @@ class _Server(uvicorn.Server):
 
 
 class RunningServer:
-    """A server that listens."""
+    """A server that is listening."""
 
     def __init__(self, server: _Server, service: Service, address: Address, *, tls: bool) -> None:
-        """Keep what runs. See `serving`."""
+        """Wrap a server. Start one with `serving`."""
         self._server = server
         self.service = service
         self.address = address
         self.url = f"{'https' if tls else 'http'}://{address}"
-        """Where it is."""
+        """The base URL of the server."""
         self._served: asyncio.Task[None] | None = None
 
     def start(self, listening: socket.socket) -> None:
-        """Begin to serve."""
+        """Start to serve requests."""
         self._served = asyncio.create_task(self._server.serve([listening]), name="serve HTTP")
 
     @property
     def connections(self) -> int:
-        """How many connections there are."""
+        """The number of open connections."""
         return len(self._server.server_state.connections)
 
     def stop(self) -> None:
-        """Have it end: no new connections, what lasts ends, the rest has a few seconds."""
+        """Begin the shutdown: refuse new connections, end streams and waits, and give other requests `GRACE_S` seconds."""
         self.service.stop()
         self._server.should_exit = True
 
@@ -78,13 +78,13 @@ async def serving(
     """Serve for as long as the block runs, or until it is stopped.
 
     Args:
-        server: The NATS server, unless the settings or the environment say.
-        settings: More settings of `Client.connect`.
-        options: How to serve.
-        make: Whether to make the task store and the buckets that are missing.
+        server: The URL of the NATS server; ``None`` to use the settings or the environment.
+        settings: Further settings of `Client.connect`.
+        options: The options of the HTTP server.
+        make: Whether to create the task store and the buckets if they are missing.
 
     Raises:
-        ConfigurationError: A file cannot be used, or the address not be listened on.
+        ConfigurationError: A file cannot be used, or the address cannot be listened on.
         AjobsError: As `Client.connect` does.
     """
     context = tls_context(options)
@@ -108,7 +108,7 @@ def _config(application: Application, options: ServerOptions, context: Any) -> u
         read_timeout_s=options.read_timeout_ns / SECOND_NS, write_timeout_s=options.write_timeout_ns / SECOND_NS
     )
     return uvicorn.Config(
-        application,  # pyright: ignore[reportArgumentType] - the two libraries have types of their own for the same
+        application,  # pyright: ignore[reportArgumentType] - starlette and uvicorn each define the ASGI types
         http=protocol,
         ws="none",
         lifespan="off",
@@ -131,12 +131,12 @@ def _listening(bind: Address) -> Generator[socket.socket]:
         family, kind, protocol, _, address = found[0]
         listening = socket.socket(family, kind, protocol)
     except OSError as e:
-        raise ConfigurationError(f"cannot listen on {bind}: {e.strerror}; choose another address") from e
+        raise ConfigurationError(f"cannot listen on {bind}: {e.strerror}: choose another address") from e
     with listening:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
             listening.listen(BACKLOG)
         except OSError as e:
-            raise ConfigurationError(f"cannot listen on {bind}: {e.strerror}; choose another port or address") from e
+            raise ConfigurationError(f"cannot listen on {bind}: {e.strerror}: choose another port or address") from e
         yield listening

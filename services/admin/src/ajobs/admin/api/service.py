@@ -1,4 +1,4 @@
-"""What all handlers of the API share: the client, the events and the options of this server."""
+"""The parts that all endpoints share: the client, the events and the options of the server."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_S = 5.0
 PATIENCE_S = 5.0
-"""Seconds for which a request is tried again. A client over HTTP is told soon, and decides for itself."""
+"""Seconds to retry a NATS request. The HTTP client gets a 503 soon and decides whether to retry."""
 
 logger = logging.getLogger("ajobs.api")
 
 
 class Service:
-    """The parts that a request is answered with."""
+    """The parts that endpoints use."""
 
-    def __init__(self, client: Client, options: ServerOptions, hub: EventBroadcaster, *, make: bool) -> None:
-        """Put the parts together. See `open`."""
+    def __init__(self, client: Client, options: ServerOptions, events: EventBroadcaster, *, make: bool) -> None:
+        """Combine the parts. Create one with `open`."""
         self.client = client
         self.options = options
-        self.hub = hub
+        self.events = events
         self.idempotency = Idempotency(client, make=make)
         self.stopping = asyncio.Event()
-        """Set when the server is about to end: what lasts ends soon."""
+        """Set when the server shuts down. Long requests watch it and end early."""
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls, server: str | None, settings: Settings, options: ServerOptions, *, make: bool = True
     ) -> AsyncGenerator[Service]:
-        """Connect, for as long as the block runs.
+        """Connect to NATS for as long as the block runs.
 
         Args:
-            server: The NATS server, unless the settings or the environment say.
-            settings: More settings of `Client.connect`.
-            options: How this server is run.
-            make: Whether to make the task store and the buckets that are missing. A queue never is, but for
-                ``DEFAULT`` where that is allowed: its settings are somebody's decision.
+            server: The URL of the NATS server; ``None`` to use the settings or the environment.
+            settings: Further settings of `Client.connect`.
+            options: The options of the HTTP server.
+            make: Whether to create the task store and the buckets if they are missing. Queues are never created, except
+                ``DEFAULT`` if the options allow it, because their settings are a decision of the operator.
         """
         wanted: Settings = {
             "name": "ajobs-api",
@@ -61,7 +61,7 @@ class Service:
             "no_storage_init": True,
         }
         if wanted.get("verification_key") is not None or wanted.get("verification_key_file") is not None:
-            # Who is told whom to trust does not vouch for others.
+            # A server that verifies signatures must not sign for its callers.
             wanted["signing_key"] = wanted["signing_seed_file"] = None
         async with Client.connect(server, logger=logging.getLogger("ajobs.client"), **wanted) as client:
             if make:
@@ -75,23 +75,23 @@ class Service:
                 )
                 if options.allow_create_default:
                     await client.ensure_queue(default_queue())
-            async with EventBroadcaster.open(client.storage.connection) as hub:
-                service = cls(client, options, hub, make=make)
+            async with EventBroadcaster.open(client.storage.connection) as events:
+                service = cls(client, options, events, make=make)
                 if make:
-                    with suppress(AjobsError):  # it is tried again when somebody needs it
+                    with suppress(AjobsError):  # the first request that needs it tries again
                         await service.idempotency.prepare()
                 yield service
 
     def check_connected(self) -> None:
-        """Make sure that there is a connection to NATS right now.
+        """Check that the server is connected to NATS.
 
         Raises:
-            StorageNotReadyError: There is none; it is tried again all the time.
+            StorageNotReadyError: It is not. The client reconnects in the background.
         """
         if not self.client.storage.connection.is_connected:
-            raise StorageNotReadyError("not connected to NATS right now: try again")
+            raise StorageNotReadyError("not connected to NATS: try again in a moment")
 
     def stop(self) -> None:
-        """Have what lasts end."""
+        """End streams and waits."""
         self.stopping.set()
-        self.hub.close()
+        self.events.close()

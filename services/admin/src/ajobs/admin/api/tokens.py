@@ -1,7 +1,7 @@
-"""Bearer tokens: who may do what.
+"""Bearer tokens and their scopes.
 
-A file has one token a line: a name, scopes with commas between them, and the SHA-256 of the token. The token itself is
-256 random bits that are shown once, when it is made; it cannot be guessed, so a fast hash is enough.
+A token file has one token per line: a name, comma-separated scopes, and the SHA-256 of the token. The token itself has
+256 random bits and is shown once, when it is created. It cannot be guessed, so a fast hash is enough.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ from ajobs.protocol.names import check_name
 PREFIX = "ajt_"
 TOKEN_BYTES = 32
 LOOK_S = 1.0
-"""Seconds between two looks at whether the file was changed."""
+"""Seconds between two checks whether the file has changed."""
 
 _HASH = "sha256:"
 
 
 class Scope(StrEnum):
-    """What a token is for; each includes those before it."""
+    """What a token allows. Each scope includes those before it."""
 
     READ = "read"
-    """Look at everything."""
+    """Read everything."""
     WRITE = "write"
     """Enqueue, retry and delete tasks, and run schedules now."""
     ADMIN = "admin"
-    """Change queues, schedules and the task store, and empty them."""
+    """Create, change, purge and delete queues and schedules, and change the task store."""
 
 
 _ORDER = list(Scope)
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A line of the file."""
+    """One line of a token file."""
 
     name: str
     scope: Scope
-    """The highest one it has."""
+    """The highest of its scopes."""
     digest: str
 
     def allows(self, scope: Scope) -> bool:
-        """Tell whether it is good for something that takes a scope."""
+        """Return whether the token includes a scope."""
         return _ORDER.index(self.scope) >= _ORDER.index(scope)
 
 
 def new_token(name: str, scopes: Iterable[Scope]) -> tuple[str, str]:
-    """Return a new token and its line for the file.
+    """Return a new token, and its line for the token file.
 
     Raises:
-        InvalidNameError: The name cannot be one.
-        ConfigurationError: There is no scope.
+        InvalidNameError: The name is not valid.
+        ConfigurationError: No scope was given.
     """
     wanted = sorted(set(scopes), key=_ORDER.index)
     if not wanted:
-        raise ConfigurationError(f"token {name} has no scope: use {', '.join(Scope)}")
+        raise ConfigurationError(f"token {name} has no scope: choose from {', '.join(Scope)}")
     token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     return token, f"{check_name('token name', name)} {','.join(wanted)} {_HASH}{_digest(token)}"
 
@@ -75,10 +75,10 @@ def _digest(token: str) -> str:
 
 
 def parse_tokens(text: str, place: str) -> tuple[Token, ...]:
-    """Return the tokens of a file's text; empty lines and those that begin with ``#`` are left out.
+    """Parse a token file. Empty lines, and lines that begin with ``#``, are ignored.
 
     Raises:
-        ConfigurationError: A line is none. What it has is not part of the text, for it may be a token in the clear.
+        ConfigurationError: A line is not valid. The message never quotes the line, because it may hold a plain token.
     """
     tokens: list[Token] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -87,31 +87,33 @@ def parse_tokens(text: str, place: str) -> tuple[Token, ...]:
             continue
         where = f"{place}, line {number}"
         if len(parts) != len(("name", "scopes", "hash")):
-            raise ConfigurationError(f"{where}: it has to be a name, scopes and a hash, see ajc server token")
+            raise ConfigurationError(f"{where}: not a name, scopes and a hash: create lines with `ajc server token`")
         name, scopes, digest = parts
         check_name(f"token name in {where}", name)
         unknown = set(scopes.split(",")) - set(Scope)
         if unknown:
-            raise ConfigurationError(f"{where}: there are the scopes {', '.join(Scope)}, and no others")
+            raise ConfigurationError(f"{where}: unknown scope: choose from {', '.join(Scope)}")
         value = digest.removeprefix(_HASH)
         if value == digest or len(value) != sha256().digest_size * 2 or set(value) - set("0123456789abcdef"):
-            raise ConfigurationError(f"{where}: the hash has to be {_HASH} and 64 hex digits, see ajc server token")
+            raise ConfigurationError(
+                f"{where}: the hash is not {_HASH} and 64 hex digits: create lines with `ajc server token`"
+            )
         if any(token.name == name for token in tokens):
-            raise ConfigurationError(f"{where}: there is a token {name} already")
+            raise ConfigurationError(f"{where}: token {name} is already defined: use another name")
         tokens.append(Token(name, max(map(Scope, scopes.split(",")), key=_ORDER.index), value))
     if not tokens:
-        raise ConfigurationError(f"{place} has no token: make one with ajc server token NAME --scope read")
+        raise ConfigurationError(f"{place} has no tokens: create one with `ajc server token NAME --scope read`")
     return tuple(tokens)
 
 
 class TokenFile:
-    """The tokens of a file, read again when it changes; one that is broken then leaves those that were."""
+    """The tokens of a file, which is read again when it changes. An invalid file leaves the tokens unchanged."""
 
     def __init__(self, path: Path, logger: logging.Logger) -> None:
         """Read the file.
 
         Raises:
-            ConfigurationError: It cannot be read, or used.
+            ConfigurationError: The file cannot be read, or is not valid.
         """
         self._path = path
         self._logger = logger
@@ -120,7 +122,7 @@ class TokenFile:
         self._tokens = self._read()
 
     def find(self, token: str) -> Token | None:
-        """Return what a token is good for, if anything. It takes the same time whichever it is."""
+        """Return the entry of a token, or ``None``. The comparison takes constant time."""
         self._look()
         digest = _digest(token)
         found: Token | None = None
@@ -141,7 +143,7 @@ class TokenFile:
             self._stamp = stamp
             self._tokens = self._read()
         except ConfigurationError as e:
-            self._logger.error("tokens stay as they were: %s", e)
+            self._logger.error("token file not reloaded, the previous tokens stay valid: %s", e)
         else:
             self._logger.info("read %d tokens from %s", len(self._tokens), self._path)
 
@@ -156,23 +158,23 @@ class TokenFile:
         try:
             text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
-            reason = e.strerror if isinstance(e, OSError) else "it is not text"
+            reason = e.strerror if isinstance(e, OSError) else "not UTF-8 text"
             raise ConfigurationError(f"cannot read the token file {self._path}: {reason}") from e
         return parse_tokens(text, str(self._path))
 
 
 class Failures:
-    """Counts failed attempts by address, so that one who only tries is slowed down."""
+    """Counts failed authentications by address, to slow down attackers."""
 
     def __init__(self, limit: int = 10, window_s: float = 60.0, addresses: int = 10_000) -> None:
-        """Allow ``limit`` failures a window of seconds, and remember that many addresses."""
+        """Allow ``limit`` failures per window, and remember the last ``addresses`` addresses."""
         self._limit = limit
         self._window_s = window_s
         self._most = addresses
         self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def note(self, address: str) -> float | None:
-        """Count a failure, and return the seconds to wait when there were too many."""
+        """Count a failure. Return the seconds to wait if there were too many."""
         now = time.monotonic()
         began, count = self._seen.pop(address, (now, 0))
         if now - began >= self._window_s:

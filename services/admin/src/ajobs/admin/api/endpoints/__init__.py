@@ -1,1 +1,1 @@
-"""The operations, a module for each kind of thing that they are about."""
+"""The endpoints and their operations, one module per kind of resource."""

@@ -1,4 +1,4 @@
-"""One operation on many tasks: named by id, or by what they are like."""
+"""Endpoints for many tasks, selected by ID or by a filter."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Task
 
 AT_ONCE = 32
-"""How many tasks are being worked on at once."""
+"""Tasks to process concurrently."""
 SHOWN = 100
-"""How many failures an answer tells of."""
+"""Maximum number of failures in a response."""
 
 
 async def create(call: Call) -> Response:
@@ -53,7 +53,7 @@ async def create(call: Call) -> Response:
         try:
             tasks[index] = created_from(client, each, new_id(), now_ns)
         except ApiError as e:
-            # The request itself is wrong, and nothing was done yet.
+            # The request itself is invalid. Nothing has been stored yet.
             raise ApiError(str(e), reason=e.api_reason, field=f"tasks[{index}].{e.field}") from e
         except AjobsError as e:
             failed[index] = e
@@ -92,10 +92,10 @@ def _failure(error: AjobsError) -> Failure:
 
 
 async def retry(call: Call) -> Response:
-    """Retry tasks that are named."""
+    """Retry tasks by ID."""
     request: BulkRetryRequest = call.body
     if len(request.ids) > MAX_IDS:
-        raise ApiError(f"there are {len(request.ids)} ids: use {MAX_IDS} at most", reason="ids_too_many", field="ids")
+        raise ApiError(f"too many ids ({len(request.ids)}): use at most {MAX_IDS}", reason="ids_too_many", field="ids")
 
     async def one(task_id: str) -> BulkRetryResult:
         try:
@@ -106,19 +106,19 @@ async def retry(call: Call) -> Response:
             return BulkRetryResult(id=task_id, status="failed", error=str(e))
         return BulkRetryResult(id=task_id, status="ok")
 
-    # A task that is named twice is retried once.
+    # Retry a task once, even if the request names it twice.
     unique = list(dict.fromkeys(request.ids))
     results = dict(zip(unique, await asyncio.gather(*map(one, unique)), strict=True))
     return Response(200, BulkRetryResponse(results=[results[task_id] for task_id in request.ids]))
 
 
 async def retry_selected(call: Call) -> Response:
-    """Retry tasks by what they are like."""
+    """Retry the tasks that match a filter."""
     return await _selected(call, call.service.client.retry)
 
 
 async def delete_selected(call: Call) -> Response:
-    """Delete tasks by what they are like."""
+    """Delete the tasks that match a filter."""
     return await _selected(call, call.service.client.delete)
 
 
@@ -150,7 +150,7 @@ async def _select(service: Service, selection: TaskSelection) -> tuple[list[str]
         task_type=None if selection.type is UNSET else selection.type,
         created_since=since,
     )
-    # One that changes meanwhile may come twice.
+    # A task that changes meanwhile may be listed twice.
     ids: dict[str, None] = {}
     async with aclosing(found):
         async for task in found:
@@ -164,7 +164,7 @@ async def purge(call: Call) -> Response:
     """Delete all tasks."""
     if call.headers.get("x-confirm") != "purge":
         raise ApiError(
-            "this deletes all tasks: say so with the header X-Confirm: purge",
+            "this deletes all tasks: confirm with the header X-Confirm: purge",
             reason="confirmation_required", field="X-Confirm",
         )  # fmt: skip
     return Response(200, Purged(purged=await call.service.client.purge_tasks()))
@@ -179,12 +179,12 @@ OPERATIONS = (
         name="retryTasks",
         tag="Bulk",
         summary="Retry multiple tasks.",
-        text="The status is 200 also when some, or all, could not be retried.",
+        text="The status is 200 even if some or all tasks could not be retried.",
         handler=retry,
         scope=Scope.WRITE,
         body=BulkRetryRequest,
         reasons={"ids": "ids_required", "ids[]": "task_id_invalid"},
-        answers={200: Success("What became of each.", BulkRetryResponse)},
+        responses={200: Success("The outcome for each task.", BulkRetryResponse)},
     ),
     Operation(
         method="POST",
@@ -192,38 +192,38 @@ OPERATIONS = (
         name="createTasks",
         tag="Bulk",
         summary="Create and enqueue many tasks.",
-        text="Each as for a single one. The status is 200 also when some, or all, could not be enqueued; when one "
-        "cannot be read, none is. Give them ids of your own to repeat a request: a task by an id that is there already "
-        "is refused.",
+        text="Each task is handled like a single one. The status is 200 even if some or all tasks could not be enqueued. "
+        "If one task in the body is invalid, none is enqueued. To make a repeat safe, choose the IDs yourself: a "
+        "second task with the same ID is refused.",
         handler=create,
         scope=Scope.WRITE,
         body=BulkCreateRequest,
         reasons={f"tasks[].{field}": reason for field, reason in TASK_REASONS.items()},
-        answers={200: Success("What became of each.", BulkCreateResponse)},
+        responses={200: Success("The outcome for each task.", BulkCreateResponse)},
     ),
     Operation(
         method="POST",
         path="/v1/tasks/retry-matching",
         name="retryMatchingTasks",
         tag="Bulk",
-        summary="Retry tasks by state, queue, type and age.",
+        summary="Retry the tasks that match a filter.",
         handler=retry_selected,
         scope=Scope.ADMIN,
         body=TaskSelection,
         reasons=_SELECTION,
-        answers={200: Success("What was done.", SelectionResponse)},
+        responses={200: Success("The outcome.", SelectionResponse)},
     ),
     Operation(
         method="POST",
         path="/v1/tasks/delete-matching",
         name="deleteMatchingTasks",
         tag="Bulk",
-        summary="Delete tasks by state, queue, type and age.",
+        summary="Delete the tasks that match a filter.",
         handler=delete_selected,
         scope=Scope.ADMIN,
         body=TaskSelection,
         reasons=_SELECTION,
-        answers={200: Success("What was done.", SelectionResponse)},
+        responses={200: Success("The outcome.", SelectionResponse)},
     ),
     Operation(
         method="POST",
@@ -231,11 +231,11 @@ OPERATIONS = (
         name="purgeTasks",
         tag="Bulk",
         summary="Delete all tasks.",
-        text="Work items stay, and are dropped by the workers that get them.",
+        text="Work items stay in their queues. Workers that receive them drop them.",
         handler=purge,
         scope=Scope.ADMIN,
-        headers={"X-Confirm": "`purge`: without it nothing is done."},
-        answers={200: Success("How many there were.", Purged)},
+        headers={"X-Confirm": "Must be `purge`. Without it, nothing is deleted."},
+        responses={200: Success("The number of deleted tasks.", Purged)},
         errors=(400,),
     ),
 )

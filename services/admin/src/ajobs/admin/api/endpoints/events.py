@@ -1,4 +1,4 @@
-"""Events as they happen, as server-sent events."""
+"""The event stream, as server-sent events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEARTBEAT = b": still here\n\n"
 
 
 async def events(call: Call) -> StreamingResponse:
-    """Send events."""
+    """Stream events."""
     query: EventQuery = call.query
     wanted = EventFilter(
         task_id=None if query.task_id is UNSET else query.task_id,
@@ -25,20 +25,20 @@ async def events(call: Call) -> StreamingResponse:
         task_type=None if query.type is UNSET else query.type,
         states=frozenset(query.state),
     )
-    pieces = _stream(call.service.hub, wanted, call.service.options.heartbeat_s)
-    return StreamingResponse(EVENT_STREAM, pieces, {"X-Accel-Buffering": "no"}, lasting=True)
+    chunks = _stream(call.service.events, wanted, call.service.options.heartbeat_s)
+    return StreamingResponse(EVENT_STREAM, chunks, {"X-Accel-Buffering": "no"}, lasting=True)
 
 
-async def _stream(hub: EventBroadcaster, wanted: EventFilter, heartbeat_s: float) -> AsyncGenerator[bytes]:
-    async with hub.events(wanted) as queue:
-        # Its arrival tells the client that from now on nothing is missed.
+async def _stream(broadcaster: EventBroadcaster, wanted: EventFilter, heartbeat_s: float) -> AsyncGenerator[bytes]:
+    async with broadcaster.events(wanted) as queue:
+        # This comment tells the client that it receives all events from now on.
         yield HELLO
         while (found := await queue.take(heartbeat_s)) is not None:
-            yield b"".join(map(_written, found)) or HEARTBEAT
+            yield b"".join(map(_format, found)) or HEARTBEAT
 
 
-def _written(message: ServerSentEvent) -> bytes:
-    # An id comes from whoever sent the event.
+def _format(message: ServerSentEvent) -> bytes:
+    # The ID comes from the sender of the event and may hold anything.
     line = f"id: {message.event_id}\n" if message.event_id.isalnum() else ""
     return f"{line}event: {message.kind}\ndata: ".encode() + message.data + b"\n\n"
 
@@ -49,10 +49,11 @@ OPERATIONS = (
         path="/v1/events",
         name="watchEvents",
         tag="Events",
-        summary="State changes of tasks as they happen, as server-sent events.",
-        text="Events are `task_state` and, without filters, `leader`; the data is the event's JSON. Nobody stores "
-        f"them. A client that is more than {BUFFER} events behind loses the oldest and gets an event `lost` with their "
-        "count; after the server was disconnected from NATS comes an event `gap`. A comment comes after silence.",
+        summary="Watch state changes of tasks as server-sent events.",
+        text="Events are `task_state` and, without filters, `leader`. The data is the event as JSON. Events are not "
+        f"stored. A client that is more than {BUFFER} events behind loses the oldest and receives an event `lost` with "
+        "their count. After the server was disconnected from NATS, it sends an event `gap`. Without events, it sends "
+        "comments.",
         handler=events,
         scope=Scope.READ,
         query=EventQuery,
@@ -62,6 +63,6 @@ OPERATIONS = (
             "queue": "queue_name_invalid",
             "type": "task_type_invalid",
         },
-        answers={200: Success("Events for as long as the client stays.", content_types={EVENT_STREAM: str})},
+        responses={200: Success("Events, until the client disconnects.", content_types={EVENT_STREAM: str})},
     ),
 )

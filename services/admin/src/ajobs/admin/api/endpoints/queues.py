@@ -1,4 +1,4 @@
-"""Queues: make, look, change, pause, empty, delete."""
+"""Endpoints for queues: create, get, change, pause, purge, delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPANS = frozenset({"max_age", "max_runtime"})
 
 
 def _settings(request: QueueCreateRequest | QueueChanges) -> dict[str, Any]:
-    """Return the settings that are given, by the client's names."""
+    """Return the settings of a request under the names of the client."""
     given: dict[str, Any] = {}
     for field in msgspec.structs.fields(request):
         value = getattr(request, field.name)
@@ -41,11 +41,11 @@ async def list_queues(call: Call) -> Response:
 
 
 async def create(call: Call) -> Response:
-    """Make a queue."""
+    """Create a queue."""
     request: QueueCreateRequest = call.body
     if request.name == DEFAULT_QUEUE and not call.service.options.allow_create_default:
         raise ApiError(
-            f"the queue {DEFAULT_QUEUE} is not made over HTTP: choose another name, or run the server with "
+            f"queue {DEFAULT_QUEUE} cannot be created over HTTP: choose another name, or run the server with "
             "--allow-create-default",
             reason="default_queue_disallowed", field="name",
         )  # fmt: skip
@@ -60,7 +60,7 @@ async def get(call: Call) -> Response:
 
 
 async def configure(call: Call) -> Response:
-    """Change a queue's settings."""
+    """Change the settings of a queue."""
     changes: QueueChanges = call.body
     await call.service.client.configure_queue(call.path["name"], **_settings(changes))
     return await _info(call)
@@ -81,7 +81,7 @@ async def resume(call: Call) -> Response:
 
 
 async def purge(call: Call) -> Response:
-    """Remove a queue's items."""
+    """Remove the items of a queue."""
     await call.service.client.purge_queue(call.path["name"])
     return Response(202)
 
@@ -108,7 +108,7 @@ OPERATIONS = (
         summary="List queues.",
         handler=list_queues,
         scope=Scope.READ,
-        answers={200: Success("All queues.", QueueList)},
+        responses={200: Success("All queues.", QueueList)},
     ),
     Operation(
         method="POST",
@@ -116,13 +116,13 @@ OPERATIONS = (
         name="createQueue",
         tag="Queues",
         summary="Create a queue.",
-        text="Durations come in as text, such as `1h30m`, and go out as nanoseconds. `DEFAULT` is only made by a "
-        "server that is run with `--allow-create-default`.",
+        text="Durations are text such as `1h30m` in the request and nanoseconds in the response. Queue `DEFAULT` can be "
+        "created only if the server runs with `--allow-create-default`.",
         handler=create,
         scope=Scope.ADMIN,
         body=QueueCreateRequest,
         reasons={"name": "queue_name_required", **_DURATIONS},
-        answers={201: Success("Created.", QueueInfoDocument)},
+        responses={201: Success("Created.", QueueInfoDocument)},
         errors=(409,),
     ),
     Operation(
@@ -130,22 +130,22 @@ OPERATIONS = (
         path="/v1/queues/{name}",
         name="getQueue",
         tag="Queues",
-        summary="Fetch queue info.",
+        summary="Get a queue.",
         handler=get,
         scope=Scope.READ,
-        answers={200: QUEUE},
+        responses={200: QUEUE},
     ),
     Operation(
         method="PATCH",
         path="/v1/queues/{name}",
         name="configureQueue",
         tag="Queues",
-        summary="Change a queue's settings.",
+        summary="Change the settings of a queue.",
         handler=configure,
         scope=Scope.ADMIN,
         body=QueueChanges,
         reasons=_DURATIONS,
-        answers={200: Success("The queue as it is then.", QueueInfoDocument)},
+        responses={200: Success("The changed queue.", QueueInfoDocument)},
     ),
     Operation(
         method="DELETE",
@@ -153,43 +153,43 @@ OPERATIONS = (
         name="deleteQueue",
         tag="Queues",
         summary="Delete a queue.",
-        text="And its work items. Their tasks stay as they are.",
+        text="Its work items are deleted too. Their tasks stay stored but will not run.",
         handler=delete,
         scope=Scope.ADMIN,
-        answers={204: Success("Deleted.")},
+        responses={204: Success("Deleted.")},
     ),
     Operation(
         method="POST",
         path="/v1/queues/{name}/purge",
         name="purgeQueue",
         tag="Queues",
-        summary="Purge queue contents.",
-        text="Their tasks stay as they are.",
+        summary="Remove all work items from a queue.",
+        text="Their tasks stay stored but will not run.",
         handler=purge,
         scope=Scope.ADMIN,
-        answers={202: Success("Purged.")},
+        responses={202: Success("Purged.")},
     ),
     Operation(
         method="POST",
         path="/v1/queues/{name}/pause",
         name="pauseQueue",
         tag="Queues",
-        summary="Have no item delivered to any worker.",
-        text="What runs goes on, and so does enqueuing. It takes nats-server 2.11 or newer.",
+        summary="Pause delivery to all workers.",
+        text="Running tasks and enqueuing continue. Needs nats-server 2.11 or newer.",
         handler=pause,
         scope=Scope.ADMIN,
         query=PauseQuery,
         reasons=_DURATIONS,
-        answers={200: QUEUE},
+        responses={200: QUEUE},
     ),
     Operation(
         method="POST",
         path="/v1/queues/{name}/resume",
         name="resumeQueue",
         tag="Queues",
-        summary="Have items delivered again.",
+        summary="Resume delivery.",
         handler=resume,
         scope=Scope.ADMIN,
-        answers={200: QUEUE},
+        responses={200: QUEUE},
     ),
 )

@@ -1,4 +1,4 @@
-"""Schedules: make, look, change, pause, run now, delete."""
+"""Endpoints for schedules: create, get, change, pause, run now, delete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAME = ("queue", "max_tries", "catch_up", "catch_up_limit", "paused")
 
 
 def _settings(request: ScheduleCreateRequest | ScheduleChanges) -> dict[str, Any]:
-    """Return the settings that are given, by the client's names."""
+    """Return the settings of a request under the names of the client."""
     given = {name: value for name in _SAME if (value := getattr(request, name)) is not UNSET}
     if request.payload is not UNSET or request.payload_base64 is not UNSET:
         given["payload"] = payload_of(request.payload, request.payload_base64)
@@ -47,7 +47,7 @@ async def list_schedules(call: Call) -> Response:
 
 
 async def create(call: Call) -> Response:
-    """Make a schedule."""
+    """Create a schedule."""
     request: ScheduleCreateRequest = call.body
     info = await call.service.client.schedules.create(
         request.name, request.schedule, request.task_type, **_settings(request)
@@ -83,7 +83,7 @@ async def _changed(call: Call, settings: dict[str, Any]) -> Response:
     try:
         info = await call.service.client.schedules.update(name, **settings)
     except ConfigurationError as e:
-        # The names of the settings are right, so somebody else changed it in the same moment.
+        # The names of the settings are valid, so this can only be a lost race.
         raise ApiError(str(e), code="conflict", reason="schedule_changed") from e
     return Response(200, schedule_document(info))
 
@@ -95,7 +95,7 @@ async def delete(call: Call) -> Response:
 
 
 async def run_now(call: Call) -> Response:
-    """Make one task of a schedule."""
+    """Create one task of a schedule."""
     client, name = call.service.client, call.path["name"]
     await client.join_queue((await client.schedules.load(name)).schedule.queue)
     task = await client.schedules.run_now(name)
@@ -103,13 +103,13 @@ async def run_now(call: Call) -> Response:
 
 
 async def next_runs(call: Call) -> Response:
-    """Return when a schedule is due."""
+    """Return the next ticks of a schedule."""
     query: NextQuery = call.query
     info = await call.service.client.schedules.load(call.path["name"])
     try:
         times = next_due_ns(info, query.count)
     except AjobsError:
-        times = []  # its day never comes
+        times = []  # a date that never comes, such as 31 February
     return Response(200, NextRuns(name=info.name, next=[format_timestamp(due_ns) for due_ns in times]))
 
 
@@ -126,23 +126,23 @@ OPERATIONS = (
         path="/v1/schedules",
         name="listSchedules",
         tag="Schedules",
-        summary="List scheduled tasks.",
+        summary="List schedules.",
         handler=list_schedules,
         scope=Scope.READ,
-        answers={200: Success("All schedules.", ScheduleList)},
+        responses={200: Success("All schedules.", ScheduleList)},
     ),
     Operation(
         method="POST",
         path="/v1/schedules",
         name="createSchedule",
         tag="Schedules",
-        summary="Create a scheduled task.",
-        text="The deadline of a task is the offset after its tick, 30s or more.",
+        summary="Create a schedule.",
+        text="The deadline of each task is its tick plus `deadline_offset`, which is `30s` or more.",
         handler=create,
         scope=Scope.ADMIN,
         body=ScheduleCreateRequest,
         reasons=_REASONS,
-        answers={201: Success("Created.", ScheduleDocument)},
+        responses={201: Success("Created.", ScheduleDocument)},
         errors=(409,),
     ),
     Operation(
@@ -150,22 +150,22 @@ OPERATIONS = (
         path="/v1/schedules/{name}",
         name="getSchedule",
         tag="Schedules",
-        summary="Fetch a scheduled task.",
+        summary="Get a schedule.",
         handler=get,
         scope=Scope.READ,
-        answers={200: SCHEDULE},
+        responses={200: SCHEDULE},
     ),
     Operation(
         method="PATCH",
         path="/v1/schedules/{name}",
         name="updateSchedule",
         tag="Schedules",
-        summary="Change a scheduled task.",
+        summary="Change a schedule.",
         handler=update,
         scope=Scope.ADMIN,
         body=ScheduleChanges,
         reasons=_REASONS,
-        answers={200: Success("The schedule as it is then.", ScheduleDocument)},
+        responses={200: Success("The changed schedule.", ScheduleDocument)},
         errors=(409,),
     ),
     Operation(
@@ -173,22 +173,22 @@ OPERATIONS = (
         path="/v1/schedules/{name}",
         name="deleteSchedule",
         tag="Schedules",
-        summary="Delete a scheduled task.",
-        text="Its tasks stay as they are.",
+        summary="Delete a schedule.",
+        text="Tasks that it created stay.",
         handler=delete,
         scope=Scope.ADMIN,
-        answers={204: Success("Deleted.")},
+        responses={204: Success("Deleted.")},
     ),
     Operation(
         method="POST",
         path="/v1/schedules/{name}/pause",
         name="pauseSchedule",
         tag="Schedules",
-        summary="Have it make no tasks.",
-        text="A scheduler of the original does not know of it, and goes on.",
+        summary="Pause a schedule.",
+        text="A scheduler of Choria Async Jobs ignores the pause and continues to create tasks.",
         handler=pause,
         scope=Scope.ADMIN,
-        answers={200: SCHEDULE},
+        responses={200: SCHEDULE},
         errors=(409,),
     ),
     Operation(
@@ -196,10 +196,10 @@ OPERATIONS = (
         path="/v1/schedules/{name}/resume",
         name="resumeSchedule",
         tag="Schedules",
-        summary="Have it make tasks again, from its next tick on.",
+        summary="Resume a schedule from its next tick.",
         handler=resume,
         scope=Scope.ADMIN,
-        answers={200: SCHEDULE},
+        responses={200: SCHEDULE},
         errors=(409,),
     ),
     Operation(
@@ -207,10 +207,10 @@ OPERATIONS = (
         path="/v1/schedules/{name}/run",
         name="runSchedule",
         tag="Schedules",
-        summary="Make one task of it, now and besides its runs.",
+        summary="Create one task of a schedule now, in addition to its ticks.",
         handler=run_now,
         scope=Scope.WRITE,
-        answers={201: Success("The task.", TaskDocument, headers={"Location": "Where the task is."})},
+        responses={201: Success("The task.", TaskDocument, headers={"Location": "Path of the task."})},
         errors=(409,),
     ),
     Operation(
@@ -218,10 +218,10 @@ OPERATIONS = (
         path="/v1/schedules/{name}/next",
         name="nextRuns",
         tag="Schedules",
-        summary="When it is due next.",
+        summary="List the next ticks of a schedule.",
         handler=next_runs,
         scope=Scope.READ,
         query=NextQuery,
-        answers={200: Success("The next times, none while it is paused.", NextRuns)},
+        responses={200: Success("The next ticks. Empty while the schedule is paused.", NextRuns)},
     ),
 )

@@ -36,7 +36,7 @@ from ajobs.protocol.subjects import CONFIGURATION_BUCKET, TASKS_STREAM
 from ajobs.protocol.timestamps import format_timestamp
 
 READY_S = 3.0
-"""Seconds that a check may take."""
+"""Timeout of a check in seconds."""
 
 FEATURES = (
     "bulk", "cursors", "events", "idempotency", "leaders", "ndjson", "queue_configure", "queue_pause",
@@ -45,12 +45,12 @@ FEATURES = (
 
 
 async def healthz(_: Call) -> Response:
-    """Say that the server lives."""
+    """Report that the server is alive."""
     return Response(200, HealthResponse(status="ok", time=format_timestamp(time.time_ns())))
 
 
 async def readyz(call: Call) -> Response:
-    """Say whether the server can do its work."""
+    """Report whether the server is ready."""
     tasks, config = await asyncio.gather(
         _check(call.service, TASKS_STREAM), _check(call.service, f"KV_{CONFIGURATION_BUCKET}")
     )
@@ -64,14 +64,14 @@ async def _check(service: Service, stream: str) -> CheckStatus:
         async with asyncio.timeout(READY_S):
             found = await find_stream(service.client.storage.jetstream, stream)
     except TimeoutError:
-        return CheckStatus(ok=False, error="NATS does not answer")
+        return CheckStatus(ok=False, error="NATS does not respond")
     except AjobsError as e:
         return CheckStatus(ok=False, error=str(e))
     return CheckStatus(ok=True) if found else CheckStatus(ok=False, error=f"stream {stream} does not exist")
 
 
 async def info(call: Call) -> Response:
-    """Describe the server."""
+    """Return information about the server."""
     client = call.service.client
     names, store = await asyncio.gather(client.storage.queues.names(), client.store_info())
     document = Info(
@@ -95,12 +95,12 @@ async def retry_policies(_: Call) -> Response:
 
 
 async def store(call: Call) -> Response:
-    """Describe the task store."""
+    """Return the settings and the size of the task store."""
     return Response(200, _store(await call.service.client.store_info()))
 
 
 async def configure_store(call: Call) -> Response:
-    """Change the task store."""
+    """Change the settings of the task store."""
     changes: StoreChanges = call.body
     changed = await call.service.client.configure_store(
         retention=None if changes.retention is UNSET else span("retention", changes.retention),
@@ -127,7 +127,7 @@ async def workers(call: Call) -> Response:
 
 
 async def leaders(call: Call) -> Response:
-    """Tell who leads."""
+    """List the leader of each election."""
     return Response(200, Leaders(leaders=await call.service.client.leaders()))
 
 
@@ -140,7 +140,7 @@ OPERATIONS = (
         summary="Liveness probe.",
         handler=healthz,
         scope=None,
-        answers={200: Success("The server lives.", HealthResponse)},
+        responses={200: Success("The server is alive.", HealthResponse)},
         needs_nats=False,
     ),
     Operation(
@@ -148,10 +148,13 @@ OPERATIONS = (
         path="/readyz",
         name="getReadyz",
         tag="Meta",
-        summary="Readiness probe with dependency checks.",
+        summary="Readiness probe. Checks NATS and the storage.",
         handler=readyz,
         scope=None,
-        answers={200: Success("It is ready.", ReadinessResponse), 503: Success("It is not.", ReadinessResponse)},
+        responses={
+            200: Success("The server is ready.", ReadinessResponse),
+            503: Success("The server is not ready.", ReadinessResponse),
+        },
         needs_nats=False,
     ),
     Operation(
@@ -159,20 +162,20 @@ OPERATIONS = (
         path="/v1/info",
         name="getInfo",
         tag="Meta",
-        summary="Server and storage snapshot.",
+        summary="Get server information.",
         handler=info,
         scope=Scope.READ,
-        answers={200: Success("The server.", Info)},
+        responses={200: Success("Information about the server.", Info)},
     ),
     Operation(
         method="GET",
         path="/v1/retry-policies",
         name="listRetryPolicies",
         tag="Meta",
-        summary="List named retry policies.",
+        summary="List retry policies.",
         handler=retry_policies,
         scope=Scope.READ,
-        answers={200: Success("Retry policies.", RetryPolicies)},
+        responses={200: Success("Retry policies.", RetryPolicies)},
         needs_nats=False,
     ),
     Operation(
@@ -180,41 +183,41 @@ OPERATIONS = (
         path="/v1/store",
         name="getStore",
         tag="Meta",
-        summary="The task store's settings and size.",
+        summary="Get the settings and the size of the task store.",
         handler=store,
         scope=Scope.READ,
-        answers={200: Success("The task store.", StoreDocument)},
+        responses={200: Success("The task store.", StoreDocument)},
     ),
     Operation(
         method="PATCH",
         path="/v1/store",
         name="configureStore",
         tag="Meta",
-        summary="Change the task store's settings.",
+        summary="Change the settings of the task store.",
         handler=configure_store,
         scope=Scope.ADMIN,
         body=StoreChanges,
         reasons={"retention": "invalid_duration"},
-        answers={200: Success("The task store as it is then.", StoreDocument)},
+        responses={200: Success("The changed task store.", StoreDocument)},
     ),
     Operation(
         method="GET",
         path="/v1/workers",
         name="listWorkers",
         tag="Meta",
-        summary="The workers that live.",
+        summary="List running workers.",
         handler=workers,
         scope=Scope.READ,
-        answers={200: Success("Workers.", WorkerList)},
+        responses={200: Success("Workers.", WorkerList)},
     ),
     Operation(
         method="GET",
         path="/v1/leaders",
         name="listLeaders",
         tag="Meta",
-        summary="Who leads each election.",
+        summary="List the leaders of elections.",
         handler=leaders,
         scope=Scope.READ,
-        answers={200: Success("Leaders.", Leaders)},
+        responses={200: Success("Leaders.", Leaders)},
     ),
 )

@@ -1,4 +1,4 @@
-"""Many tasks: listed as they are read, never all in memory, and never one caller after the other."""
+"""List tasks. They are sent as they are read, so memory use is small and clients do not wait for each other."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ajobs.client.tasks.filter import TaskFilter
 from ajobs.protocol.states import TaskState
 
 AHEAD = 100
-"""How many tasks are read ahead for one client: they may be large, and there may be many clients."""
+"""Tasks to read ahead for one client. Tasks may be large and clients many, so this is small."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 def filter_of(query: TaskListQuery) -> TaskFilter:
-    """Return the filter that a query asks for.
+    """Return the task filter of a query.
 
     Raises:
-        ApiError: Its time is none.
+        ApiError: `created_since` is not a valid timestamp.
     """
     return {
         "states": frozenset(map(TaskState, query.state)),
@@ -44,9 +44,9 @@ async def list_tasks(call: Call) -> Response | StreamingResponse:
     """List tasks."""
     query: TaskListQuery = call.query
     if query.all and query.stream is UNSET:
-        raise ApiError("all needs stream=ndjson: page through the tasks with cursor instead", field="all")
+        raise ApiError("all=true needs stream=ndjson: without it, use cursor to page through the tasks", field="all")
     after = 0 if query.cursor is UNSET else int(query.cursor)
-    # One more than a page has tells whether there is another; behind a filter nobody knows how many it takes.
+    # Read one task more than the page holds to know if another page follows. With a filter, that may take any number.
     plain = query == TaskListQuery(limit=query.limit, cursor=query.cursor)
     ahead = min(query.limit + 1, AHEAD) if plain else AHEAD
     found = call.service.client.stored_tasks(after=after, ahead=ahead, **filter_of(query))
@@ -56,21 +56,21 @@ async def list_tasks(call: Call) -> Response | StreamingResponse:
 
 
 async def _page(found: AsyncGenerator[Stored], limit: int) -> AsyncGenerator[bytes]:
-    piece, count, last, more = bytearray(b'{"tasks":['), 0, 0, False
+    chunk, count, last, more = bytearray(b'{"tasks":['), 0, 0, False
     async with aclosing(found):
         async for stored in found:
             if count == limit:
                 more = True
                 break
             if count:
-                piece += b","
-            piece += _encode(task_document(stored.task))
+                chunk += b","
+            chunk += _encode(task_document(stored.task))
             count, last = count + 1, stored.revision
-            if len(piece) >= CHUNK_BYTES:
-                yield bytes(piece)
-                piece.clear()
+            if len(chunk) >= CHUNK_BYTES:
+                yield bytes(chunk)
+                chunk.clear()
     end = b'],"count":%d' % count
-    yield bytes(piece) + end + (b',"next_cursor":"%d"}' % last if more else b"}")
+    yield bytes(chunk) + end + (b',"next_cursor":"%d"}' % last if more else b"}")
 
 
 async def _lines(found: AsyncGenerator[Stored], limit: int | None) -> AsyncGenerator[bytes]:
@@ -90,9 +90,10 @@ OPERATIONS = (
         name="listTasks",
         tag="Tasks",
         summary="List tasks.",
-        text="Least recently changed first; filters come before the limit. `next_cursor` of an answer is `cursor` of "
-        "the next page. A task that changes between two pages moves to the end, so it may come again. With "
-        "`stream=ndjson` each task is a line, sent as it is found; a stream that breaks off has no last chunk.",
+        text="Tasks are listed least recently changed first. Filters apply before `limit`. Pass `next_cursor` as `cursor` "
+        "to get the next page. A task that changes between two pages moves to the end, so it may appear twice. With "
+        "`stream=ndjson`, each task is one line that is sent as soon as it is found. An aborted stream has no last "
+        "chunk.",
         handler=list_tasks,
         scope=Scope.READ,
         query=TaskListQuery,
@@ -104,6 +105,6 @@ OPERATIONS = (
             "queue": "queue_name_invalid",
             "type": "task_type_invalid",
         },
-        answers={200: Success("Some tasks.", TaskListResponse, content_types={NDJSON: TaskDocument})},
+        responses={200: Success("A page of tasks.", TaskListResponse, content_types={NDJSON: TaskDocument})},
     ),
 )

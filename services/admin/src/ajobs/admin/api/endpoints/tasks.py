@@ -1,4 +1,4 @@
-"""Single tasks: enqueue, look, wait, retry, delete."""
+"""Endpoints for single tasks: enqueue, get, wait, retry, delete."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def create(call: Call) -> Response:
     request: TaskCreateRequest = call.body
     client, now_ns = call.service.client, time.time_ns()
     new_task_id = new_id() if request.id is UNSET else request.id
-    # What is wrong with the request is said before anything is asked or written.
+    # Report an invalid request before anything is read or written.
     task = created_from(client, request, new_task_id, now_ns)
     await client.join_queue(task.queue)
     text = call.headers.get("idempotency-key")
@@ -47,7 +47,7 @@ async def create(call: Call) -> Response:
         return _created(201, await enqueue(call.service, task))
     if not 0 < len(text) <= MAX_KEY:
         raise ApiError(
-            f"the Idempotency-Key has {len(text)} characters: use 1 to {MAX_KEY}",
+            f"invalid Idempotency-Key of {len(text)} characters: use 1 to {MAX_KEY}",
             reason="idempotency_key_invalid", field="Idempotency-Key",
         )  # fmt: skip
     key = Key(call.owner, text, msgspec.json.encode(msgspec.json.decode(call.raw_body), order="sorted"))
@@ -61,7 +61,7 @@ async def create(call: Call) -> Response:
 
 
 async def enqueue(service: Service, task: Task) -> Task:
-    """Enqueue a task. When its queue was deleted a moment ago nothing is left of it."""
+    """Enqueue a task. If its queue was deleted meanwhile, delete the task again."""
     try:
         return await service.client.enqueue(task)
     except QueueNotFoundError:
@@ -75,12 +75,12 @@ def _created(status: int, task: Task) -> Response:
 
 
 async def get(call: Call) -> Response:
-    """Return a task, at once or when it is finished."""
+    """Return a task, after waiting for it if asked to."""
     return Response(200, task_document(await _finished(call)))
 
 
 async def result(call: Call) -> Response:
-    """Return what a task's handler returned, at once or when it is finished."""
+    """Return the result of a task, after waiting for it if asked to."""
     task = await _finished(call)
     if task.state not in FINAL_STATES:
         outcome = TaskOutcome(id=task.id, state=task.state.value, tries=task.tries)  # pyright: ignore[reportArgumentType]
@@ -97,7 +97,7 @@ async def result(call: Call) -> Response:
 
 
 async def _finished(call: Call) -> Task:
-    """Return a task once it is in a final state, or as it is when the time to wait is over."""
+    """Return a task once it is finished, or in its current state after the wait."""
     service, task_id = call.service, call.path["id"]
     wait: str | UnsetType = call.query.wait
     wait_ns = 0 if wait is UNSET else duration_ns("wait", wait, most_ns=MAX_WAIT_NS)
@@ -106,7 +106,7 @@ async def _finished(call: Call) -> Task:
         return task
     loop = asyncio.get_running_loop()
     end = loop.time() + wait_ns / SECOND_NS
-    async with service.hub.changes_of(task_id) as changed:
+    async with service.events.changes_of(task_id) as changed:
         while True:
             changed.clear()
             task = await service.client.load(task_id)
@@ -125,7 +125,7 @@ async def delete(call: Call) -> Response:
 
 
 async def retry(call: Call) -> Response:
-    """Enqueue a task once more."""
+    """Enqueue a task again."""
     query: RetryQuery = call.query
     queue = None if query.queue is UNSET else query.queue
     client = call.service.client
@@ -143,18 +143,18 @@ OPERATIONS = (
         name="createTask",
         tag="Tasks",
         summary="Create and enqueue a task.",
-        text="The queue is the server's default, unless the body names one, which has to exist. On a server with a key "
-        "to verify with, `signature` has to be there, with the `id` and `created` that it was made over; the server "
-        "does not sign. An `Idempotency-Key` holds for ten minutes, on all replicas: a repeat with the same body "
-        "answers 200 with the same task, one with another body 409.",
+        text="The task goes to the default queue of the server, or to the queue that the body names. That queue must "
+        "exist. A server with a verification key does not sign: pass `signature`, and the `id` and `created` that it "
+        "covers. An `Idempotency-Key` is valid for 10 minutes on all replicas: a repeat with the same body returns "
+        "200 and the same task, a repeat with another body returns 409.",
         handler=create,
         scope=Scope.WRITE,
         body=TaskCreateRequest,
         reasons=TASK_REASONS,
-        headers={"Idempotency-Key": "Up to 128 characters, the same for each repeat of one request."},
-        answers={
-            201: Success("Created and enqueued.", TaskDocument, headers={"Location": "Where the task is."}),
-            200: Success("It was created before, with the same key.", TaskDocument, headers={"Location": "Likewise."}),
+        headers={"Idempotency-Key": "Up to 128 characters. Send the same key with each repeat of one request."},
+        responses={
+            201: Success("Created and enqueued.", TaskDocument, headers={"Location": "Path of the task."}),
+            200: Success("Created before, with the same key.", TaskDocument, headers={"Location": "Path of the task."}),
         },
         errors=(404, 409),
     ),
@@ -163,14 +163,14 @@ OPERATIONS = (
         path="/v1/tasks/{id}",
         name="getTask",
         tag="Tasks",
-        summary="Fetch a task by id.",
-        text="With `wait`, when it is finished, or as it is once that time has passed.",
+        summary="Get a task by ID.",
+        text="With `wait`, the response comes when the task has finished, or after that time with its current state.",
         handler=get,
         scope=Scope.READ,
         query=WaitQuery,
         waits=True,
         reasons={"wait": "invalid_duration"},
-        answers={200: TASK},
+        responses={200: TASK},
     ),
     Operation(
         method="DELETE",
@@ -178,10 +178,10 @@ OPERATIONS = (
         name="deleteTask",
         tag="Tasks",
         summary="Delete a task.",
-        text="A work item for it is dropped by the worker that gets it.",
+        text="A worker that receives its work item drops the item.",
         handler=delete,
         scope=Scope.WRITE,
-        answers={204: Success("Deleted.")},
+        responses={204: Success("Deleted.")},
         errors=(409,),
     ),
     Operation(
@@ -189,16 +189,20 @@ OPERATIONS = (
         path="/v1/tasks/{id}/result",
         name="getTaskResult",
         tag="Tasks",
-        summary="Fetch what a task's handler returned.",
-        text="With `wait`, when it is finished. A task that ended in another state than complete is an error, 424.",
+        summary="Get the result of a task.",
+        text="With `wait`, the response comes when the task has finished. If the task failed, the status is 424.",
         handler=result,
         scope=Scope.READ,
         query=WaitQuery,
         waits=True,
         reasons={"wait": "invalid_duration"},
-        answers={
-            200: Success("It is complete.", TaskOutcome),
-            202: Success("It is not finished: ask again.", TaskOutcome, headers={"Retry-After": "Seconds."}),
+        responses={
+            200: Success("The task is complete.", TaskOutcome),
+            202: Success(
+                "The task has not finished: try again later.",
+                TaskOutcome,
+                headers={"Retry-After": "Seconds to wait before the next request."},
+            ),
         },
         errors=(424,),
     ),
@@ -207,13 +211,13 @@ OPERATIONS = (
         path="/v1/tasks/{id}/retry",
         name="retryTask",
         tag="Tasks",
-        summary="Retry a single task.",
-        text="It has all its tries before it again.",
+        summary="Retry a task.",
+        text="The task gets all its tries again.",
         handler=retry,
         scope=Scope.WRITE,
         query=RetryQuery,
         reasons={"queue": "queue_name_invalid"},
-        answers={200: Success("Enqueued again.", TaskDocument)},
+        responses={200: Success("Enqueued again.", TaskDocument)},
         errors=(409,),
     ),
 )

@@ -1,4 +1,4 @@
-"""The parameters of queries, each a field; lists can be repeated."""
+"""The query parameters of each operation. A parameter that is a list may be repeated."""
 
 from __future__ import annotations
 
@@ -18,57 +18,53 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskListQuery(Query, frozen=True, kw_only=True):
-    """Which tasks to list."""
+    """The filter and the page of a task list."""
 
-    state: Annotated[list[StateName], Meta(description="In one of these states.")] = []
+    state: Annotated[list[StateName], Meta(description="Tasks in one of these states.")] = []
     queue: Name | UnsetType = UNSET
     type: Name | UnsetType = UNSET
     created_since: Time | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=1_000, description="How many at most.")] = LIMIT
-    stream: Annotated[Literal["ndjson"], Meta(description="A task a line, as they are found.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1_000, description="Maximum number of tasks.")] = LIMIT
+    stream: Annotated[Literal["ndjson"], Meta(description="Stream one task per line.")] | UnsetType = UNSET
     cursor: (
-        Annotated[
-            str, Meta(pattern="^[0-9]{1,18}$", description="Where to go on: the `next_cursor` of the page before.")
-        ]
-        | UnsetType
+        Annotated[str, Meta(pattern="^[0-9]{1,18}$", description="The `next_cursor` of the previous page.")] | UnsetType
     ) = UNSET
-    all: Annotated[bool, Meta(description="With `stream`: however many there are.")] = False
+    all: Annotated[bool, Meta(description="With `stream`: list all tasks, without a limit.")] = False
 
 
 class WaitQuery(Query, frozen=True, kw_only=True):
-    """How long to wait."""
+    """How long to wait for a task."""
 
     wait: (
-        Annotated[Duration, Meta(description="For how long to wait until the task is finished, 10m at most.")]
-        | UnsetType
+        Annotated[Duration, Meta(description="How long to wait for the task to finish, at most `10m`.")] | UnsetType
     ) = UNSET
 
 
 class RetryQuery(Query, frozen=True, kw_only=True):
     """How to retry."""
 
-    queue: Annotated[Name, Meta(description="Move it to this queue.")] | UnsetType = UNSET
-    force: Annotated[bool, Meta(description="Retry it although a worker seems to run it.")] = False
+    queue: Annotated[Name, Meta(description="Move the task to this queue.")] | UnsetType = UNSET
+    force: Annotated[bool, Meta(description="Retry the task even if it is active.")] = False
 
 
 class EventQuery(Query, frozen=True, kw_only=True):
-    """Which events to send. With any of these, only state changes of tasks."""
+    """The filter of an event stream. With any filter, only task events are sent."""
 
     task_id: TaskId | UnsetType = UNSET
     queue: Name | UnsetType = UNSET
     type: Name | UnsetType = UNSET
-    state: Annotated[list[StateName], Meta(description="To one of these states.")] = []
+    state: Annotated[list[StateName], Meta(description="Changes to one of these states.")] = []
 
 
 class PauseQuery(Query, frozen=True, kw_only=True):
-    """How long to pause."""
+    """How long to pause a queue."""
 
-    duration: Annotated[Duration, Meta(description="For how long; without it, until it is resumed.")] | UnsetType = (
-        UNSET
-    )
+    duration: (
+        Annotated[Duration, Meta(description="How long to pause. Default: until the queue is resumed.")] | UnsetType
+    ) = UNSET
 
 
 class NextQuery(Query, frozen=True, kw_only=True):
-    """How many runs to tell."""
+    """How many ticks to list."""
 
     count: Annotated[int, Meta(ge=1, le=100)] = 5

@@ -14,7 +14,7 @@ class QueueCreateRequest(Request, frozen=True, kw_only=True):
     """A new queue."""
 
     name: Name
-    max_age: Annotated[Duration, Meta(description="How long an item may wait; 0s: for ever.")] | UnsetType = UNSET
+    max_age: Annotated[Duration, Meta(description="Maximum age of a work item. `0s`: no limit.")] | UnsetType = UNSET
     max_entries: Count = 0
     discard_old: bool = False
     max_tries: Tries | UnsetType = UNSET
@@ -23,7 +23,7 @@ class QueueCreateRequest(Request, frozen=True, kw_only=True):
 
 
 class QueueChanges(Request, frozen=True, kw_only=True):
-    """What to change of a queue; what is left out stays."""
+    """Changes to a queue. Omitted fields keep their value."""
 
     max_age: Duration | UnsetType = UNSET
     max_entries: Count | UnsetType = UNSET
@@ -34,27 +34,27 @@ class QueueChanges(Request, frozen=True, kw_only=True):
 
 
 class QueueInfoDocument(Document, frozen=True, kw_only=True):
-    """A queue's settings, and how it stands."""
+    """The settings and the current numbers of a queue."""
 
     name: str
     time: Time
     max_age: Nanoseconds = msgspec.field(default_factory=int)
     max_entries: int = msgspec.field(default_factory=int)
     discard_old: bool = msgspec.field(default_factory=bool)
-    max_tries: Annotated[int, Meta(description="-1: no limit but that of each task.")] = msgspec.field(
-        default_factory=int
-    )
+    max_tries: Annotated[
+        int, Meta(description="Maximum deliveries of an item. -1: only the `max_tries` of each task applies.")
+    ] = msgspec.field(default_factory=int)
     max_runtime: Nanoseconds = msgspec.field(default_factory=int)
     max_concurrent: int = msgspec.field(default_factory=int)
     replicas: int
     memory: bool
     created: Time
-    items: Annotated[int, Meta(description="Work items in it, whether a worker has them or not.")]
+    items: Annotated[int, Meta(description="Number of work items, including those that are in progress.")]
     size_bytes: int
-    in_progress: Annotated[int, Meta(description="Items that workers have, or that wait for a retry.")]
+    in_progress: Annotated[int, Meta(description="Number of items that a worker holds or that wait for a retry.")]
     waiting: int
     redelivered: int
-    pulls: Annotated[int, Meta(description="Requests of workers that wait for items.")]
+    pulls: Annotated[int, Meta(description="Number of pull requests of workers that wait for items.")]
     paused_until: Time | UnsetType = UNSET
 
 

@@ -37,7 +37,7 @@ class ScheduleDocument(Document, frozen=True, kw_only=True):
     catch_up_limit: int = 0
     jitter: Nanoseconds = 0
     next_run: Time | UnsetType = UNSET
-    problem: Annotated[str, Meta(description="What is wrong with it, when it cannot be run.")] = ""
+    problem: Annotated[str, Meta(description="The reason if the scheduler cannot run this schedule.")] = ""
 
 
 class ScheduleList(Document, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class ScheduleList(Document, frozen=True, kw_only=True):
 
 
 class ScheduleExtras(Request, frozen=True, kw_only=True):
-    """What a schedule has beyond the original."""
+    """Settings of a schedule that Choria Async Jobs does not have."""
 
     paused: bool | UnsetType = UNSET
     catch_up: Literal["none", "last", "all"] | UnsetType = UNSET
@@ -56,7 +56,7 @@ class ScheduleExtras(Request, frozen=True, kw_only=True):
 
 
 class ScheduleCreateRequest(ScheduleExtras, frozen=True, kw_only=True):
-    """A new schedule. Give one of `payload` and `payload_base64` at most."""
+    """A new schedule. Set at most one of `payload` and `payload_base64`."""
 
     name: Name
     schedule: Cron
@@ -64,24 +64,33 @@ class ScheduleCreateRequest(ScheduleExtras, frozen=True, kw_only=True):
     task_type: Name
     payload: Annotated[msgspec.Raw, Meta(description="Any JSON value.")] | UnsetType = UNSET
     payload_base64: Base64 | UnsetType = UNSET
-    deadline_offset: Annotated[Duration, Meta(description="30s or more after its tick.")] | UnsetType = UNSET
+    deadline_offset: (
+        Annotated[Duration, Meta(description="Deadline of each task, counted from its tick: `30s` or more.")]
+        | UnsetType
+    ) = UNSET
     max_tries: Tries | UnsetType = UNSET
 
 
 class ScheduleChanges(ScheduleExtras, frozen=True, kw_only=True):
-    """What to change of a schedule; what is left out stays."""
+    """Changes to a schedule. Omitted fields keep their value."""
 
     schedule: Cron | UnsetType = UNSET
     queue: Name | UnsetType = UNSET
     task_type: Name | UnsetType = UNSET
     payload: Annotated[msgspec.Raw, Meta(description="Any JSON value.")] | UnsetType = UNSET
     payload_base64: Base64 | UnsetType = UNSET
-    deadline_offset: Annotated[Duration, Meta(description="30s or more; 0s: none.")] | UnsetType = UNSET
+    deadline_offset: (
+        Annotated[
+            Duration,
+            Meta(description="Deadline of each task, counted from its tick: `30s` or more. `0s`: no deadline."),
+        ]
+        | UnsetType
+    ) = UNSET
     max_tries: Annotated[int, Meta(ge=0, le=INT32_MAX)] | UnsetType = UNSET
 
 
 class NextRuns(Document, frozen=True, kw_only=True):
-    """When a schedule is due next; never while it is paused."""
+    """The next ticks of a schedule. Empty while it is paused."""
 
     name: str
     next: list[Time]

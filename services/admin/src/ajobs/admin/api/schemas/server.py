@@ -17,34 +17,35 @@ class StoreDocument(Document, frozen=True, kw_only=True):
     replicas: int
     memory: bool
     retention: Annotated[
-        Nanoseconds, Meta(description="Nanoseconds after its last change that a task is kept; 0: for ever.")
+        Nanoseconds,
+        Meta(description="How long a task is kept after its last change, in nanoseconds. 0: without limit."),
     ]
     created: Time
 
 
 class StoreChanges(Request, frozen=True, kw_only=True):
-    """What to change of the task store; what is left out stays."""
+    """Changes to the task store. Omitted fields keep their value."""
 
     retention: (
-        Annotated[Duration, Meta(description="How long a task is kept after its last change; 0s: for ever.")]
+        Annotated[Duration, Meta(description="How long a task is kept after its last change. `0s`: without limit.")]
         | UnsetType
     ) = UNSET
     replicas: Annotated[int, Meta(ge=1, le=5)] | UnsetType = UNSET
 
 
 class Info(Document, frozen=True, kw_only=True):
-    """The server, and what it serves."""
+    """The server, its queues and its features."""
 
     version: str
     auth: Literal["none", "mtls", "token"]
     queue_count: int
     task_count: int
-    default_queue: Annotated[str, Meta(description="The queue of tasks that name none.")]
+    default_queue: Annotated[str, Meta(description="Queue of tasks that do not name one.")]
     features: dict[str, bool]
 
 
 class RetryPolicyDocument(Document, frozen=True, kw_only=True):
-    """A retry policy. The wait for an interval is interval * jitter + random(0, interval)."""
+    """A retry policy. The backoff is interval * jitter + random(0, interval)."""
 
     name: str
     intervals: list[Nanoseconds]
@@ -58,40 +59,40 @@ class RetryPolicies(Document, frozen=True, kw_only=True):
 
 
 class HealthResponse(Document, frozen=True, kw_only=True):
-    """The server lives."""
+    """The server is alive."""
 
     status: Literal["ok"]
     time: Time
 
 
 class CheckStatus(Document, frozen=True, kw_only=True):
-    """What was looked at."""
+    """The result of one check."""
 
     ok: bool
     error: str = ""
 
 
 class Checks(Document, frozen=True, kw_only=True):
-    """All that was looked at."""
+    """The results of all checks."""
 
     tasks: CheckStatus
     config: CheckStatus
 
 
 class ReadinessResponse(Document, frozen=True, kw_only=True):
-    """Whether the server can do its work."""
+    """Whether the server is ready."""
 
     ready: bool
     checks: Checks
 
 
 class WorkerList(Document, frozen=True, kw_only=True):
-    """The workers that live, by name. Those of the original do not announce themselves."""
+    """The running workers, by name. Workers of Choria Async Jobs do not announce themselves."""
 
     workers: list[dict[str, Any]]
 
 
 class Leaders(Document, frozen=True, kw_only=True):
-    """The leader of each election that has one."""
+    """The leader of each election that has a leader."""
 
     leaders: dict[str, str]

@@ -15,14 +15,14 @@ MAX_SELECTED = 10_000
 
 
 class TaskResultDocument(Document, frozen=True, kw_only=True):
-    """What a handler returned, and when."""
+    """The result of a task, and the time when it was complete."""
 
     payload: Annotated[msgspec.Raw, Meta(description="Any JSON value.")]
     completed: Time
 
 
 class TaskDocument(Document, frozen=True, kw_only=True):
-    """A task. Its payload is base64; to enqueue it anew, put that into `payload_base64`."""
+    """A task. Its payload is base64. To enqueue a copy, pass that text as `payload_base64`."""
 
     id: str
     type: str
@@ -43,7 +43,7 @@ class TaskDocument(Document, frozen=True, kw_only=True):
 
 
 class TaskCreateRequest(Request, frozen=True, kw_only=True):
-    """A new task. Give one of `payload` and `payload_base64` at most."""
+    """A new task. Set at most one of `payload` and `payload_base64`."""
 
     type: Name
     queue: Name | UnsetType = UNSET
@@ -53,29 +53,29 @@ class TaskCreateRequest(Request, frozen=True, kw_only=True):
     max_tries: Tries | UnsetType = UNSET
     dependencies: Annotated[list[TaskId], Meta(max_length=1_000)] = msgspec.field(default_factory=list)
     load_dependencies: bool = False
-    signature: Annotated[str, Meta(max_length=200, description="Hex, over the fields of the task.")] = ""
+    signature: Annotated[str, Meta(max_length=200, description="Hex-encoded Ed25519 signature of the task.")] = ""
     id: (
         Annotated[
             TaskId,
-            Meta(description="An id of your own: a second task by it is refused. Needed with a signature."),
+            Meta(description="Your own task ID. A second task with the same ID is refused. Required with `signature`."),
         ]
         | UnsetType
     ) = UNSET
     created: (
-        Annotated[Time, Meta(description="When it was made: now, unless given. Needed with a signature.")] | UnsetType
+        Annotated[Time, Meta(description="Creation time. Default: now. Required with `signature`.")] | UnsetType
     ) = UNSET
 
 
 class TaskListResponse(Document, frozen=True, kw_only=True):
-    """Some tasks, least recently changed first."""
+    """A page of tasks, least recently changed first."""
 
     tasks: list[TaskDocument]
-    count: Annotated[int, Meta(description="How many there are in this answer.")]
-    next_cursor: Annotated[str, Meta(description="Where the next page begins; not there on the last one.")] = ""
+    count: Annotated[int, Meta(description="Number of tasks in this response.")]
+    next_cursor: Annotated[str, Meta(description="`cursor` of the next page. Omitted on the last page.")] = ""
 
 
 class TaskOutcome(Document, frozen=True, kw_only=True):
-    """How a task stands, and what its handler returned once it is complete."""
+    """The state of a task, and its result once it is complete."""
 
     id: str
     state: StateName
@@ -85,7 +85,7 @@ class TaskOutcome(Document, frozen=True, kw_only=True):
 
 
 class BulkRetryRequest(Request, frozen=True, kw_only=True):
-    """Which tasks to retry."""
+    """The tasks to retry."""
 
     ids: Annotated[
         list[Annotated[str, Meta(max_length=MAX_NAME)]],
@@ -94,7 +94,7 @@ class BulkRetryRequest(Request, frozen=True, kw_only=True):
 
 
 class BulkRetryResult(Document, frozen=True, kw_only=True):
-    """What became of one of them."""
+    """The outcome for one task."""
 
     id: str
     status: Literal["ok", "not_found", "failed"]
@@ -102,19 +102,19 @@ class BulkRetryResult(Document, frozen=True, kw_only=True):
 
 
 class BulkRetryResponse(Document, frozen=True, kw_only=True):
-    """What became of each, in the order of the request."""
+    """The outcomes, in the order of the request."""
 
     results: list[BulkRetryResult]
 
 
 class BulkCreateRequest(Request, frozen=True, kw_only=True):
-    """Many new tasks."""
+    """New tasks."""
 
     tasks: Annotated[list[TaskCreateRequest], Meta(min_length=1, max_length=MAX_BULK)]
 
 
 class Failure(Document, frozen=True, kw_only=True):
-    """Why something was not done."""
+    """The reason of a failure."""
 
     code: str
     message: str
@@ -122,16 +122,16 @@ class Failure(Document, frozen=True, kw_only=True):
 
 
 class BulkCreateResult(Document, frozen=True, kw_only=True):
-    """What became of one of them."""
+    """The outcome for one task."""
 
-    index: Annotated[int, Meta(description="Its place in the request, from 0 on.")]
+    index: Annotated[int, Meta(description="Position in the request, starting at 0.")]
     status: Literal["ok", "failed"]
     id: str = ""
     error: Failure | UnsetType = UNSET
 
 
 class BulkCreateResponse(Document, frozen=True, kw_only=True):
-    """What became of each, in the order of the request."""
+    """The outcomes, in the order of the request."""
 
     enqueued: int
     failed: int
@@ -139,7 +139,7 @@ class BulkCreateResponse(Document, frozen=True, kw_only=True):
 
 
 class TaskSelection(Request, frozen=True, kw_only=True):
-    """Tasks by what they are like. States have to be named."""
+    """A filter that selects tasks. `states` is required."""
 
     states: Annotated[list[StateName], Meta(min_length=1, max_length=9)]
     queue: Name | UnsetType = UNSET
@@ -149,22 +149,22 @@ class TaskSelection(Request, frozen=True, kw_only=True):
 
 
 class SelectionFailure(Document, frozen=True, kw_only=True):
-    """A task that it was not done with."""
+    """A task for which the operation failed."""
 
     id: str
     error: Failure
 
 
 class SelectionResponse(Document, frozen=True, kw_only=True):
-    """What was done with the tasks that were selected."""
+    """The outcome for the selected tasks."""
 
     selected: int
     done: int
     failed: list[SelectionFailure]
-    more: Annotated[bool, Meta(description="Whether there are more than the limit.")]
+    more: Annotated[bool, Meta(description="Whether more tasks match than `limit` allows.")]
 
 
 class Purged(Document, frozen=True, kw_only=True):
-    """How many there were."""
+    """The number of purged tasks."""
 
     purged: int
