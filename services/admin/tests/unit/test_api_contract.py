@@ -1,6 +1,6 @@
-"""Our OpenAPI document has all that the original's has, so that a client for that one works.
+"""Our OpenAPI document has every operation and field of Choria Async Jobs, so that clients generated for Go work.
 
-The table below is what the original promises, in our own words; where its program differs, docs/http.md says so.
+The table below lists what the document of Choria Async Jobs promises. docs/http.md lists where its server differs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Route(NamedTuple):
     body: str = ""
     """The fields of its body; a required one ends with ``!``."""
     answer: str = ""
-    """The fields of its first answer, likewise: one that is always there."""
+    """The fields of its first response; one that is always present ends with ``!``."""
 
 
 TASK = (
@@ -111,7 +111,7 @@ def properties(schema: dict) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-def test_a_route_of_the_original_is_there_with_all_that_it_takes_and_gives(route):
+def test_every_operation_of_choria_async_jobs_exists_with_its_fields(route):
     operation = DOCUMENT["paths"][route.path][route.method]
     assert operation["operationId"] == route.name
     assert set(route.statuses.split()) <= set(operation["responses"])
@@ -133,7 +133,7 @@ def test_a_route_of_the_original_is_there_with_all_that_it_takes_and_gives(route
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_document_of_the_original_has_all_fields(name):
+def test_every_schema_of_choria_async_jobs_has_all_fields(name):
     known, always = properties(DOCUMENT["components"]["schemas"][name])
     theirs, theirs_always = fields(SCHEMAS[name])
     assert theirs <= known
@@ -145,7 +145,7 @@ def test_lists_come_as_lines_too():
     assert set(answer["content"]) == {"application/json", "application/x-ndjson"}
 
 
-def test_codes_states_and_limits_are_those_of_the_original():
+def test_codes_states_and_limits_are_those_of_choria_async_jobs():
     schemas = DOCUMENT["components"]["schemas"]
     assert set(schemas["Problem"]["properties"]["code"]["enum"]) >= CODES
     assert sorted(schemas["Task"]["properties"]["state"]["enum"]) == sorted(STATES)

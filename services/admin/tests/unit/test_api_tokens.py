@@ -38,11 +38,11 @@ HASH = "sha256:" + "0" * 64
     [
         ("", "has no token"),
         ("# nothing\n\n", "has no token"),
-        ("ann read", "line 1: it has to be"),
-        (f"# one\nann root {HASH}", "line 2: there are the scopes read, write, admin"),
-        ("ann read secret-in-the-clear", "line 1: the hash has to be"),
-        ("ann read sha256:" + "G" * 64, "line 1: the hash has to be"),
-        (f"ann read {HASH}\nann write {HASH}", "line 2: there is a token ann already"),
+        ("ann read", "line 1: not a name, scopes and a hash"),
+        (f"# one\nann root {HASH}", "line 2: unknown scope: choose from read, write, admin"),
+        ("ann read secret-in-the-clear", "line 1: the hash is not"),
+        ("ann read sha256:" + "G" * 64, "line 1: the hash is not"),
+        (f"ann read {HASH}\nann write {HASH}", "line 2: token ann is already defined"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_which_line(text, complaint):

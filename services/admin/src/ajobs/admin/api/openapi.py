@@ -30,10 +30,10 @@ TAGS = {
 TEXT = """\
 Durable background tasks on NATS: enqueue tasks, follow them, and manage queues and schedules.
 
-**Authentication and authorization.** A server with tokens needs the header `Authorization: Bearer TOKEN`. The scope of \
-a token is `read`, `write` (tasks) or `admin` (queues, schedules, the task store). Each scope includes those before it. \
-A server with a client certificate authority needs a client certificate. Without either, every client that reaches the \
-server may do everything. `auth` in `/v1/info` shows the mode.
+**Authentication and authorization.** A server with tokens needs the header `Authorization: Bearer TOKEN`. The scope \
+of a token is `read`, `write` (tasks) or `admin` (queues, schedules, the task store). Each scope includes those before \
+it. A server with a client certificate authority needs a client certificate. Without either, every client that reaches \
+the server may do everything. `auth` in `/v1/info` shows the mode.
 
 **Timestamps** are RFC 3339. **Durations** are text in requests, such as `30s` or `1h30m`, and nanoseconds in responses.
 

@@ -138,9 +138,7 @@ def tls_context(options: ServerOptions) -> ssl.SSLContext | None:
 
 
 def _no_password() -> str:
-    raise ConfigurationError(
-        "the key of --tls-key is encrypted: use a key without a password, in a file that only you can read"
-    )
+    raise ConfigurationError("--tls-key is encrypted: use a key without a password, in a file that only you can read")
 
 
 def _reason(error: Exception) -> str:

@@ -58,8 +58,8 @@ async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
 
 def _too_large(limits: Body) -> ApiError:
     return ApiError(
-        f"the body is larger than {limits.max_bytes} bytes: store large data elsewhere and send a reference, or run the "
-        "server with a larger --max-body",
+        f"the body is larger than {limits.max_bytes} bytes: store large data elsewhere and send a reference, or run "
+        "the server with a larger --max-body",
         code="payload_too_large", reason="body_too_large", headers={"Connection": "close"},
     )  # fmt: skip
 

@@ -61,7 +61,7 @@ class RunningServer:
         return len(self._server.server_state.connections)
 
     def stop(self) -> None:
-        """Begin the shutdown: refuse new connections, end streams and waits, and give other requests `GRACE_S` seconds."""
+        """Begin the shutdown: refuse connections, end streams and waits, give other requests `GRACE_S` seconds."""
         self.service.stop()
         self._server.should_exit = True
 

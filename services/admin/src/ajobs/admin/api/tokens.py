@@ -95,9 +95,7 @@ def parse_tokens(text: str, place: str) -> tuple[Token, ...]:
             raise ConfigurationError(f"{where}: unknown scope: choose from {', '.join(Scope)}")
         value = digest.removeprefix(_HASH)
         if value == digest or len(value) != sha256().digest_size * 2 or set(value) - set("0123456789abcdef"):
-            raise ConfigurationError(
-                f"{where}: the hash is not {_HASH} and 64 hex digits: create lines with `ajc server token`"
-            )
+            raise ConfigurationError(f"{where}: the hash is not {_HASH} and 64 hex digits: use `ajc server token`")
         if any(token.name == name for token in tokens):
             raise ConfigurationError(f"{where}: token {name} is already defined: use another name")
         tokens.append(Token(name, max(map(Scope, scopes.split(",")), key=_ORDER.index), value))

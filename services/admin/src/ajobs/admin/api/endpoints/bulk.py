@@ -192,9 +192,9 @@ OPERATIONS = (
         name="createTasks",
         tag="Bulk",
         summary="Create and enqueue many tasks.",
-        text="Each task is handled like a single one. The status is 200 even if some or all tasks could not be enqueued. "
-        "If one task in the body is invalid, none is enqueued. To make a repeat safe, choose the IDs yourself: a "
-        "second task with the same ID is refused.",
+        text="Each task is handled like a single one. The status is 200 even if some or all tasks could not be "
+        "enqueued. If one task in the body is invalid, none is enqueued. To make a repeat safe, choose the IDs "
+        "yourself: a second task with the same ID is refused.",
         handler=create,
         scope=Scope.WRITE,
         body=BulkCreateRequest,

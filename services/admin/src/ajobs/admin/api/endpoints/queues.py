@@ -116,8 +116,8 @@ OPERATIONS = (
         name="createQueue",
         tag="Queues",
         summary="Create a queue.",
-        text="Durations are text such as `1h30m` in the request and nanoseconds in the response. Queue `DEFAULT` can be "
-        "created only if the server runs with `--allow-create-default`.",
+        text="Durations are text such as `1h30m` in the request and nanoseconds in the response. Queue `DEFAULT` "
+        "can be created only if the server runs with `--allow-create-default`.",
         handler=create,
         scope=Scope.ADMIN,
         body=QueueCreateRequest,

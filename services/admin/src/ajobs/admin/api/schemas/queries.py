@@ -59,9 +59,7 @@ class EventQuery(Query, frozen=True, kw_only=True):
 class PauseQuery(Query, frozen=True, kw_only=True):
     """How long to pause a queue."""
 
-    duration: (
-        Annotated[Duration, Meta(description="How long to pause. Default: until the queue is resumed.")] | UnsetType
-    ) = UNSET
+    duration: Annotated[Duration, Meta(description="How long to pause. Default: until resumed.")] | UnsetType = UNSET
 
 
 class NextQuery(Query, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ class StoreDocument(Document, frozen=True, kw_only=True):
     memory: bool
     retention: Annotated[
         Nanoseconds,
-        Meta(description="How long a task is kept after its last change, in nanoseconds. 0: without limit."),
+        Meta(description="Nanoseconds to keep a task after its last change. 0: without limit."),
     ]
     created: Time
 

@@ -34,8 +34,8 @@ Cron = Annotated[
     str,
     Meta(
         max_length=200,
-        description="Five cron fields, a descriptor such as `@daily`, or `@every 10m`. A `CRON_TZ=` prefix sets the time "
-        "zone.",
+        description="Five cron fields, a descriptor such as `@daily`, or `@every 10m`. A `CRON_TZ=` prefix sets the "
+        "time zone.",
         extra_json_schema={"examples": ["0 2 * * *"]},
     ),
 ]
