@@ -119,8 +119,25 @@ async def test_the_document_and_the_page_are_served_and_need_no_other_host(api):
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "<script" not in page.text
     assert "https://" not in page.text
-    assert "http://127.0.0.1:8080/v1/tasks" in page.text  # an example to copy
+    assert f"curl {api.server.url}/v1/tasks" in page.text  # an example to copy
+    assert "Authorization: Bearer $TOKEN" not in page.text  # this server has no tokens
     assert all(path in page.text for path in document["paths"])
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("jobs.example.net:81", "jobs.example.net:81"),
+        ("[::1]:81", "[::1]:81"),
+        ("x;rm", None),
+        ("$(x)", None),
+        ("<b>", None),
+    ],
+)
+async def test_examples_of_the_page_use_the_host_of_the_reader_if_it_is_one(api, host, shown):
+    page = (await api.get("/docs", headers={"Host": host})).text
+    expected = shown or str(api.server.service.options.bind)
+    assert f"curl http://{expected}/v1/info</pre>" in page
 
 
 # ---- tasks

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+import re
+from functools import cache, lru_cache
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ajobs.admin.api.docs_page import render_page
+from ajobs.admin.api.docs_page import Target, render_page
 from ajobs.admin.api.endpoints import bulk, events, queues, schedules, server, task_lists, tasks
 from ajobs.admin.api.openapi import describe
 from ajobs.admin.api.operation import Call, Operation, Success
@@ -19,6 +20,9 @@ HTML = "text/html; charset=utf-8"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 }
+
+# The Host header becomes part of a command to copy, so it may hold nothing that a shell would interpret.
+_is_host = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?").fullmatch
 
 
 async def metrics(_: Call) -> Response:
@@ -32,10 +36,10 @@ def document() -> bytes:
     return msgspec.json.format(msgspec.json.encode(describe(OPERATIONS)), indent=2)
 
 
-@cache
-def page() -> bytes:
+@lru_cache(maxsize=16)
+def page(target: Target) -> bytes:
     """Return the page at ``/docs``."""
-    return render_page(describe(OPERATIONS)).encode()
+    return render_page(describe(OPERATIONS), target).encode()
 
 
 async def openapi(_: Call) -> Response:
@@ -43,9 +47,17 @@ async def openapi(_: Call) -> Response:
     return Response(200, await asyncio.to_thread(document))
 
 
-async def docs(_: Call) -> Response:
-    """Return the page at ``/docs``."""
-    return Response(200, await asyncio.to_thread(page), PAGE_HEADERS, HTML)
+async def docs(call: Call) -> Response:
+    """Return the page at ``/docs``, with examples that address the server as the reader does."""
+    options = call.service.options
+    host = call.headers.get("host", "")
+    address = host if _is_host(host) else str(options.bind)
+    target = Target(
+        f"{'http' if options.tls_cert is None else 'https'}://{address}",
+        token=options.token_file is not None,
+        certificate=options.tls_client_ca is not None,
+    )
+    return Response(200, await asyncio.to_thread(page, target), PAGE_HEADERS, HTML)
 
 
 _OWN = (

@@ -92,8 +92,8 @@ OPERATIONS = (
         summary="List tasks.",
         text="Tasks are listed least recently changed first. Filters apply before `limit`. Pass `next_cursor` as "
         "`cursor` to get the next page. A task that changes between two pages moves to the end, so it may appear "
-        "twice. With `stream=ndjson`, each task is one line that is sent as soon as it is found. An aborted stream has no "
-        "last chunk.",
+        "twice. With `stream=ndjson`, each task is one line that is sent as soon as it is found. An aborted stream "
+        "has no last chunk.",
         handler=list_tasks,
         scope=Scope.READ,
         query=TaskListQuery,
