@@ -59,7 +59,7 @@ async def measure(count: int) -> dict[str, float]:
             scheduler = Scheduler(own, "bench", janitor=False)
             before, began = resident_mib(), time.perf_counter()
             async with asyncio.timeout(LEAD_S + GAP_S + PATIENCE_S), scheduler.running():
-                while len(scheduler.timetable.schedules) < count:
+                while len(scheduler.schedules.timetable.schedules) < count:
                     await asyncio.sleep(0.01)
                 figures = {
                     "schedules": float(count),

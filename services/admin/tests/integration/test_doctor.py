@@ -311,7 +311,15 @@ async def test_schedules_that_make_no_tasks_are_named(server, client):
 # ---- signing
 
 
-async def test_signatures_that_a_worker_would_refuse_are_named(server, client, tmp_path):
+@pytest.fixture
+def open_folder():
+    """Yield a folder that other users may enter, as pytest's own cannot be."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+async def test_signatures_that_a_worker_would_refuse_are_named(server, client, open_folder):
     unsigned = await client.enqueue("t")
     async with (
         Client.connect(server.url, queue="Q", signing_key=SEED) as right,
@@ -319,7 +327,7 @@ async def test_signatures_that_a_worker_would_refuse_are_named(server, client, t
     ):
         await right.enqueue("t")
         forged = await wrong.enqueue("t")
-    file = tmp_path / "seed"
+    file = open_folder / "seed"
     file.write_text(SEED.hex())
     file.chmod(0o644)
     public_key = Signer(SEED).public_key_hex
@@ -357,14 +365,6 @@ async def test_an_account_that_is_nearly_full_is_named():
 
 
 # ---- the command
-
-
-@pytest.fixture
-def open_folder():
-    """Yield a folder that other users may enter, as pytest's own cannot be."""
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 async def doctor(url, *arguments):

@@ -1,7 +1,7 @@
-"""Leader election over a key-value bucket whose values expire, as the original does it and beside it.
+"""Leader election over a key-value bucket whose values expire, compatible with Choria Async Jobs.
 
-A candidate writes its name to a key that has none (`create`), and keeps it by writing it again before it expires, each
-time against the revision that it wrote last (`update`). The server's compare-and-set decides, so there is one holder::
+A candidate writes its name to a free key (`create`), and keeps the key by writing it again before it expires, each time
+against the revision that it wrote last (`update`). The server's compare-and-set decides, so the key has one holder::
 
                     create                    first update
     STANDBY ─────────────────────► ELECTED ─────────────────────► LEADING
@@ -11,22 +11,24 @@ time against the revision that it wrote last (`update`). The server's compare-an
 
 - **A leader acts only within its lease**: one time to live from the moment when its last successful update was *sent*,
   on the monotonic clock. The server counts from a later moment, so the key outlives the lease. A leader that is
-  partitioned, paused or slow finds its lease run out before anybody else can have won, whatever the wall clocks say.
-- **A winner waits** one campaign interval between `create` and its first `update`, after which it acts: time for a
-  leader of another implementation, which does not look at its lease, to notice that it lost.
-- **Take-over** takes at most a time to live (until the key is gone) and a campaign interval (until the winner acts): a
-  candidate looks at the key's age and campaigns when it expires, not only when its own interval is over.
-- **A clean stop** takes the key away and says so in a header. Candidates are told, campaign at once and act at once.
-- **The key deleted or overwritten** by somebody else: the leader is told, finds that its next update is refused, and
-  stands down; if it was not told, at its next update. Whoever wins after a deletion waits for a whole time to live: a
-  leader that is paused in that moment cannot know, and goes on within its lease when it wakes.
-- **An update without an answer** may have been stored. The candidate looks who holds the key; each start of a process
-  has an id of its own in a header, so that two processes by one name are never taken for each other.
+  partitioned, paused or slow finds its lease expired before another candidate can have won, whatever the wall clocks
+  show.
+- **A winner waits** one campaign interval between `create` and its first `update`, after which it acts. This gives a Go
+  leader, which has no lease, time to notice that it lost.
+- **Take-over** takes at most one time to live (until the key expires) and one campaign interval (until the winner
+  acts). A standby reads the key's age and campaigns when it expires, not only at its own interval.
+- **A clean stop** deletes the key and says so in a header. Standbys see it, campaign at once and act at once.
+- **The key deleted or overwritten** by another client: the leader sees the message, checks the key and stands down. If
+  it missed the message, its next update is refused. The winner after a deletion waits for a whole time to live, because
+  a leader that is paused at that time does not know, and continues within its lease when it wakes.
+- **An update without an answer** may have been stored. The candidate reads the key to find out. A header holds an id
+  that each process draws at its start, so two processes with one name are never confused.
 - **A clock that jumps** changes nothing: leases are measured on the monotonic clock, the key's age by the server. What
-  a candidate's wall clock says decides only when it tries.
-- **The bucket deleted**: updates fail, the leader stands down, and whoever comes first makes the bucket anew; who wins
-  waits as after a deletion. **The server restarted**: updates fail until it is back; within the lease they are tried
-  again, after it the leader has stood down.
+  a candidate's wall clock shows decides only when it tries.
+- **The bucket deleted**: updates fail, the leader stands down, and the first candidate to notice creates the bucket
+  again. The winner waits as after a deletion of the key.
+- **The server restarted**: updates fail until it is back. They are retried within the lease; then the leader stands
+  down.
 """
 
 from __future__ import annotations
@@ -55,18 +57,19 @@ if TYPE_CHECKING:
     from ajobs.client.client import Client
 
 CANDIDATE = "AJ-Candidate"
-"""The header with the id of a candidate's process."""
+"""The header with the id of the candidate's process."""
 CAMPAIGN_PART = 0.75
-"""The campaign interval as a part of the time to live."""
+"""The campaign interval, as a fraction of the time to live."""
 SPLAY_PART = 0.25
-"""The longest wait before the first campaign, as a part of it."""
+"""The longest wait before the first campaign, as a fraction of the time to live."""
 RETRY_S = 0.5
 """Seconds until the next attempt of a leader whose update had no answer."""
 EXPIRY_MARGIN_S = 0.05
+"""Seconds after a key's expiry at which to campaign, so that the server has removed it."""
 
 
 class Standing(Enum):
-    """Where a candidate stands."""
+    """The states of a candidate; the values are shown in the log."""
 
     STANDBY = "candidate"
     ELECTED = "elected"
@@ -93,7 +96,7 @@ class Election:
         self._vacated = False
         self._others_until = 0.0
         self.changed = asyncio.Event()
-        """Set whenever the standing changes; whoever waits for it clears it."""
+        """Set whenever the standing changes. Its reader clears it."""
 
     @property
     def interval_s(self) -> float:
@@ -107,15 +110,15 @@ class Election:
 
     @property
     def lease_s(self) -> float:
-        """Seconds for which it may act without another successful update."""
+        """Seconds for which this candidate may act without another successful update."""
         return max(0.0, self._lease_ends - time.monotonic()) if self._standing is Standing.LEADING else 0.0
 
     @asynccontextmanager
     async def campaigning(self) -> AsyncGenerator[Election]:
-        """Campaign for as long as the block runs, and give the key up at its end."""
+        """Campaign for as long as the block runs, then give up the key."""
         await self._learn_ttl()
         subscription = await self._client.storage.connection.subscribe(
-            f"$KV.{ELECTIONS_BUCKET}.{self._key}", self._told
+            f"$KV.{ELECTIONS_BUCKET}.{self._key}", self._on_write
         )
         campaign = asyncio.create_task(self._campaign(), name="campaign for leadership")
         try:
@@ -127,7 +130,7 @@ class Election:
             await self._give_up()
 
     async def _learn_ttl(self) -> float:
-        """Take the time to live from the bucket, whoever made it, and return its age in seconds."""
+        """Read the time to live from the bucket, and return the bucket's age in seconds. Create it if it is missing."""
         info = await find_stream(self._client.storage.jetstream, self._bucket.stream)
         if info is None:
             options = self._client.options
@@ -138,21 +141,21 @@ class Election:
             self._ttl_s = info["config"]["max_age"] / SECOND_NS
         else:
             self._logger.error(
-                "keys of bucket %s never expire, so nobody takes over from a leader that dies: delete the bucket",
+                "keys of bucket %s never expire, so no scheduler takes over from a leader that dies: delete the bucket",
                 ELECTIONS_BUCKET,
             )
         metrics.ELECTION_INTERVAL.labels(self._key, self.name).set(self.interval_s)
         return 0.0 if info is None else (time.time_ns() - parse_timestamp(info["created"])) / SECOND_NS
 
-    async def _told(self, message: Msg) -> None:
-        """Be told of what is written to the key."""
-        said = message.headers or {}
+    async def _on_write(self, message: Msg) -> None:
+        """Handle a message about a write to the key."""
+        headers = message.headers or {}
         if self._standing is not Standing.STANDBY:
-            if said.get(CANDIDATE) != self._id:
-                self._wake.set()  # somebody else wrote it: see what that means
-        elif is_deletion(said):
-            # Only its holder says in a header that nobody acts any more.
-            self._vacated = CANDIDATE in said
+            if headers.get(CANDIDATE) != self._id:
+                self._wake.set()  # another client wrote it: `_sleep` checks who holds the key
+        elif is_deletion(headers):
+            # Only a holder that gave up the key sends this header, and it has stopped acting.
+            self._vacated = CANDIDATE in headers
             self._others_until = 0.0 if self._vacated else time.monotonic() + self._ttl_s
             self._wake.set()
 
@@ -163,20 +166,20 @@ class Election:
             try:
                 await self._sleep(await self._attempt())
             except Exception:
-                # Whatever it is: a scheduler that campaigns no more would be of no use, and nobody would know.
-                self._logger.exception("the election could not go on: trying again")
+                # A scheduler that silently stopped campaigning would never lead again.
+                self._logger.exception("campaign failed, standing by and trying again")
                 self._stand(Standing.STANDBY)
                 await asyncio.sleep(self.interval_s)
 
     async def _attempt(self) -> float:
-        """Try to win or to keep the key; return the seconds until the next attempt."""
+        """Try to win or keep the key; return the seconds until the next attempt."""
         try:
             if self._standing is Standing.STANDBY:
                 return await self._try_to_win()
             async with asyncio.timeout(max(0.0, self._lease_ends - time.monotonic())):
                 return await self._keep()
         except TimeoutError:
-            self._logger.warning("leadership has run out before it could be renewed")
+            self._logger.warning("leadership expired before it was renewed")
             self._stand(Standing.STANDBY)
             return 0.0
         except UnavailableError as e:
@@ -185,7 +188,7 @@ class Election:
             return self._lost_touch(e)
 
     async def _find_bucket(self) -> None:
-        """Make the bucket anew should it be gone. Whoever led by the old one may act until its lease has run out."""
+        """Create the bucket if it is gone. A leader elected in the old one may act until its lease expires."""
         age_s = await self._learn_ttl()
         self._others_until = max(self._others_until, time.monotonic() + self._ttl_s - age_s)
 
@@ -194,7 +197,7 @@ class Election:
         return "candidate" if self._standing is Standing.STANDBY else "leader"
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait; shorter when the key is given up, or is somebody else's; and never past the end of the lease."""
+        """Wait, but not past the end of the lease. Return early if the key was given up, or has another holder."""
         end = time.monotonic() + seconds
         if self._standing is Standing.LEADING:
             end = min(end, self._lease_ends)
@@ -209,18 +212,18 @@ class Election:
                 return
 
     async def _holds(self) -> bool:
-        """Tell whether the key is still ours after something was sent to it. Attempts that are refused are seen too."""
+        """Return whether the key is still ours after a message about it. Refused writes cause messages too."""
         try:
             if await self._is_ours():
                 return True
         except UnavailableError:
-            return True  # the lease says how long that may go on
-        self._logger.warning("leadership is lost: somebody else wrote the key")
+            return True  # the lease limits how long this may last
+        self._logger.warning("lost leadership: another client wrote the key")
         self._stand(Standing.STANDBY)
         return False
 
     async def _try_to_win(self) -> float:
-        """Try to get the key; return the seconds until the next attempt."""
+        """Try to win the key; return the seconds until the next attempt."""
         vacated, self._vacated = self._vacated, False
         sent = time.monotonic()
         try:
@@ -230,26 +233,26 @@ class Election:
                 return await self._until_expiry()
         self._lease_ends = sent + self._ttl_s
         self._stand(Standing.ELECTED)
-        # Whoever gave the key up has said that it does not act any more.
+        # A leader that gave up the key has stopped acting, so there is no reason to wait.
         return 0.0 if vacated else self.interval_s
 
     @property
     def _others_s(self) -> float:
-        """Seconds for which somebody whose key or bucket was taken away may still act."""
+        """Seconds for which a leader whose key or bucket was deleted may still act."""
         return max(0.0, self._others_until - time.monotonic())
 
     async def _until_expiry(self) -> float:
-        """Return the seconds until the holder's key expires, unless it writes it again, or the interval if shorter."""
+        """Return the seconds until the holder's key expires if not renewed, or the interval if shorter."""
         entry = await self._bucket.get(self._key)
         if entry is None:
             return EXPIRY_MARGIN_S
         age_s = (time.time_ns() - entry.stored_ns) / SECOND_NS
-        # The server's clock may differ from ours; a wrong guess costs an attempt that is refused.
+        # The server's clock may differ from ours. A wrong guess costs one refused attempt.
         left_s = self._ttl_s - age_s + EXPIRY_MARGIN_S
         return min(self.interval_s, left_s if left_s > 0 else self.interval_s / 10)
 
     async def _keep(self) -> float:
-        """Write the key again; return the seconds until the next time."""
+        """Renew the key; return the seconds until the next renewal."""
         sent = time.monotonic()
         try:
             self._revision = await self._bucket.update(
@@ -257,10 +260,10 @@ class Election:
             )
         except RevisionError:
             if not await self._is_ours():
-                self._logger.warning("leadership is lost: somebody else wrote the key")
+                self._logger.warning("lost leadership: another client wrote the key")
                 self._stand(Standing.STANDBY)
-                return random.uniform(0, 1)  # noqa: S311 - not all at once
-            # It was stored earlier than this attempt was sent, so the lease does not begin here.
+                return random.uniform(0, 1)  # noqa: S311 - so that candidates do not campaign at the same time
+            # An earlier attempt was stored, so the lease does not start with this one.
             return 0.0
         self._lease_ends = sent + self._ttl_s
         if self._standing is Standing.ELECTED:
@@ -270,7 +273,7 @@ class Election:
         return self.interval_s
 
     async def _is_ours(self) -> bool:
-        """Tell whether an update of which the answer was lost is what holds the key."""
+        """Return whether this process holds the key, for example by a write whose answer was lost."""
         entry = await self._bucket.get(self._key)
         if entry is None or entry.headers.get(CANDIDATE) != self._id:
             return False
@@ -278,12 +281,12 @@ class Election:
         return True
 
     def _lost_touch(self, error: UnavailableError) -> float:
-        """Decide what to do without an answer; return the seconds until the next attempt."""
+        """Handle a missing answer; return the seconds until the next attempt."""
         if self._standing is Standing.STANDBY:
-            self._logger.info("cannot campaign: %s", error)
+            self._logger.info("cannot campaign, trying again: %s", error)
             return min(1.0, self.interval_s)
         if time.monotonic() >= self._lease_ends:
-            self._logger.warning("leadership has run out without an answer from the server: %s", error)
+            self._logger.warning("leadership expired without an answer from the server: %s", error)
             self._stand(Standing.STANDBY)
         return min(RETRY_S, self.interval_s)
 
@@ -297,7 +300,7 @@ class Election:
         self.changed.set()
 
     async def _give_up(self) -> None:
-        """Take the key away if it is ours, so that somebody else can lead at once."""
+        """Delete the key if it is ours, so that another candidate can lead at once."""
         if self._standing is not Standing.STANDBY and self._client.storage.connection.is_connected:
             with suppress(AjobsError):
                 await self._bucket.delete(self._key, self._revision, headers=self._headers)

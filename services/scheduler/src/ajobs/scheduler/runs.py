@@ -1,4 +1,8 @@
-"""Making the one task of each run, whoever else makes it, has made it, or died while making it."""
+"""Create exactly one task for a tick, although several schedulers may try, and any of them may die halfway.
+
+The task id follows from the schedule and the tick, and the task is stored by a compare-and-set on an unused id. The
+first scheduler wins. The others find the task, and enqueue its item if the winner died before it could.
+"""
 
 from __future__ import annotations
 
@@ -29,27 +33,24 @@ if TYPE_CHECKING:
     from ajobs.client.client import Client
 
 
-async def make_tasks_of(client: Client, runs: Iterable[Run], logger: logging.Logger) -> int:
-    """Make the tasks of runs, unless they were made before, and return how many were made now.
-
-    A task's id follows from the schedule's name and the tick, and it is stored by a compare-and-set on nothing, so
-    there is one however often this is called.
+async def create_tasks(client: Client, runs: Iterable[Run], logger: logging.Logger) -> int:
+    """Create and enqueue the tasks of runs that have none yet; return their number.
 
     Raises:
-        UnavailableError: The server could not be asked about some of them: call it again.
+        UnavailableError: The server did not answer for some of them. Call again with the same runs.
     """
-    begun: list[Run] = []
+    started: list[Run] = []
 
     def tasks() -> Iterator[Task]:
         for run in runs:
-            begun.append(run)
+            started.append(run)
             schedule = run.info.schedule
             yield task_of(schedule, task_id=tick_id(schedule.name, run.tick_ns), tick_ns=run.tick_ns)
 
     result = await client.enqueue_many(tasks())
-    by_id = {tick_id(run.info.name, run.tick_ns): run for run in begun}
+    by_id = {tick_id(run.info.name, run.tick_ns): run for run in started}
     for task in result.enqueued:
-        _note_made(by_id[task.id], task, logger)
+        _note_created(by_id[task.id], task, logger)
     unavailable: UnavailableError | None = None
     for failure in result.failed:
         try:
@@ -61,7 +62,7 @@ async def make_tasks_of(client: Client, runs: Iterable[Run], logger: logging.Log
     return len(result.enqueued)
 
 
-def _note_made(run: Run, task: Task, logger: logging.Logger) -> None:
+def _note_created(run: Run, task: Task, logger: logging.Logger) -> None:
     late_s = (time.time_ns() - run.due_ns) / SECOND_NS
     metrics.SCHEDULED.labels(task.type, task.queue).inc()
     metrics.LATENESS.observe(late_s)
@@ -73,27 +74,27 @@ def _fields(run: Run, task: Task) -> dict[str, object]:
 
 
 async def _settle(client: Client, task: Task, run: Run, error: AjobsError, logger: logging.Logger) -> None:
-    """Deal with a task that was not made. Raises `UnavailableError` when that is for another time."""
+    """Handle the failure of one task. Raises `UnavailableError` if the task has to be tried again."""
     match error:
         case TaskAlreadyExistsError():
             await _complete(client, task.id, task.queue)
         case DuplicateItemError():
-            # It was made, run and deleted a moment ago. What was stored just now is nobody's.
+            # Its item exists, so the task was created before, ran and was deleted. The new copy would never run.
             with suppress(TaskNotFoundError):
                 await client.delete(task.id)
         case QueueNotFoundError() | QueueFullError():
-            # The task says so too, as queue_error: it is not lost.
+            # The task is not lost: it is stored in state queue_error.
             metrics.SCHEDULE_ERRORS.labels(task.type, task.queue).inc()
-            logger.error("a scheduled task could not be enqueued: %s", error, extra=_fields(run, task))
+            logger.error("scheduled task not enqueued: %s", error, extra=_fields(run, task))
         case UnavailableError():
             raise error
         case _:
             metrics.SCHEDULE_ERRORS.labels(task.type, task.queue).inc()
-            logger.error("a scheduled task could not be made: %s", error, extra=_fields(run, task))
+            logger.error("scheduled task not created: %s", error, extra=_fields(run, task))
 
 
 async def _complete(client: Client, task_id: str, queue: str) -> None:
-    """Put the item of a task that was stored by somebody who may have died before putting it."""
+    """Enqueue the item of a stored task, whose scheduler may have died before it did."""
     with suppress(TaskNotFoundError):
         task = (await client.storage.tasks.load(task_id)).task
         if task.state is TaskState.NEW:

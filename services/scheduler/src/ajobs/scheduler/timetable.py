@@ -1,4 +1,7 @@
-"""Which runs are due: a heap of the next run of each schedule; and which were missed."""
+"""The next run of each schedule, in a heap by the time it is due, and the runs that were missed.
+
+A *run* is a tick of a schedule together with the time at which its task is due: the tick, or later with jitter.
+"""
 
 from __future__ import annotations
 
@@ -15,42 +18,42 @@ from ajobs.protocol.schedule import CatchUp, due_ns
 from ajobs.protocol.timestamps import parse_timestamp
 
 LATE_NS = 2 * SECOND_NS
-"""How late a run may be and still be made, whatever its schedule says of those that were missed."""
-MOST_DROPPED = 10
-"""Runs of one schedule that are counted when they are let go: counting all of a month would take long."""
+"""Nanoseconds by which a run may be late without counting as missed."""
+MOST_SKIPPED = 10
+"""Most skipped runs of one schedule to count. Counting all runs of a month would take long."""
 SPARE = 64
-"""Entries of the heap that may be out of date besides as many as there are schedules."""
+"""Outdated entries that the heap may hold in addition to one per schedule."""
 
 
 class Run(NamedTuple):
     """One run of a schedule."""
 
     due_ns: int
-    """When its task is made: the tick, and the jitter if there is any."""
+    """When its task is created: the tick plus the jitter."""
     tick_ns: int
     info: ScheduleInfo
 
 
 class _Line(NamedTuple):
-    """A schedule that has a next run."""
+    """A schedule that is neither paused nor broken."""
 
     info: ScheduleInfo
     recurrence: Recurrence
 
     def due_ns(self, tick_ns: int) -> int:
-        """Return when the run of a tick is due, which is before the next tick."""
+        """Return when the run of a tick is due: always before the next tick."""
         jitter = self.info.options.jitter
         if jitter:
-            with suppress(InvalidScheduleError):  # there is no next tick
+            with suppress(InvalidScheduleError):  # the last tick has no next one
                 jitter = min(jitter, self.recurrence.next_after(tick_ns) - tick_ns - 1)
         return due_ns(self.info.name, tick_ns, jitter)
 
 
 class Timetable:
-    """The schedules, and the next run of each."""
+    """All schedules, and the next run of each."""
 
     def __init__(self) -> None:
-        """Begin without schedules."""
+        """Start without schedules."""
         self._lines: dict[str, _Line] = {}
         self._known: dict[str, ScheduleInfo] = {}
         self._heap: list[tuple[int, int, str, int]] = []
@@ -59,11 +62,11 @@ class Timetable:
 
     @property
     def schedules(self) -> dict[str, ScheduleInfo]:
-        """All schedules by name, those too that are paused or broken."""
+        """All schedules by name, including paused and broken ones."""
         return self._known
 
     def put(self, info: ScheduleInfo, now_ns: int) -> None:
-        """Take a schedule, in place of the one by that name if there is one: it has runs after ``now_ns``."""
+        """Add a schedule, or replace the one with its name. Its runs are those due after ``now_ns``."""
         self.remove(info.name)
         self._known[info.name] = info
         if info.problem is not None or info.options.paused:
@@ -78,19 +81,19 @@ class Timetable:
             heapq.heapify(self._heap)
 
     def remove(self, name: str) -> None:
-        """Forget a schedule, if it is there."""
+        """Remove a schedule, if it exists."""
         self._known.pop(name, None)
         self._lines.pop(name, None)
-        self._versions.pop(name, None)  # what is in the heap is passed over when its time comes
+        self._versions.pop(name, None)  # its entry in the heap is dropped when it reaches the top
 
     @property
     def next_due_ns(self) -> int | None:
-        """When the next run is due, if any is."""
+        """When the next run is due; ``None`` without one."""
         self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now_ns: int) -> list[Run]:
-        """Take the runs that are due, in order, one of each schedule at the most; see `advance`."""
+        """Take the due runs, in order, at most one per schedule. Then call `advance` or `put_back`."""
         due: list[Run] = []
         while self._drop_stale() and self._heap[0][0] <= now_ns:
             due_at, tick_ns, name, _ = heapq.heappop(self._heap)
@@ -98,61 +101,60 @@ class Timetable:
         return due
 
     def advance(self, runs: Iterable[Run]) -> None:
-        """Put the next run of each schedule into the place of those that were taken; not before they are made."""
+        """Add the next run of each schedule whose run was taken. Call it once their tasks are created."""
         for run in runs:
             line = self._lines.get(run.info.name)
             if line is not None and line.info is run.info:
                 self._push(line, run.tick_ns, run.tick_ns)
 
     def put_back(self, runs: Iterable[Run]) -> None:
-        """Have runs that were taken and not made due again."""
+        """Put back runs that were taken, but whose tasks were not created."""
         for run in runs:
             line = self._lines.get(run.info.name)
             if line is not None and line.info is run.info:
                 heapq.heappush(self._heap, (run.due_ns, run.tick_ns, run.info.name, self._versions[run.info.name]))
 
     def restart(self, now_ns: int) -> None:
-        """Begin anew at a time, an earlier one maybe: all runs after it."""
+        """Start again at a time, which may be earlier: with all runs after it."""
         self._heap.clear()
         for line in self._lines.values():
             self._push(line, now_ns - line.info.options.jitter, now_ns)
 
     def skip_to(self, now_ns: int) -> None:
-        """Pass over all runs up to a time."""
+        """Skip all runs up to a time."""
         while self._drop_stale() and self._heap[0][0] <= now_ns:
             _, tick_ns, name, _ = heapq.heappop(self._heap)
             line = self._lines[name]
             self._push(line, max(tick_ns, now_ns - line.info.options.jitter), now_ns)
 
     def missed(self, after_ns: int, until_ns: int) -> tuple[list[Run], list[Run]]:
-        """Return the runs that were due between two times: those to make up for, and those to let go, both in order."""
+        """Return the runs that were due between two times, in order: those to catch up on, and those to skip."""
         found = [self.missed_of(name, after_ns, until_ns) for name in self._lines]
-        wanted = [run for runs, _ in found for run in runs]
-        dropped = [run for _, runs in found for run in runs]
-        return sorted(wanted, key=order), sorted(dropped, key=order)
+        caught_up = [run for runs, _ in found for run in runs]
+        skipped = [run for _, runs in found for run in runs]
+        return sorted(caught_up, key=order), sorted(skipped, key=order)
 
     def missed_of(self, name: str, after_ns: int, until_ns: int) -> tuple[list[Run], list[Run]]:
-        """Return the same of one schedule; of those to let go the last `MOST_DROPPED` at the most.
+        """Return the missed runs of one schedule: those to catch up on, and the last `MOST_SKIPPED` of those to skip.
 
-        It takes no longer after a month than after a minute.
+        A month takes no longer than a minute.
         """
         line = self._lines.get(name)
         if line is None:
             return [], []
         info = line.info
-        after_ns = max(after_ns, parse_timestamp(info.since))
-        looked_at = _limit(info) + MOST_DROPPED + LATE_NS // SECOND_NS + 1
-        ticks = latest_ticks(
-            line.recurrence, max(after_ns - info.options.jitter, parse_timestamp(info.since)), until_ns, looked_at
-        )
+        since_ns = parse_timestamp(info.since)
+        after_ns = max(after_ns, since_ns)
+        wanted_ticks = _limit(info) + MOST_SKIPPED + LATE_NS // SECOND_NS + 1
+        ticks = latest_ticks(line.recurrence, max(after_ns - info.options.jitter, since_ns), until_ns, wanted_ticks)
         runs = [Run(line.due_ns(tick_ns), tick_ns, info) for tick_ns in ticks]
         runs = [run for run in runs if after_ns < run.due_ns <= until_ns]
         late = sum(run.due_ns > until_ns - LATE_NS for run in runs)
         first = len(runs) - min(len(runs), max(late, _limit(info)))
-        return runs[first:], runs[max(0, first - MOST_DROPPED) : first]
+        return runs[first:], runs[max(0, first - MOST_SKIPPED) : first]
 
     def _push(self, line: _Line, after_ns: int, due_after_ns: int) -> None:
-        """Put the next run into the heap: of a tick after one time, and due after another."""
+        """Add the next run to the heap: the first whose tick is after one time and which is due after another."""
         name = line.info.name
         tick_ns = max(after_ns, parse_timestamp(line.info.since))
         try:
@@ -162,23 +164,23 @@ class Timetable:
                 if due > due_after_ns:
                     break
         except InvalidScheduleError:
-            return  # it has no more runs
+            return  # the schedule has ended
         heapq.heappush(self._heap, (due, tick_ns, name, self._versions[name]))
 
     def _drop_stale(self) -> bool:
-        """Drop what is at the top of the heap and was replaced since; tell whether anything is left."""
+        """Drop outdated entries from the top of the heap; return whether any entry is left."""
         while self._heap and self._versions.get(self._heap[0][2]) != self._heap[0][3]:
             heapq.heappop(self._heap)
         return bool(self._heap)
 
 
 def order(run: Run) -> tuple[int, str]:
-    """Return what runs are sorted by."""
+    """Return the sort key of a run."""
     return run.due_ns, run.info.name
 
 
 def _limit(info: ScheduleInfo) -> int:
-    """Return how many missed runs are made up for at the most."""
+    """Return the largest number of missed runs to catch up on."""
     match info.options.catch_up:
         case CatchUp.NONE:
             return 0

@@ -1,1 +1,1 @@
-"""What the leading scheduler does."""
+"""The duties of the leading scheduler."""
