@@ -1,4 +1,4 @@
-"""How programs log."""
+"""Logging as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ajobs.runtime.logging import start_logging
 
 @pytest.fixture
 def log():
-    """Start logging and return what was written so far; put the root logger back afterwards."""
+    """Return a function that starts logging and returns a reader of the output. Restores the root logger."""
     root = logging.getLogger()
     level, started = root.level, []
 
@@ -36,7 +36,7 @@ def raise_and_log(logger):
         logger.exception("it %s", "failed", extra={"task_id": "a"})
 
 
-def test_text_has_the_fields_at_its_end(log):
+def test_text_ends_with_the_fields(log):
     written = log()
     logging.getLogger("x").info("hello %d", 3, extra={"task_id": "a", "error": 'two "words"', "seconds": 0.25})
     line = written()
@@ -44,13 +44,13 @@ def test_text_has_the_fields_at_its_end(log):
     assert "\n" not in line[:-1]
 
 
-def test_a_line_stays_one_whatever_is_logged(log):
+def test_a_field_with_line_breaks_stays_on_one_line(log):
     written = log()
     logging.getLogger("x").info("a", extra={"error": "one\ntwo"})
     assert written().count("\n") == 1
 
 
-def test_json_is_an_object_a_line(log):
+def test_json_is_one_object_per_line(log):
     written = log(log_format="json")
     raise_and_log(logging.getLogger("x"))
     logging.getLogger("x").info("odd", extra={"value": object})
@@ -67,13 +67,13 @@ def test_a_traceback_is_below_the_line(log):
     assert written().splitlines()[-1] == "ValueError: boom"
 
 
-def test_a_level_leaves_out_what_is_below_it(log):
+def test_records_below_the_level_are_not_written(log):
     written = log(level="warning")
     logging.getLogger("x").info("no")
     assert not written()
 
 
 @pytest.mark.parametrize("wrong", [{"level": "loud"}, {"log_format": "xml"}])
-def test_an_unknown_level_or_format_is_refused(log, wrong):
+def test_an_invalid_level_or_format_is_refused(log, wrong):
     with pytest.raises(ConfigurationError, match="use"):
         log(**wrong)

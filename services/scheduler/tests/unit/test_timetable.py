@@ -40,7 +40,7 @@ def table(*infos: ScheduleInfo, now_s: float = 0) -> Timetable:
     return made
 
 
-def test_runs_are_taken_in_order_and_the_next_ones_put_in_their_place():
+def test_due_runs_are_taken_in_order_and_replaced_by_the_next():
     made = table(info("a"), info("b", "@every 15s"))
     assert made.next_due_ns == at(10)
     assert made.pop_due(at(9.9)) == []
@@ -52,7 +52,7 @@ def test_runs_are_taken_in_order_and_the_next_ones_put_in_their_place():
     assert taken == [("a", 10), ("b", 15), ("a", 20), ("a", 30), ("b", 30)]
 
 
-def test_a_changed_schedule_takes_the_place_of_the_old_one():
+def test_a_changed_schedule_replaces_the_old_one():
     made = table(info())
     due = made.pop_due(at(10))
     made.put(info(text="@every 7s", since_s=10), at(10))
@@ -66,13 +66,13 @@ def test_a_changed_schedule_takes_the_place_of_the_old_one():
 
 
 @pytest.mark.parametrize("options", [{"paused": True}, {"problem": "broken"}])
-def test_what_is_paused_or_broken_has_no_runs_and_disturbs_nobody(options):
+def test_a_paused_or_broken_schedule_has_no_runs_and_affects_no_other(options):
     made = table(info("a", "nonsense" if "problem" in options else "@every 1s", **options), info("b"))
     assert [run.info.name for run in made.pop_due(at(100))] == ["b"]
     assert set(made.schedules) == {"a", "b"}
 
 
-def test_what_was_due_while_standing_by_is_passed_over():
+def test_runs_due_during_standby_are_skipped():
     made = table(info())
     made.skip_to(at(35))
     assert made.next_due_ns == at(40)
@@ -90,22 +90,22 @@ def test_what_was_due_while_standing_by_is_passed_over():
     ],
     ids=str,
 )
-def test_what_was_missed_is_made_up_for_as_the_schedule_wants_it(options, wanted, dropped):
+def test_missed_runs_are_caught_up_as_the_schedule_asks(options, wanted, dropped):
     found = table(info(**options)).missed(at(10), at(45))
     assert [seconds(runs) for runs in found] == [wanted, dropped]
 
 
 @pytest.mark.parametrize("catch_up", CatchUp)
-def test_a_run_that_is_hardly_late_is_made_whatever_the_schedule_says_of_missed_ones(catch_up):
+def test_a_run_that_is_slightly_late_never_counts_as_missed(catch_up):
     wanted, _ = table(info(catch_up=catch_up)).missed(at(10), at(21))
     assert seconds(wanted) == [20]
 
 
-def test_after_a_long_time_it_looks_at_no_more_than_it_needs(monkeypatch):
+def test_a_long_gap_computes_only_the_ticks_it_needs(monkeypatch):
     asked = 0
 
     class Counting:
-        """Counts how often it is asked."""
+        """Counts its calls."""
 
         def __init__(self, recurrence) -> None:
             self._recurrence = recurrence
@@ -127,23 +127,23 @@ def test_after_a_long_time_it_looks_at_no_more_than_it_needs(monkeypatch):
         asked = 0
 
 
-def test_runs_that_could_not_be_made_are_due_again():
+def test_runs_that_are_put_back_are_due_again():
     made = table(info("a"), info("b"))
     due = made.pop_due(at(10))
-    made.put(info("b", "@every 7s"), at(10))  # changed meanwhile: its own next run counts
+    made.put(info("b", "@every 7s"), at(10))  # changed meanwhile, so its own next run counts
     made.put_back(due)
     assert [(run.info.name, run.tick_ns) for run in made.pop_due(at(10))] == [("a", at(10))]
     assert made.next_due_ns == at(14)
 
 
-def test_it_can_begin_anew_at_an_earlier_time():
+def test_it_can_restart_at_an_earlier_time():
     made = table(info(), now_s=10_000)
     made.restart(at(25))
     assert made.next_due_ns == at(30)
 
 
 def test_jitter_never_makes_a_run_later_than_the_next_one():
-    """Otherwise what is done could not be told by one time."""
+    """Otherwise a single time could not describe the progress."""
     made = table(info(text="@every 3s", jitter=60 * SECOND_NS))
     taken = []
     while made.next_due_ns <= at(300):
@@ -156,7 +156,7 @@ def test_jitter_never_makes_a_run_later_than_the_next_one():
     assert len({run.due_ns - run.tick_ns for run in taken}) > 90
 
 
-def test_a_run_whose_tick_is_over_and_whose_time_is_not_is_still_to_come():
+def test_a_run_with_jitter_is_due_after_its_tick_has_passed():
     jitter = 8 * SECOND_NS
     due = due_ns("a", at(10), jitter)
     assert due > at(10)
@@ -167,14 +167,14 @@ def test_a_run_whose_tick_is_over_and_whose_time_is_not_is_still_to_come():
     assert made.pop_due(due) == []
 
 
-def test_changing_a_schedule_again_and_again_takes_no_more_memory():
+def test_repeated_changes_of_a_schedule_take_no_more_memory():
     made = table(info("a", "@yearly"), info("b"))
     for _ in range(10_000):
         made.put(info("a", "@yearly"), at(0))
     assert len(made._heap) < 200
 
 
-def test_with_jitter_runs_are_late_by_up_to_it_and_the_same_for_everybody():
+def test_jitter_delays_runs_equally_in_all_schedulers():
     jitter = 5 * SECOND_NS
     made = table(info(jitter=jitter, catch_up=CatchUp.ALL))
     (run,) = made.pop_due(at(15))
@@ -182,13 +182,13 @@ def test_with_jitter_runs_are_late_by_up_to_it_and_the_same_for_everybody():
     assert run.due_ns == due_ns("a", run.tick_ns, jitter)
     lateness = {due_ns("a", at(n), jitter) - at(n) for n in range(100)}
     assert len(lateness) > 90
-    # A run whose tick is before the gap and whose time is in it was missed too.
+    # A run whose tick is before the gap but that was due inside it was missed too.
     wanted, _ = made.missed(run.due_ns - 1, run.due_ns)
     assert seconds(wanted) == [10]
     assert made.missed(run.due_ns, run.due_ns) == ([], [])
 
 
-def test_a_ticks_id_is_a_ksuid_of_its_second_and_of_nothing_else():
+def test_the_id_of_a_tick_is_a_ksuid_of_its_second():
     found = tick_id("daily", at(7.5))
     assert parse_ksuid(found).unix_s == at(7.5) // SECOND_NS
     assert found == tick_id("daily", at(7.5))
@@ -206,5 +206,5 @@ def test_ten_thousand_schedules_are_in_order():
     assert 300 < len(due) < 600
 
 
-def test_options_have_the_defaults_that_are_left_out():
+def test_missing_options_have_their_defaults():
     assert msgspec.json.encode(ScheduleOptions()) == b"{}"
