@@ -10,7 +10,7 @@ from services.scheduler.tests.integration.kit import QUEUE, quick_elections
 
 @pytest.fixture
 async def client(server):
-    """Connect a client to a server whose elections take seconds instead of a minute."""
+    """Connect a client to a server whose elections take 2 seconds instead of 10."""
     async with Client.connect(server.url, queue=QUEUE, request_timeout=1) as connected:
         await quick_elections(connected)
         yield connected
