@@ -28,7 +28,7 @@ from ajobs.protocol.subjects import (
     task_subject,
 )
 from ajobs.testing.nats_server import NatsServer
-from ajobs.worker import Router, Worker
+from ajobs.worker import Router, Worker, WorkerOptions
 from benchmarks.sizes import sizes
 
 TASKS = sizes(quick="--quick" in sys.argv).tasks
@@ -143,17 +143,17 @@ async def ours(url: str) -> Rates:
     """Measure the client and the worker."""
     rates: Rates = {}
     for slots in SLOTS:
-        async with Client.connect(url, queue=QUEUE, concurrency=slots) as client:
+        async with Client.connect(url, queue=QUEUE) as client:
 
             async def enqueue(number: int, client: Client = client) -> None:
                 await client.enqueue("bench", number)
 
             rates["enqueue"] = await rate(TASKS, CALLERS, enqueue)
-            rates[f"process, {slots} slots"] = await _process(client)
+            rates[f"process, {slots} slots"] = await _process(client, slots)
     return rates
 
 
-async def _process(client: Client) -> float:
+async def _process(client: Client, slots: int) -> float:
     router = Router()
     left = TASKS
     handled = asyncio.Event()
@@ -167,7 +167,7 @@ async def _process(client: Client) -> float:
         return payload
 
     began = time.perf_counter()
-    async with Worker(client, router).running():
+    async with Worker(client, router, WorkerOptions(concurrency=slots)).running():
         await handled.wait()
         while (await client.queue_info()).items:
             await asyncio.sleep(0.001)

@@ -20,8 +20,7 @@ from ajobs.client.storage.tasks import NEVER_STORED
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Result, Task
 from ajobs.testing.nats_server import NatsServer
-from ajobs.worker import Router, Worker
-from ajobs.worker.worker import Share
+from ajobs.worker import Router, Share, Worker, WorkerOptions
 from benchmarks.machine import peak_mib, resident_mib
 from benchmarks.sizes import Sizes, sizes
 
@@ -77,7 +76,7 @@ async def empty(client: Client, *names: str) -> None:
 
 async def stored(most: int, patience_s: float) -> AsyncGenerator[Figures]:
     """Fill the store; yields what things cost at each of three sizes, in microseconds for a task."""
-    async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE, concurrency=128) as client:
+    async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE) as client:
         filled = 0
         for size in (most // 1000, most // 10, most):
             async with asyncio.timeout(patience_s):
@@ -127,7 +126,7 @@ async def probe(client: Client, size: int) -> Figures:
     figures = {"enqueue": await each(range(probes), enqueue) / probes * 1e6}
     router, handled = router_for(probes)
     began = time.perf_counter()
-    async with Worker(client, router).running():
+    async with Worker(client, router, WorkerOptions(concurrency=128)).running():
         await handled.wait()
         await empty(client, QUEUE.name)
         figures["process"] = (time.perf_counter() - began) / probes * 1e6
@@ -157,7 +156,7 @@ async def list_all(client: Client, size: int) -> Figures:
 
 async def queues(count: int, tasks: int) -> Figures:
     """One worker on many queues, each with as many of the tasks."""
-    async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE, concurrency=128) as client:
+    async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE) as client:
         began = time.perf_counter()
         made = [await client.create_queue(Queue(name=f"Q{number}")) for number in range(count)]
         created = time.perf_counter() - began
@@ -165,7 +164,7 @@ async def queues(count: int, tasks: int) -> Figures:
         assert not (await client.enqueue_many(named)).failed
         router, handled = router_for(tasks)
         before, began = resident_mib(), time.perf_counter()
-        worker = Worker(client, router, queues=[Share(queue) for queue in made])
+        worker = Worker(client, router, WorkerOptions(queues=[Share(queue) for queue in made], concurrency=128))
         async with worker.running():
             started = time.perf_counter() - began
             await handled.wait()
@@ -184,11 +183,11 @@ async def sleepers(slots: int) -> Figures:
     """A worker whose slots all sleep, twice over."""
     queue = Queue(name="BENCH", max_concurrent=slots + 1_000)
     tasks = 2 * slots
-    async with NatsServer.run() as server, Client.connect(server.url, queue=queue, concurrency=slots) as client:
+    async with NatsServer.run() as server, Client.connect(server.url, queue=queue) as client:
         assert not (await client.enqueue_many(client.new_task("bench", n) for n in range(tasks))).failed
         router, handled = router_for(tasks, NAP_S)
         before, began, most = resident_mib(), time.perf_counter(), 0
-        worker = Worker(client, router)
+        worker = Worker(client, router, WorkerOptions(concurrency=slots))
         async with worker.running():
             while not handled.is_set():
                 most = max(most, len(worker.running_tasks))

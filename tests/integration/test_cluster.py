@@ -7,7 +7,7 @@ from collections import Counter
 
 from ajobs.client import Client, Queue, TaskState
 from ajobs.testing.clusters import cluster
-from ajobs.testing.workers import QUICK, working
+from ajobs.testing.workers import working
 from ajobs.worker import Router
 
 TASKS = 600
@@ -24,11 +24,11 @@ async def test_the_server_that_leads_the_tasks_is_killed_in_the_middle_of_a_run_
     router.add("double", lambda payload: payload * 2)
     async with cluster(3) as nodes:
         urls = [node.url for node in nodes.values()]
-        settings = {"queue": QUEUE, "replicas": 3, "retry_policy": QUICK, "request_timeout": 1, "concurrency": 16}
+        settings = {"queue": QUEUE, "replicas": 3, "request_timeout": 1}
         async with Client.connect(urls, **settings) as producer, Client.connect(urls, **settings) as consumer:
             info = await producer.storage.jetstream.ask("STREAM.INFO.CHORIA_AJ_TASKS")
             assert info["config"]["num_replicas"] == 3
-            async with working(consumer, router):
+            async with working(consumer, router, concurrency=16):
                 many = asyncio.create_task(
                     producer.enqueue_many((producer.new_task("double", n) for n in range(TASKS)), window=32)
                 )

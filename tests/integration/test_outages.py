@@ -11,7 +11,7 @@ from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.decisions import expire
 from ajobs.protocol.errors import DuplicateItemError, RequestTimeoutError
 from ajobs.testing.processes import worker_process
-from ajobs.testing.workers import QUICK, working
+from ajobs.testing.workers import working
 from ajobs.worker import Router
 
 TASKS = 2_000
@@ -129,7 +129,7 @@ async def test_a_worker_goes_on_after_its_queue_was_deleted_and_made_again(clien
 
 async def test_two_workers_one_killed_and_the_server_restarted_complete_every_task_once(server):
     arguments = ("ajobs.testing.handlers:router", "--queue", "Q", "--server", server.url, "--concurrency", "16")
-    async with Client.connect(server.url, queue=QUEUE, retry_policy=QUICK) as client:
+    async with Client.connect(server.url, queue=QUEUE) as client:
         result = await client.enqueue_many(client.new_task("work", n) for n in range(TASKS))
         assert result.failed == []
 

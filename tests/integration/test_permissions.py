@@ -15,7 +15,7 @@ from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import PermissionDeniedError, TaskFailedError
 from ajobs.protocol.events import TaskStateEvent
 from ajobs.testing.processes import program, worker_process
-from ajobs.testing.workers import QUICK, wait_items, working
+from ajobs.testing.workers import wait_items, working
 from ajobs.worker import Context, Router, TerminateTask
 from tests.integration.accounts import Accounts, accounts
 
@@ -60,8 +60,8 @@ async def test_a_producer_and_a_worker_do_all_that_there_is_to_do_for_tasks(stac
 
     async with (
         stack.connect("producer", queue="Q") as producer,
-        stack.connect("worker", queue="Q", retry_policy=QUICK, discard_states=("expired",)) as at_work,
-        working(at_work, router),
+        stack.connect("worker", queue="Q") as at_work,
+        working(at_work, router, discard_states=("expired",)),
     ):
         parents = [await producer.enqueue("add", [n, n]) for n in range(3)]
         child = await producer.enqueue("sum", depends_on=parents, load_dependencies=True)

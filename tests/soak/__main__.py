@@ -234,7 +234,7 @@ async def soak(minutes: float, folder: Path) -> int:
     }
     async with (
         NatsServer.run() as server,
-        Client.connect(server.url, queue=queues["MIXED"], retry_policy=QUICK, request_timeout=2) as client,
+        Client.connect(server.url, queue=queues["MIXED"], request_timeout=2) as client,
     ):
         for name in ("SURVIVOR", "DEADLY"):
             await client.ensure_queue(queues[name])

@@ -15,8 +15,10 @@ from prometheus_client import REGISTRY
 from ajobs.admin import provision
 from ajobs.admin.cli import server
 from ajobs.client.nats import environment
+from ajobs.runtime import options
 from ajobs.scheduler import main as scheduler
 from ajobs.scheduler.duties import queue_depths as depths
+from ajobs.worker.process import arguments
 from ajobs.worker.process import main as worker
 from scripts import make_secrets
 from tests import ROOT
@@ -120,7 +122,7 @@ def test_each_variable_has_a_default_and_is_documented_with_it():
 def read_by_services() -> set[str]:
     """Return the variables that commands and the client read."""
     names = set(environment._TEXTS) | {"NATS_URL"}
-    for module in (worker, scheduler, provision, server):
+    for module in (options, worker, arguments, scheduler, provision, server):
         names |= set(re.findall(r'"(AJC?_\w+)"', Path(module.__file__).read_text()))
     return names
 

@@ -6,19 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from ajobs.client import ClientOptions, ConnectOptions, Queue, TaskState
-from ajobs.client.options import discard_states_of, keys_of, queue_of, retry_policy_of
+from ajobs.client import ClientOptions, ConnectOptions, Queue
+from ajobs.client.options import keys_of, queue_of
 from ajobs.client.settings import Settings, split_settings
 from ajobs.client.tasks.new import make_task
 from ajobs.protocol.errors import (
     ConfigurationError,
     InvalidArgumentError,
     InvalidKeyError,
-    InvalidStateNameError,
-    UnknownRetryPolicyError,
 )
 from ajobs.protocol.queue import queue_consumer_config, queue_from_config, queue_stream_config
-from ajobs.protocol.retry import ONE_HOUR
 from ajobs.protocol.signing import Signer
 
 SEED = bytes(range(32))
@@ -47,7 +44,6 @@ def test_an_unknown_setting_is_refused_with_the_known_ones():
     [
         {"replicas": 0},
         {"replicas": 6},
-        {"concurrency": 0},
         {"task_retention": -1},
         {"request_timeout": 0},
         {"bind": True},
@@ -126,19 +122,6 @@ def test_a_key_file_that_cannot_be_used_is_refused_without_its_content(tmp_path)
     with pytest.raises(InvalidKeyError) as caught:
         keys_of(ClientOptions(signing_seed_file=file))
     assert "hunter2" not in str(caught.value)
-
-
-def test_names_are_looked_up():
-    assert retry_policy_of(ClientOptions(retry_policy="1h")) is ONE_HOUR
-    assert discard_states_of(ClientOptions(discard_states=("completed", TaskState.EXPIRED))) == {
-        TaskState.COMPLETE,
-        TaskState.EXPIRED,
-    }
-    with pytest.raises(UnknownRetryPolicyError):
-        retry_policy_of(ClientOptions(retry_policy="x"))
-    for wrong in ("retry", "x"):
-        with pytest.raises(InvalidStateNameError):
-            discard_states_of(ClientOptions(discard_states=(wrong,)))
 
 
 def test_the_default_queue_has_the_settings_of_the_original():

@@ -99,9 +99,9 @@ async def test_a_task_that_ran_and_was_discarded_is_not_made_again(server, clien
     runs: list[int] = []
     router = Router()
     router.add("t", lambda: runs.append(1))
-    async with api_server(server) as api, Client.connect(server.url, queue="Q", discard_states=("complete",)) as worker:
+    async with api_server(server) as api, Client.connect(server.url, queue="Q") as worker:
         first = await api.post("/v1/tasks", BODY, headers=KEY)
-        async with working(worker, router):
+        async with working(worker, router, discard_states=("complete",)):
             await wait_items(client, "Q", 0)
         repeat = await api.post("/v1/tasks", BODY, headers=KEY)
         assert (repeat.status_code, repeat.json()["id"]) == (200, first.json()["id"])

@@ -12,7 +12,7 @@ import pytest
 from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.testing.processes import wait_gone
-from ajobs.testing.workers import QUICK, working
+from ajobs.testing.workers import working
 from ajobs.worker import Router
 from ajobs.worker.handlers import Command
 
@@ -20,7 +20,7 @@ from ajobs.worker.handlers import Command
 @pytest.fixture
 async def client(server):
     queue = Queue(name="Q", max_run_time=20)
-    async with Client.connect(server.url, queue=queue, retry_policy=QUICK) as connected:
+    async with Client.connect(server.url, queue=queue) as connected:
         yield connected
 
 

@@ -18,7 +18,7 @@ def router():
 
 @pytest.fixture
 async def client(server):
-    async with Client.connect(server.url, queue=Queue(name="Q"), concurrency=8) as connected:
+    async with Client.connect(server.url, queue=Queue(name="Q")) as connected:
         yield connected
 
 
@@ -38,7 +38,7 @@ async def test_no_more_tasks_run_at_once_than_there_are_slots(client, router):
         now -= 1
 
     tasks = (await client.enqueue_many(client.new_task("t") for _ in range(100))).enqueued
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         for task in tasks:
             await ends(client, task, TaskState.COMPLETE)
     assert most == 8
@@ -74,14 +74,14 @@ async def test_a_worker_without_work_does_not_keep_items_from_another(server, ro
         started.put_nowait(task.id)
         await go.wait()
 
-    options = {"queue": Queue(name="Q"), "concurrency": 1}
+    queue = Queue(name="Q")
     async with (
-        Client.connect(server.url, **options) as one,
-        Client.connect(server.url, **options) as two,
-        working(one, router),
+        Client.connect(server.url, queue=queue) as one,
+        Client.connect(server.url, queue=queue) as two,
+        working(one, router, concurrency=1),
     ):
         tasks = [await one.enqueue("t") for _ in range(2)]
         first = await started.get()
-        async with working(two, router):
+        async with working(two, router, concurrency=1):
             assert {first, await asyncio.wait_for(started.get(), 30)} == {task.id for task in tasks}
             go.set()

@@ -18,7 +18,7 @@ from ajobs.client.observability.exposition import Health, serve_metrics
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.testing.processes import wait_gone, worker_process
 from ajobs.testing.workers import wait_state, working
-from ajobs.worker import Router, Share, Worker
+from ajobs.worker import Router, Share, Worker, WorkerOptions
 from ajobs.worker.process.presence import Presence
 from ajobs.worker.process.serve import logger
 
@@ -93,7 +93,7 @@ async def test_a_configuration_file_runs_a_worker_without_code(server, configure
     [
         ("tasks: []", "tasks is empty"),
         ("queue: Q", "missing required field `tasks`"),
-        ("tasks: [{type: t}]", "task type 't' has none"),
+        ("tasks: [{type: t}]", "task type 't' has no handler"),
         ("tasks: [{type: t, remote: true, command: ./x}]", "has remote and command"),
         ("tasks: [{type: t, packge: x}]", "unknown field `packge`"),
         ("tasks: [{type: t, package: 'mail:missing'}]", "no 'missing'"),
@@ -116,11 +116,11 @@ async def test_a_configuration_that_is_wrong_says_where(configured, text, error,
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ([], "give the router"),
+        ([], "no router: pass one as package.module:name"),
         ([HANDLERS, "--config", "missing.yaml"], "missing.yaml"),
-        ([HANDLERS, "--queue", "A=0"], "--queue A=0"),
-        ([HANDLERS, "--queue", "A", "--weight", "B=2"], "weight for B"),
-        ([HANDLERS, "--queue", "A,A"], "named twice"),
+        ([HANDLERS, "--queue", "A=0"], "invalid --queue 'A=0'"),
+        ([HANDLERS, "--queue", "A", "--weight", "B=2"], "--weight names queues that are not worked on: B"),
+        ([HANDLERS, "--queue", "A,A"], "listed more than once"),
         ([HANDLERS, "--processes", "0"], "processes"),
         ([HANDLERS, "--log-level", "loud"], "log level"),
     ],
@@ -147,10 +147,10 @@ async def test_a_worker_of_two_queues_keeps_to_each_ones_limit(server):
         await asyncio.sleep(0.002)
         running[name] -= 1
 
-    async with Client.connect(server.url, queue="A", concurrency=6) as client:
+    async with Client.connect(server.url, queue="A") as client:
         shares = [Share(await client.ensure_queue(Queue(name=name)), limit) for name, limit in (("A", 2), ("B", None))]
         tasks = [await client.enqueue("t", name, queue=name) for name in ("A", "B") * 40]
-        async with working(client, router, queues=shares):
+        async with working(client, router, queues=shares, concurrency=6):
             await asyncio.gather(*(client.wait(task.id, timeout=60) for task in tasks))
     assert most["A"] <= 2
     assert most["B"] > 2
@@ -160,10 +160,10 @@ async def test_a_queue_with_more_weight_is_served_more_often(server):
     router = Router()
     order: list[str] = []
     router.add("t", _noting(order))
-    async with Client.connect(server.url, queue="LOW", concurrency=1) as client:
+    async with Client.connect(server.url, queue="LOW") as client:
         shares = [Share(await client.ensure_queue(Queue(name=name)), weight=w) for name, w in (("LOW", 1), ("HIGH", 4))]
         tasks = [await client.enqueue("t", name, queue=name) for name in ("LOW", "HIGH") * 50]
-        async with working(client, router, queues=shares):
+        async with working(client, router, queues=shares, concurrency=1):
             await asyncio.gather(*(client.wait(task.id, timeout=60) for task in tasks))
     # Until one of them was empty, but for the first few that came before those of the other.
     assert order[:50].count("HIGH") > 30
@@ -182,8 +182,8 @@ async def test_shares_that_cannot_be_are_refused(client):
     router.add("t", lambda: None)
     with pytest.raises(ConfigurationError, match="1 or more"):
         Share(client.queue, 0)
-    with pytest.raises(ConfigurationError, match="twice"):
-        Worker(client, router, queues=[Share(client.queue), Share(client.queue)])
+    with pytest.raises(ConfigurationError, match="more than once: Q"):
+        WorkerOptions(queues=[Share(client.queue), Share(client.queue)])
 
 
 # ---- several processes

@@ -15,7 +15,7 @@ from ajobs.protocol.codec import encode
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.signing import Signer, sign_task
 from ajobs.protocol.task import new_task
-from ajobs.testing.workers import QUICK, working
+from ajobs.testing.workers import working
 from ajobs.worker import Context, RetryTask, Router, TerminateTask
 from ajobs.worker.remote_service import remote_service
 
@@ -25,7 +25,7 @@ SEED = bytes(range(32))
 @pytest.fixture
 async def client(server):
     queue = Queue(name="Q", max_run_time=20)
-    async with Client.connect(server.url, queue=queue, retry_policy=QUICK) as connected:
+    async with Client.connect(server.url, queue=queue) as connected:
         yield connected
 
 

@@ -13,10 +13,11 @@ import pytest
 from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.errors import ConnectionFailedError, RunOverError
 from ajobs.testing.processes import wait_gone, worker_process
-from ajobs.testing.workers import QUICK, wait_items, wait_state, working
-from ajobs.worker import Context, RetryTask, Router, Share, Worker
+from ajobs.testing.workers import wait_items, wait_state, working
+from ajobs.worker import Context, RetryTask, Router, Share, Worker, WorkerOptions
 
 S = TaskState
+ONE_SLOT = WorkerOptions(concurrency=1)
 
 
 class Panic(BaseException):
@@ -37,7 +38,7 @@ def router():
 async def client(server):
     """Return a client with a single slot, whose items would come back after an hour."""
     queue = Queue(name="Q", max_run_time="1h")
-    async with Client.connect(server.url, queue=queue, retry_policy=QUICK, concurrency=1) as connected:
+    async with Client.connect(server.url, queue=queue) as connected:
         yield connected
 
 
@@ -65,20 +66,20 @@ async def test_whatever_a_handler_raises_fails_its_task_and_leaves_the_slot(clie
         raise error
 
     router.add("fine", lambda: "fine")
-    async with working(client, router):
+    async with working(client, router, concurrency=1):
         ended = await client.wait((await client.enqueue(kind, max_tries=1)).id, timeout=30)
         assert ended.state is S.EXPIRED
         assert last_err in ended.last_err
         assert await client.result((await client.enqueue("fine")).id, timeout=30) == "fine"
 
 
-@pytest.mark.parametrize("after", ["5m", float("nan"), float("inf")])
+@pytest.mark.parametrize("after", ["soon", float("nan"), float("inf")])
 async def test_a_delay_that_is_none_fails_the_try_and_says_so(client, router, after):
     @router.handler("t")
     async def wrong() -> None:
         raise RetryTask("later", after=after)
 
-    async with working(client, router):
+    async with working(client, router, concurrency=1):
         ended = await client.wait((await client.enqueue("t", max_tries=1)).id, timeout=30)
     assert ended.state is S.EXPIRED
     assert ended.last_err != "later"
@@ -89,7 +90,7 @@ async def test_the_longest_delay_is_what_the_server_takes(client, router):
     async def never_again() -> None:
         raise RetryTask("in 30,000 years", after=1e12)
 
-    async with working(client, router):
+    async with working(client, router, concurrency=1):
         task = await client.enqueue("t")
         await wait_state(client, task.id, S.RETRY)
         # A delay that the server cannot read would have the item delivered at once.
@@ -152,7 +153,7 @@ async def test_a_result_on_its_way_to_the_server_is_not_lost_by_a_stop_that_does
         return "done"
 
     async with asyncio.timeout(60):
-        worker = Worker(client, router)
+        worker = Worker(client, router, ONE_SLOT)
         running = asyncio.create_task(worker.run())
         task = await client.enqueue("t")
         await returning.wait()
@@ -181,7 +182,7 @@ async def test_a_worker_that_is_cancelled_gives_back_what_it_has(server, client,
 
     async def work() -> None:
         # With two queues one item of each waits in the worker.
-        await Worker(client, router, queues=[Share(client.queue), Share(other)]).run()
+        await Worker(client, router, WorkerOptions(queues=[Share(client.queue), Share(other)], concurrency=1)).run()
 
     running = asyncio.create_task(work())
     tasks = [await client.enqueue("t", queue=queue) for queue in ("Q", "OTHER") for _ in range(3)]
@@ -209,9 +210,10 @@ async def test_a_connection_that_ends_for_good_ends_the_worker_once_its_handlers
         await release.wait()
         done.append(True)
 
-    async with Client.connect(server.url, queue="Q", concurrency=1) as client:
+    async with Client.connect(server.url, queue="Q") as client:
         other = await client.ensure_queue(Queue(name="OTHER"))
-        worker = Worker(client, router, queues=[Share(client.queue), Share(other)])
+        options = WorkerOptions(queues=[Share(client.queue), Share(other)], concurrency=1)
+        worker = Worker(client, router, options)
         running = asyncio.create_task(worker.run())
         for queue in ("Q", "OTHER"):
             await client.enqueue("t", queue=queue)
@@ -263,7 +265,7 @@ async def test_a_stop_does_not_wait_for_a_lifespan_that_does_not_begin(client, r
 
     router.add("t", lambda: "ran")
     task = await client.enqueue("t")
-    worker = Worker(client, router)
+    worker = Worker(client, router, ONE_SLOT)
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(30):
         await hanging.wait()
@@ -291,7 +293,7 @@ async def test_another_stop_does_not_wait_for_a_lifespan_that_does_not_end(clien
         await asyncio.Event().wait()
 
     router.add("t", lambda: "ran")
-    worker = Worker(client, router)
+    worker = Worker(client, router, ONE_SLOT)
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(30):
         assert await client.result((await client.enqueue("t")).id, timeout=30) == "ran"
@@ -305,7 +307,7 @@ async def test_another_stop_does_not_wait_for_a_lifespan_that_does_not_end(clien
 async def test_a_worker_that_was_stopped_before_it_ran_takes_nothing(client, router):
     router.add("t", lambda: "ran")
     task = await client.enqueue("t")
-    worker = Worker(client, router)
+    worker = Worker(client, router, ONE_SLOT)
     worker.stop()
     await worker.run()
     assert (await client.load(task.id)).state is S.NEW

@@ -17,7 +17,7 @@ from ajobs.protocol.decisions import error_text
 from ajobs.protocol.errors import TaskDiscardedError, TaskFailedError
 from ajobs.protocol.retry import exponential_policy
 from ajobs.testing.processes import wait_gone
-from ajobs.testing.workers import QUICK, wait_state, working
+from ajobs.testing.workers import wait_state, working
 from ajobs.worker import Context, DiscardTask, RetryTask, Router, Worker
 from ajobs.worker.middleware import log_runs, recover, time_limit
 from services.worker.tests.integration import compute
@@ -190,7 +190,7 @@ async def test_handlers_that_compute_run_in_processes(client):
 
 
 async def test_a_process_that_dies_fails_its_own_task_only(server):
-    connecting = Client.connect(server.url, queue=Queue(name="Q"), retry_policy=QUICK)
+    connecting = Client.connect(server.url, queue=Queue(name="Q"))
     async with connecting as client, working(client, compute.router):
         dying = [await client.enqueue("cpu:die", max_tries=2) for _ in range(3)]
         fine = [await client.enqueue("cpu:square", n) for n in range(8)]
@@ -225,7 +225,7 @@ async def test_what_a_handler_raises_comes_back_from_its_process(client, task_ty
 async def test_a_time_out_stops_a_process_for_good(server, tmp_path):
     # The first tries may be over before their process has begun.
     queue = Queue(name="Q", max_run_time=2)
-    connecting = Client.connect(server.url, queue=queue, retry_policy=QUICK)
+    connecting = Client.connect(server.url, queue=queue)
     async with connecting as client, working(client, compute.router):
         task = await client.enqueue("cpu:hang", str(tmp_path / "pid"), max_tries=4)
         assert "max run time" in (await client.wait(task.id, timeout=60)).last_err

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ajobs.client import Client, Queue
-from ajobs.testing.workers import QUICK, working
+from ajobs.testing.workers import working
 from ajobs.worker import RetryTask, Router
 from ajobs.worker.middleware import tracing
 
@@ -62,7 +62,7 @@ async def test_the_context_survives_an_item_that_is_put_anew(server, spans):
     router.use(tracing(provider))
     router.add("t", lambda: "ran")
     queue = Queue(name="Q", max_tries=1)
-    async with Client.connect(server.url, queue=queue, retry_policy=QUICK, trace=True) as client:
+    async with Client.connect(server.url, queue=queue, trace=True) as client:
         parent = await client.enqueue("parent")
         with provider.get_tracer("test").start_as_current_span("producer") as producer:
             child = await client.enqueue("t", depends_on=[parent])

@@ -20,7 +20,7 @@ from ajobs.protocol.item import WorkItem
 from ajobs.protocol.subjects import item_subject, task_subject
 from ajobs.protocol.task import new_task
 from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
-from ajobs.testing.workers import QUICK, wait_items, wait_state, working
+from ajobs.testing.workers import wait_items, wait_state, working
 from ajobs.worker import Context, RetryTask, Router, Task, TerminateTask, Worker
 
 S = TaskState
@@ -34,7 +34,7 @@ def router():
 
 @pytest.fixture
 async def client(server):
-    async with Client.connect(server.url, queue=Queue(name="Q"), retry_policy=QUICK, concurrency=8) as connected:
+    async with Client.connect(server.url, queue=Queue(name="Q")) as connected:
         yield connected
 
 
@@ -42,7 +42,7 @@ async def client(server):
 async def short(server):
     """Return a client whose queue gives handlers little time."""
     queue = Queue(name="SHORT", max_run_time=SHORT_NS / SECOND_NS)
-    async with Client.connect(server.url, queue=queue, retry_policy=QUICK, concurrency=2) as connected:
+    async with Client.connect(server.url, queue=queue) as connected:
         yield connected
 
 
@@ -73,7 +73,7 @@ async def test_an_async_and_a_plain_handler_get_their_payload_and_return_a_resul
         threads.add(threading.get_ident())
         return {"copies": email.copies}
 
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         one = await client.enqueue("async", {"to": "x"})
         two = await client.enqueue("plain", Email("y", 3))
         assert await client.result(one.id, str, timeout=30) == "x"
@@ -86,7 +86,7 @@ async def test_an_async_and_a_plain_handler_get_their_payload_and_return_a_resul
 
 async def test_bytes_become_a_base64_text_as_in_go(client, router):
     router.add("t", lambda: b"raw bytes")
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert await client.result((await client.enqueue("t")).id, timeout=30) == "cmF3IGJ5dGVz"
 
 
@@ -99,7 +99,7 @@ async def test_a_handler_knows_its_task_its_time_and_its_logger(short, router, c
         remains = 0 < context.remaining.total_seconds() <= SHORT_NS / 1e9
         return [task.id, context.task.id, task.state, remains, context.deadline.timestamp() > time.time()]
 
-    async with working(short, router):
+    async with working(short, router, concurrency=2):
         task = await short.enqueue("t", 1)
         assert await short.result(task.id, timeout=30) == [task.id, task.id, "active", True, True]
     assert [vars(record)["task_id"] for record in caplog.records] == [task.id]
@@ -109,7 +109,7 @@ async def test_a_payload_that_does_not_fit_terminates_the_task_with_the_path(cli
     @router.handler("t")
     async def send(email: Email) -> None: ...
 
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         ended = await ends(client, await client.enqueue("t", {"to": 3}), S.TERMINATED)
     assert "$.to" in ended.last_err
     assert ended.tries == 1
@@ -125,7 +125,7 @@ async def test_a_failure_is_retried_until_it_works_and_the_error_is_kept_meanwhi
             raise ValueError(f"boom {task.tries}")
         return "worked"
 
-    async with working(client, router), client.watch() as events:
+    async with working(client, router, concurrency=8), client.watch() as events:
         task = await client.enqueue("t")
         assert await client.result(task.id, timeout=30) == "worked"
         states = [(await anext(events)) for _ in range(7)]
@@ -136,7 +136,7 @@ async def test_a_failure_is_retried_until_it_works_and_the_error_is_kept_meanwhi
 
 async def test_a_task_without_tries_left_is_expired_with_its_last_error(client, router):
     router.add("t", lambda: 1 / 0)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         ended = await ends(client, await client.enqueue("t", max_tries=2), S.EXPIRED)
     assert (ended.tries, ended.last_err) == (2, "division by zero")
     await wait_items(client, "Q", 0)
@@ -153,14 +153,14 @@ async def test_a_handler_can_terminate_and_can_choose_when_to_be_retried(client,
             raise RetryTask("not yet", after=timedelta(milliseconds=1))
         return "now"
 
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert (await ends(client, await client.enqueue("stop"), S.TERMINATED)).last_err == "of no use"
         assert await client.result((await client.enqueue("later")).id, timeout=30) == "now"
 
 
 async def test_a_type_without_a_handler_fails_and_is_retried(client, router):
     router.add("t", lambda: 1)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         ended = await ends(client, await client.enqueue("unknown", max_tries=2), S.EXPIRED)
     assert ended.last_err == 'no handler for task type "unknown"'
 
@@ -168,13 +168,13 @@ async def test_a_type_without_a_handler_fails_and_is_retried(client, router):
 @pytest.mark.parametrize("value", [object(), {1, "x", object()}], ids=["object", "set"])
 async def test_a_result_that_cannot_be_encoded_terminates_the_task(client, router, value):
     router.add("t", lambda: value)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert "result" in (await ends(client, await client.enqueue("t"), S.TERMINATED)).last_err
 
 
 async def test_a_result_larger_than_the_server_takes_terminates_the_task(client, router):
     router.add("t", lambda: "x" * 2_000_000)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert "cannot be stored" in (await ends(client, await client.enqueue("t"), S.TERMINATED)).last_err
         # The connection lives on.
         assert (await ends(client, await client.enqueue("t"), S.TERMINATED)).tries == 1
@@ -192,7 +192,7 @@ async def test_an_error_that_no_encoder_takes_or_is_endless_is_kept_in_part(clie
     def long() -> None:
         raise ValueError("é" * 3_000_000)
 
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert "odd" in (await ends(client, await client.enqueue("odd", max_tries=1), S.EXPIRED)).last_err
         assert len((await ends(client, await client.enqueue("long", max_tries=1), S.EXPIRED)).last_err) < 10_000
 
@@ -209,7 +209,7 @@ async def test_a_handler_cannot_end_the_worker(client, router, error, kind):
         raise error
 
     router.add("fine", lambda: "fine")
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         await ends(client, await client.enqueue(kind, max_tries=1), S.EXPIRED)
         assert await client.result((await client.enqueue("fine")).id, timeout=30) == "fine"
 
@@ -233,7 +233,7 @@ async def test_a_handler_is_cancelled_at_the_max_run_time(short, router, kind):
     def stuck() -> None:
         release.wait(30)
 
-    async with working(short, router):
+    async with working(short, router, concurrency=2):
         ended = await ends(short, await short.enqueue(kind, max_tries=1), S.EXPIRED)
         assert ended.last_err == "cancelled after the max run time of 300ms"
         release.set()
@@ -258,7 +258,7 @@ async def test_a_handler_may_take_longer_when_it_says_that_it_is_in_progress(sho
             context.in_progress_from_thread()
         return "done"
 
-    async with working(short, router):
+    async with working(short, router, concurrency=2):
         tasks = [await short.enqueue("async"), await short.enqueue("plain")]
         for task in tasks:
             assert await short.result(task.id, timeout=30) == "done"
@@ -270,7 +270,7 @@ async def test_a_task_past_its_deadline_is_expired_and_not_run(client, router):
     ran: list[str] = []
     router.add("t", lambda: ran.append("late"))
     task = await client.enqueue("t", deadline=timedelta(milliseconds=-1))
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         ended = await ends(client, task, S.EXPIRED)
         await wait_items(client, "Q", 0)
     assert (ended.tries, ran) == (0, [])
@@ -297,7 +297,7 @@ async def test_a_child_waits_for_its_parents_and_gets_their_results(client, rout
 
     parents = [await client.enqueue("parent", number) for number in (1, 2)]
     task = await client.enqueue("child", depends_on=parents, load_dependencies=True)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         await wait_state(client, parents[0].id, S.ACTIVE)
         assert (await client.load(task.id)).state is S.BLOCKED
         go.set()
@@ -316,7 +316,7 @@ async def test_a_failed_parent_makes_its_children_and_grandchildren_unreachable(
     child = await client.enqueue("child", depends_on=[first])
     grandchild = await client.enqueue("child", depends_on=[child])
     orphan = await client.enqueue("child", depends_on=["missing"])
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert f"{first.id} is terminated" in (await ends(client, child, S.UNREACHABLE)).last_err
         assert f"{child.id} is unreachable" in (await ends(client, grandchild, S.UNREACHABLE)).last_err
         assert "missing is not found" in (await ends(client, orphan, S.UNREACHABLE)).last_err
@@ -347,7 +347,7 @@ async def test_a_blocked_task_outlasts_the_deliveries_that_its_queue_allows(serv
         monkeypatch.setattr(client.storage.tasks, "load_many", counted)
         first = await client.enqueue("parent")
         child = await client.enqueue("child", depends_on=[first])
-        async with working(client, router):
+        async with working(client, router, concurrency=8):
             assert await client.result(child.id, timeout=30) == "reached"
 
 
@@ -359,7 +359,7 @@ async def test_a_corrupt_item_is_dropped(client, router):
     js = client.storage.connection.nats.jetstream()
     for number, data in enumerate((b"", b"nonsense", b'{"kind":9,"job":"x"}', b'{"kind":0,"job":""}')):
         await js.publish(item_subject("Q", f"bad{number}"), data)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert await client.result((await client.enqueue("t")).id, timeout=30) == "fine"
         await wait_items(client, "Q", 0)
 
@@ -368,7 +368,7 @@ async def test_an_item_without_a_task_is_dropped(client, router):
     router.add("t", lambda: 1)
     task = await client.enqueue("t")
     await client.delete(task.id)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         await wait_items(client, "Q", 0)
     with pytest.raises(TaskNotFoundError):
         await client.load(task.id)
@@ -379,7 +379,7 @@ async def test_an_item_of_a_corrupt_task_is_kept_until_the_task_is_repaired(clie
     task = await client.enqueue("t")
     js = client.storage.connection.nats.jetstream()
     await js.publish(task_subject(task.id), b"nonsense")
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         while (await client.queue_info()).redelivered == 0:
             await asyncio.sleep(0.01)
         await js.publish(task_subject(task.id), encode(task))
@@ -393,7 +393,7 @@ async def test_an_item_of_a_finished_task_is_acknowledged_and_not_run(client, ro
     task = await client.enqueue("t")
     stored = await client.storage.tasks.load(task.id)
     await client.storage.tasks.save(msgspec.structs.replace(task, state=state), stored.revision)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         await wait_items(client, "Q", 0)
     assert ran == []
 
@@ -405,7 +405,7 @@ async def test_an_active_task_is_left_to_its_owner_until_its_time_is_up(short, r
     stored = await short.storage.tasks.load(task.id)
     began = time.time_ns()
     await short.storage.tasks.save(start(task, began), stored.revision)
-    async with working(short, router):
+    async with working(short, router, concurrency=2):
         ended = await ends(short, task, S.COMPLETE)
     assert ended.tries == 2
     assert ended.tried is not None
@@ -422,7 +422,7 @@ async def test_a_task_that_changed_while_it_ran_is_left_to_its_new_owner(client,
         return "too late"
 
     task = await client.enqueue("t")
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         await running.wait()
         stored = await client.storage.tasks.load(task.id)
         taken = msgspec.structs.replace(stored.task, last_err="somebody else was here")
@@ -437,7 +437,7 @@ async def test_a_task_in_queue_error_whose_item_is_there_runs(client, router):
     failed = new_task("t", None, task_id="odd", now_ns=time.time_ns(), queue="Q")
     await client.storage.tasks.save(msgspec.structs.replace(failed, state=S.QUEUE_ERROR), 0)
     await client.storage.items.put("Q", "odd", again=False)
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         await wait_state(client, "odd", S.COMPLETE)
 
 
@@ -445,8 +445,8 @@ async def test_states_to_discard_are_announced_and_then_deleted(server, router):
     router.add("t", lambda: "gone")
     router.add("late", lambda: 1)
     states = ("completed", "expired")
-    async with Client.connect(server.url, queue="Q", discard_states=states) as client, client.watch() as events:
-        async with working(client, router):
+    async with Client.connect(server.url, queue="Q") as client, client.watch() as events:
+        async with working(client, router, discard_states=states):
             task = await client.enqueue("t")
             late = await client.enqueue("late", deadline=timedelta(seconds=-1))
             ended = {task.id: None, late.id: None}
@@ -474,5 +474,5 @@ async def test_a_go_workers_leftovers_are_understood(client, router):
     js = client.storage.connection.nats.jetstream()
     await js.publish(task_subject(left.id), encode(left))
     await js.publish(item_subject("Q", left.id), encode(WorkItem(job=left.id)))
-    async with working(client, router):
+    async with working(client, router, concurrency=8):
         assert await client.result(left.id, timeout=30) == "ran"

@@ -16,10 +16,8 @@ from ajobs.client.observability.tracing import injector
 from ajobs.client.options import (
     ClientOptions,
     Keys,
-    discard_states_of,
     keys_of,
     queue_of,
-    retry_policy_of,
 )
 from ajobs.client.schedules.schedules import Schedules
 from ajobs.client.settings import Settings, split_settings
@@ -132,9 +130,6 @@ class Client:
     ) -> AsyncGenerator[Client]:
         connect_options, options = split_settings(servers, settings)
         keys = keys_of(options)
-        # What is wrong is said before anybody connects.
-        retry_policy_of(options)
-        discard_states_of(options)
         # The signer has the key now; the options, which live as long as the client, need not.
         options = msgspec.structs.replace(options, signing_key=None)
         async with AsyncExitStack() as stack:

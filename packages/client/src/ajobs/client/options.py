@@ -10,9 +10,7 @@ from ajobs.client.nats.credentials import warn_if_exposed
 from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.queue import MAX_REPLICAS, Queue, default_queue
-from ajobs.protocol.retry import RetryPolicy, retry_policy
 from ajobs.protocol.signing import Signer, Verifier, parse_key
-from ajobs.protocol.states import TaskState, check_discardable, parse_state
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 
 
@@ -31,12 +29,6 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     """On how many servers to keep what is made, 1 to 5."""
     task_retention: Duration = 0
     """How long a task is kept after its last change, when the store is created; 0: until it is deleted."""
-    retry_policy: RetryPolicy | str = "default"
-    """How long failed tasks wait: a policy, or the name of one."""
-    discard_states: tuple[TaskState | str, ...] = ()
-    """Tasks that reach one of these are deleted: complete, expired, terminated."""
-    concurrency: int = 10
-    """How many tasks a worker of this client runs at once."""
     prometheus_port: int | None = None
     """Serve metrics on this port of the loopback address."""
     signing_key: bytes | None = None
@@ -73,8 +65,6 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not 1 <= self.replicas <= MAX_REPLICAS:
             raise ConfigurationError(f"replicas is {self.replicas}: use 1 to {MAX_REPLICAS}")
-        if self.concurrency < 1:
-            raise ConfigurationError(f"concurrency is {self.concurrency}: use 1 or more")
         as_ns(self.task_retention, "task_retention")
         as_ns(self.request_timeout, "request_timeout", positive=True)
         as_ns(self.patience, "patience")
@@ -101,24 +91,6 @@ def queue_of(options: ClientOptions) -> Queue:
     if options.queue is None or options.queue == DEFAULT_QUEUE:
         return default_queue()
     return Queue(name=options.queue)
-
-
-def retry_policy_of(options: ClientOptions) -> RetryPolicy:
-    """Return the retry policy, looked up when it is a name.
-
-    Raises:
-        UnknownRetryPolicyError: There is none by that name.
-    """
-    return retry_policy(options.retry_policy) if isinstance(options.retry_policy, str) else options.retry_policy
-
-
-def discard_states_of(options: ClientOptions) -> frozenset[TaskState]:
-    """Return the states in which tasks are deleted.
-
-    Raises:
-        InvalidStateNameError: One is no state, or not one that may be discarded.
-    """
-    return check_discardable(frozenset(parse_state(state) for state in options.discard_states))
 
 
 class Keys(msgspec.Struct, frozen=True):

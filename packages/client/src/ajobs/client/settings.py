@@ -16,8 +16,6 @@ from ajobs.client.options import ClientOptions
 from ajobs.protocol.durations import Duration
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.queue import Queue
-from ajobs.protocol.retry import RetryPolicy
-from ajobs.protocol.states import TaskState
 
 
 class Settings(TypedDict, total=False):
@@ -47,9 +45,6 @@ class Settings(TypedDict, total=False):
     memory_storage: bool
     replicas: int
     task_retention: Duration
-    retry_policy: RetryPolicy | str
-    discard_states: tuple[TaskState | str, ...]
-    concurrency: int
     prometheus_port: int | None
     signing_key: bytes | None
     signing_seed_file: str | Path | None

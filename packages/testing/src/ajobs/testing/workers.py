@@ -9,7 +9,7 @@ from typing import Any
 
 from ajobs.client import Client, TaskState
 from ajobs.protocol.retry import linear_policy
-from ajobs.worker import Router, Worker
+from ajobs.worker import Router, Worker, WorkerOptions
 
 QUICK = linear_policy(steps=1, jitter=0.1, shortest=0.001, longest=0.01)
 """A retry policy with delays of a few milliseconds."""
@@ -17,8 +17,15 @@ QUICK = linear_policy(steps=1, jitter=0.1, shortest=0.001, longest=0.01)
 
 @asynccontextmanager
 async def working(client: Client, router: Router, **options: Any) -> AsyncGenerator[Worker]:
-    """Run a worker in this process until the end of the block."""
-    async with Worker(client, router, **options).running() as worker:
+    """Run a worker in this process until the end of the block.
+
+    Args:
+        client: A connected client.
+        router: The handlers.
+        options: The fields of `WorkerOptions`. The retry policy is `QUICK` by default.
+    """
+    options.setdefault("retry_policy", QUICK)
+    async with Worker(client, router, WorkerOptions(**options)).running() as worker:
         yield worker
 
 

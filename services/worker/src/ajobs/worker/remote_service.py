@@ -57,6 +57,8 @@ logger = logging.getLogger("ajobs.remote")
 async def remote_service(
     router: Router,
     servers: str | Iterable[str] | None = None,
+    *,
+    concurrency: int = 10,
     **settings: Unpack[Settings],
 ) -> AsyncGenerator[Connection]:
     """Answer requests with the handlers of a router for as long as the block runs; yields the connection.
@@ -66,14 +68,16 @@ async def remote_service(
     Args:
         router: Its handlers and lifespans; these cannot ask for a `Client`.
         servers: As for `Client.connect`.
-        settings: As for `Client.connect`. ``concurrency`` is how many requests are handled at once; others wait. With
-            a verification key, tasks that are not signed as it requires are refused.
+        concurrency: Requests to handle at once. Others wait.
+        settings: As for `Client.connect`. With a verification key, tasks without a valid signature are refused.
 
     Raises:
         ConfigurationError: The router has no handler, one cannot be called, or settings contradict each other.
         AuthenticationError: The server refused the credentials.
         ConnectionFailedError: No server could be reached.
     """
+    if concurrency < 1:
+        raise ConfigurationError(f"invalid concurrency {concurrency}: use 1 or more")
     connect_options, options = split_settings(servers, settings)
     keys = keys_of(options)
     lifespans = router.lifespans()
@@ -84,10 +88,10 @@ async def remote_service(
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(Connection.open(connect_options))
         await enter_lifespans(lifespans, state, stack)
-        executors = Executors(options.concurrency)
+        executors = Executors(concurrency)
         stack.push_async_callback(executors.close)
         service = _Service(connection, routes, executors, state, keys.verifier, optional=keys.optional)
-        await stack.enter_async_context(service.serving(options.concurrency))
+        await stack.enter_async_context(service.serving(concurrency))
         yield connection
 
 

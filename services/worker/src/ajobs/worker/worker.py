@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from typing import Any
-
-import msgspec
 
 from ajobs.client.client import Client
 from ajobs.client.storage.jetstream.pull import PullSubscription
-from ajobs.protocol.durations import Duration, as_seconds
+from ajobs.protocol.durations import as_seconds
 from ajobs.protocol.errors import ConfigurationError, ConnectionFailedError
-from ajobs.protocol.queue import Queue
 from ajobs.protocol.subjects import QUEUE_CONSUMER, queue_stream
 from ajobs.protocol.task import Task
+from ajobs.worker.options import Share, WorkerOptions
 from ajobs.worker.queues.feed import Feed, Source
 from ajobs.worker.queues.slots import Processor
 from ajobs.worker.routing.lifespan import CutOff, enter_lifespans, provided_by
@@ -28,33 +25,13 @@ from ajobs.worker.running import metrics
 from ajobs.worker.running.execution import Execution
 from ajobs.worker.running.executors import Executors
 
-DEFAULT_GRACE = timedelta(seconds=20)
-
-
-class Share(msgspec.Struct, frozen=True):
-    """What one queue gets of a worker."""
-
-    queue: Queue
-    """The queue, as `Client.join_queue` or `Client.ensure_queue` returned it."""
-    concurrency: int | None = None
-    """How many of its tasks run at once; ``None``: as many as the worker runs in all."""
-    weight: int = 1
-    """How many of its tasks are started for each one of a queue with weight 1, while both have some."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers out of range.
-
-        Raises:
-            ConfigurationError: They are.
-        """
-        if self.weight < 1 or (self.concurrency is not None and self.concurrency < 1):
-            raise ConfigurationError(f"queue {self.queue.name}: concurrency and weight have to be 1 or more")
+DEFAULTS = WorkerOptions()
 
 
 class Worker:
     """Processes the tasks of one or several queues with the handlers of a router.
 
-    It runs as many tasks at once as the client's ``concurrency`` says, and no more of a queue than the queue's
+    It runs as many tasks at once as the options' ``concurrency`` says, and no more of a queue than the queue's
     ``max_concurrent`` over all workers together.
     """
 
@@ -62,9 +39,8 @@ class Worker:
         self,
         client: Client,
         router: Router,
+        options: WorkerOptions = DEFAULTS,
         *,
-        queues: Sequence[Share] = (),
-        grace: Duration = DEFAULT_GRACE,
         logger: logging.Logger | None = None,
     ) -> None:
         """Prepare a worker; `run` starts it.
@@ -72,31 +48,26 @@ class Worker:
         Args:
             client: Connected.
             router: Has at least one handler.
-            queues: The queues to work on; without them, the client's own.
-            grace: How long running handlers may continue after a stop, before they are cancelled.
+            options: Its queues, slots, and the rest of what it can be told.
             logger: Where to log, instead of ``ajobs.worker``.
 
         Raises:
-            ConfigurationError: The router has no handler, a handler cannot be called, or a queue is named twice.
+            ConfigurationError: The router has no handler, a handler cannot be called.
         """
         if not router.task_types:
             msg = "the router has no handler: register at least one, the type '' takes every task"
             raise ConfigurationError(msg)
         self.client = client
-        self.shares = tuple(queues) or (Share(client.queue),)
-        names = [share.queue.name for share in self.shares]
-        if len(set(names)) < len(names):
-            raise ConfigurationError(f"a queue is named twice: {', '.join(names)}")
-        self._grace_s = as_seconds(grace, "grace")
+        self.options = options
+        self._grace_s = as_seconds(options.grace, "grace")
+        self.shares = tuple(options.queues) or (Share(client.queue),)
         self._logger = logger or logging.getLogger("ajobs.worker")
         self._lifespans = router.lifespans()
         self.routes = Routes.of(router, provided_by(self._lifespans))
         self._state: dict[Any, Any] = {}
-        self._executors = Executors(client.options.concurrency)
+        self._executors = Executors(options.concurrency)
         self._feed = Feed([self._source(share) for share in self.shares])
-        self._processor = Processor(
-            self._feed, client.storage.items, slots=client.options.concurrency, logger=self._logger
-        )
+        self._processor = Processor(self._feed, client.storage.items, slots=options.concurrency, logger=self._logger)
         self._starting = CutOff()
         self._closing = CutOff()
         self._has_drained = False
@@ -104,9 +75,15 @@ class Worker:
         self._ready = asyncio.Event()
 
     def _source(self, share: Share) -> Source:
-        slots = self.client.options.concurrency
+        slots = self.options.concurrency
         execution = Execution(
-            self.client, share.queue, self.routes, self._executors, state=self._state, logger=self._logger
+            self.client,
+            share.queue,
+            self.routes,
+            self._executors,
+            state=self._state,
+            options=self.options,
+            logger=self._logger,
         )
         limit = min(share.concurrency or slots, slots)
         return Source(share.queue.name, execution, limit=limit, weight=share.weight)
@@ -197,7 +174,7 @@ class Worker:
         self._logger.info(
             "worker ready: %s, %d slots, task types %s",
             ", ".join(f"queue {share.queue.name}" for share in self.shares),
-            self.client.options.concurrency,
+            self.options.concurrency,
             ", ".join(task_type or "(all)" for task_type in self.routes.task_types),
         )
         await self._processor.run(self._stop, self._grace_s)

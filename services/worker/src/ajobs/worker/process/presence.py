@@ -83,11 +83,11 @@ class Presence:
             state="draining" if worker.is_stopping else "running",
             started=self._started,
             updated=format_timestamp(time.time_ns()),
-            concurrency=worker.client.options.concurrency,
+            concurrency=worker.options.concurrency,
             queues=tuple(
                 WorkerQueue(
                     name=share.queue.name,
-                    concurrency=share.concurrency or worker.client.options.concurrency,
+                    concurrency=share.concurrency or worker.options.concurrency,
                     weight=share.weight,
                     running=in_queue[share.queue.name],
                 )

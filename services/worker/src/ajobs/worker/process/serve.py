@@ -15,10 +15,11 @@ from ajobs.protocol.queue import Queue, default_queue
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 from ajobs.runtime.health import monitored
 from ajobs.runtime.program import stopped_by_signals
+from ajobs.worker.options import Share, WorkerOptions
 from ajobs.worker.process.presence import Presence
 from ajobs.worker.process.supervisor import on_orphaned
 from ajobs.worker.routing.router import Router
-from ajobs.worker.worker import Share, Worker
+from ajobs.worker.worker import Worker
 
 logger = logging.getLogger("ajobs.worker")
 
@@ -31,7 +32,7 @@ class QueueShare(msgspec.Struct, frozen=True, kw_only=True):
     weight: int = 1
 
 
-class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker process is told beyond the settings of its client."""
 
     server: str | None
@@ -39,14 +40,15 @@ class ServiceOptions(msgspec.Struct, frozen=True, kw_only=True):
     queues: tuple[QueueShare, ...]
     new_queue: dict[str, Any]
     """Settings for queues that are made because they do not exist."""
+    worker: WorkerOptions
+    """The options of the worker itself, without its queues."""
     bind: bool
-    grace_s: float
     name: str | None
     monitor: int | None
     monitor_host: str
 
 
-async def serve(router: Router, options: ServiceOptions) -> int:
+async def serve(router: Router, options: ServeOptions) -> int:
     """Run a worker until it is told to stop; return the exit status. Raises as `Client.connect` and `Worker` do."""
     first, *others = options.queues
     settings: Settings = {**options.settings, "queue": _queue(first.name, options), "bind": options.bind}
@@ -58,7 +60,7 @@ async def serve(router: Router, options: ServiceOptions) -> int:
             shares.append(Share(queue, share.concurrency, share.weight))
         for share in shares:
             _warn_when_different(share.queue, options)
-        worker = Worker(client, router, queues=shares, grace=options.grace_s, logger=logger)
+        worker = Worker(client, router, msgspec.structs.replace(options.worker, queues=shares), logger=logger)
         on_orphaned(worker.stop)
         with (
             stopped_by_signals(worker.stop, logger),
@@ -76,7 +78,7 @@ async def serve(router: Router, options: ServiceOptions) -> int:
     return 0
 
 
-def _warn_when_different(queue: Queue, options: ServiceOptions) -> None:
+def _warn_when_different(queue: Queue, options: ServeOptions) -> None:
     """Say that a queue was there already, and is not as it would have been made."""
     for setting, wanted in options.new_queue.items():
         found = getattr(queue, setting)
@@ -87,7 +89,7 @@ def _warn_when_different(queue: Queue, options: ServiceOptions) -> None:
             logger.warning(text, queue.name, name, *values)
 
 
-def _queue(name: str, options: ServiceOptions) -> Queue:
+def _queue(name: str, options: ServeOptions) -> Queue:
     if name == DEFAULT_QUEUE:
         return msgspec.structs.replace(default_queue(), **options.new_queue)
     return Queue(name=name, **options.new_queue)

@@ -19,7 +19,6 @@ import msgspec
 
 from ajobs.client.client import Client
 from ajobs.client.observability.metrics import labelled
-from ajobs.client.options import discard_states_of, retry_policy_of
 from ajobs.client.storage.items import Delivery
 from ajobs.client.storage.tasks import Stored
 from ajobs.protocol.codec import decode_item
@@ -59,6 +58,7 @@ from ajobs.protocol.queue import Queue
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Task
 from ajobs.protocol.timestamps import parse_timestamp
+from ajobs.worker.options import WorkerOptions, discarded_by, policy_of
 from ajobs.worker.routing.table import Routed, Routes
 from ajobs.worker.running import metrics
 from ajobs.worker.running.executors import Executors
@@ -93,13 +93,15 @@ class Running(msgspec.Struct, frozen=True):
 class Execution:
     """Takes the items of one queue through their handlers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that a run needs
         self,
         client: Client,
         queue: Queue,
         routes: Routes,
         executors: Executors,
+        *,
         state: Mapping[Any, Any],
+        options: WorkerOptions,
         logger: logging.Logger,
     ) -> None:
         """Find handlers in ``routes``, and give them ``state``: what lifespans yield, by type."""
@@ -112,8 +114,8 @@ class Execution:
         self._executors = executors
         self._state = state
         self._logger = logger
-        self._policy = retry_policy_of(client.options)
-        self._discarded = discard_states_of(client.options)
+        self._policy = policy_of(options)
+        self._discarded = discarded_by(options)
         self._running: dict[Delivery, Running] = {}
         self._young = Young()
         metrics.BUSY.add(self)
