@@ -1,6 +1,6 @@
-"""Renews the examples of docs/http.md with real requests and answers: ``python -m scripts.http_examples``.
+"""Renew the examples of docs/http.md with real requests and responses: ``python -m scripts.http_examples``.
 
-A section of the page between ``<!-- examples: NAME -->`` and ``<!-- end -->`` is written anew.
+A section of the page between ``<!-- examples: NAME -->`` and ``<!-- end -->`` is replaced.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECTION = re.compile(r"(<!-- examples: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL
 WIDTH = 110
 SHOWN = {"location", "retry-after", "www-authenticate", "allow"}
 SHORT = 3
-"""How many numbers of a list are shown."""
+"""How many numbers of a list to show."""
 
 
 class Example(NamedTuple):
