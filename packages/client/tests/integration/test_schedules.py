@@ -17,6 +17,7 @@ from ajobs.protocol.errors import (
     InvalidPayloadError,
     InvalidScheduleError,
     ScheduleAlreadyExistsError,
+    ScheduleChangedError,
     ScheduleNotFoundError,
 )
 from ajobs.protocol.schedule import CatchUp
@@ -104,7 +105,7 @@ async def test_a_change_that_somebody_else_was_faster_with_is_refused(client, se
         return found
 
     client.schedules._entry = entry_and_then_another
-    with pytest.raises(ConfigurationError, match="same moment"):
+    with pytest.raises(ScheduleChangedError, match="another client"):
         await client.schedules.update("s", schedule="@hourly")
 
 
@@ -193,7 +194,7 @@ async def at_the_same_moment(client, monkeypatch, first, second):
 
 async def test_a_pause_is_not_lost_to_a_change_in_the_same_moment(client, monkeypatch):
     await client.schedules.create("s", "@daily", "t")
-    with pytest.raises(ConfigurationError, match="same moment"):
+    with pytest.raises(ScheduleChangedError, match="another client"):
         await at_the_same_moment(
             client, monkeypatch,
             lambda: client.schedules.update("s", catch_up="none"), lambda: client.schedules.pause("s"),
@@ -238,7 +239,7 @@ async def test_a_change_that_is_refused_leaves_the_options_as_they_were(client):
         return found
 
     client.schedules._entry = entry_and_then_another
-    with pytest.raises(ConfigurationError, match="same moment"):
+    with pytest.raises(ScheduleChangedError, match="another client"):
         await client.schedules.pause("s")
     client.schedules._entry = entry
     found = await client.schedules.load("s")

@@ -222,7 +222,7 @@ async def test_tasks_are_listed_by_what_they_are_like(ajc, client):
 async def test_a_bad_filter_is_refused(ajc, client):
     cases = {
         "--state nope": "'nope' is not a task state",
-        "--since yesterday": "--since 'yesterday' is no time",
+        "--since yesterday": "invalid --since 'yesterday'",
         "0": "LIMIT is 0",
         "--page 0": "--page 0",
         "--watch": "needs a terminal",

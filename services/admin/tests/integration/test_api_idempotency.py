@@ -7,10 +7,10 @@ import asyncio
 import msgspec
 import pytest
 
-from ajobs.admin.api.idempotency import Idempotency, Key
 from ajobs.client import Client, Queue
 from ajobs.client.storage.jetstream.buckets import Bucket
 from ajobs.client.storage.tasks import NEVER_STORED
+from ajobs.client.tasks.idempotency import Key
 from ajobs.protocol.durations import MINUTE_NS
 from ajobs.protocol.errors import TaskAlreadyExistsError
 from ajobs.protocol.states import TaskState
@@ -152,7 +152,7 @@ async def test_a_server_that_makes_nothing_says_that_the_bucket_is_missing(serve
         response = await api.post("/v1/tasks", BODY, headers=KEY)
         assert problem(response) == (503, "unavailable", "storage_not_ready")
         assert await count(client) == (0, 0)
-        await Idempotency(client).prepare()
+        await client.idempotency.prepare()
         assert (await api.post("/v1/tasks", BODY, headers=KEY)).status_code == 201
 
 
@@ -190,14 +190,14 @@ async def test_after_a_crash_at_any_step_the_next_request_ends_with_one_task(
 
     key = Key("", "k", b"request")
     async with Client.connect(server.url, queue="Q") as crashing:
-        broken = Idempotency(crashing)
+        broken = crashing.idempotency
         await broken.prepare()
         target = owner(crashing, broken._bucket)
         monkeypatch.setattr(target, method, crash_unless_first(target.update) if step == "stored" else crash)
         with pytest.raises(CrashError):
             await broken.enqueue(key, "first", 10**18, make)
     assert await count(client) == ((0, 0) if step == "reserved" else (1, 0))
-    idempotency = Idempotency(client)
+    idempotency = client.idempotency
     answers = await asyncio.gather(*(idempotency.enqueue(key, f"later-{n}", 2 * 10**18, make) for n in range(3)))
     assert {answer.task.id for answer in answers} == {"first"}
     assert all(answer.repeated for answer in answers)
@@ -218,7 +218,7 @@ async def test_a_foreign_task_is_never_taken_for_the_keys(client):
     stored = await client.storage.tasks.save(client.new_task("t", task_id="x"), NEVER_STORED)
     changed = msgspec.structs.replace(stored.task, state=TaskState.COMPLETE)
     await client.storage.tasks.save(changed, stored.revision)
-    idempotency = Idempotency(client)
+    idempotency = client.idempotency
     with pytest.raises(TaskAlreadyExistsError):
         await idempotency.enqueue(
             Key("", "k", b""), "x", 10**18, lambda task_id, _: client.new_task("t", task_id=task_id)

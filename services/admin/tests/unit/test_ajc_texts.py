@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ajobs.admin.cli.filters import Wanted, moment, wanted_of
+from ajobs.admin.cli.filters import matcher_of
 from ajobs.admin.cli.schedules import cron_text
 from ajobs.admin.text import human
 from ajobs.admin.text.output import Column, printable, show_table
 from ajobs.admin.text.payloads import payload_of
+from ajobs.client.tasks.ages import parse_age
 from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
 from ajobs.protocol.errors import ConfigurationError, InvalidDurationError
 
@@ -74,13 +75,13 @@ def test_durations(duration_ns, text):
     ],
 )
 def test_durations_are_read_with_days_and_more(text, duration_ns):
-    assert human.duration_from(text) == duration_ns
+    assert parse_age(text) == duration_ns
 
 
 @pytest.mark.parametrize("text", ["", "d", "5", "1d5", "1h1d", "-1d", "1.5d", "1x", "999999999999w"])
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(InvalidDurationError):
-        human.duration_from(text)
+        parse_age(text)
 
 
 @given(st.integers(min_value=0, max_value=2**62))
@@ -88,7 +89,7 @@ def test_a_duration_as_text_is_never_more_than_it_is(duration_ns):
     text = human.duration_text(duration_ns)
     assert len(text) <= 8
     if "µ" not in text:
-        assert human.duration_from(text) <= duration_ns
+        assert parse_age(text) <= duration_ns
 
 
 def test_times():
@@ -107,15 +108,15 @@ def test_counts():
 
 
 def test_moments():
-    assert moment("--since", "2026-01-31T12:00:00Z") == 1769860800 * SECOND_NS
-    with pytest.raises(ConfigurationError, match="--since 'noon' is no time"):
-        moment("--since", "noon")
+    assert matcher_of(since="2026-01-31T12:00:00Z").created_since_ns == 1769860800 * SECOND_NS
+    with pytest.raises(ConfigurationError, match="invalid --since 'noon'"):
+        matcher_of(since="noon")
 
 
 def test_states_are_given_with_commas_or_repeated():
-    assert wanted_of(state=("new, active", "completed")).states == {"new", "active", "complete"}
-    assert wanted_of().is_all
-    assert not Wanted(error="x").is_all
+    assert matcher_of(state=("new, active", "completed")).states == {"new", "active", "complete"}
+    assert matcher_of().is_empty
+    assert not matcher_of(error="x").is_empty
 
 
 @given(st.text())

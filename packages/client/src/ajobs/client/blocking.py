@@ -21,6 +21,7 @@ from ajobs.client.storage.queues import QueueChanges, QueueInfo
 from ajobs.client.storage.task_store import StoreInfo
 from ajobs.client.tasks.bulk import BulkResult
 from ajobs.client.tasks.filter import TaskFilter
+from ajobs.client.tasks.idempotency import Once
 from ajobs.client.tasks.new import TaskOptions, make_task
 from ajobs.protocol.durations import Duration
 from ajobs.protocol.errors import ConnectionFailedError
@@ -97,15 +98,28 @@ class BlockingClient:
         """See `Client.new_task`."""
         return make_task(task_type, payload, **options)
 
-    def enqueue(self, task: Task | str, payload: Any = None, **options: Unpack[TaskOptions]) -> Task:
+    def enqueue(
+        self, task: Task | str, payload: Any = None, *, require_queue: bool = False, **options: Unpack[TaskOptions]
+    ) -> Task:
         """See `Client.enqueue`."""
-        return self._run(self._client.enqueue(task, payload, **options))
+        return self._run(self._client.enqueue(task, payload, require_queue=require_queue, **options))
+
+    def enqueue_once(
+        self, key: str, task_type: str, payload: Any = None, *, owner: str = "", **options: Unpack[TaskOptions]
+    ) -> Once:
+        """See `Client.enqueue_once`."""
+        return self._run(self._client.enqueue_once(key, task_type, payload, owner=owner, **options))
 
     def enqueue_many(
-        self, tasks: Iterable[Task], *, queue: str | None = None, window: int = ENQUEUE_WINDOW
+        self,
+        tasks: Iterable[Task],
+        *,
+        queue: str | None = None,
+        window: int = ENQUEUE_WINDOW,
+        require_queue: bool = False,
     ) -> BulkResult:
         """See `Client.enqueue_many`."""
-        return self._run(self._client.enqueue_many(tasks, queue=queue, window=window))
+        return self._run(self._client.enqueue_many(tasks, queue=queue, window=window, require_queue=require_queue))
 
     def load(self, task_id: str) -> Task:
         """See `Client.load`."""
@@ -155,6 +169,24 @@ class BlockingClient:
     def leaders(self) -> dict[str, str]:
         """See `Client.leaders`."""
         return self._run(self._client.leaders())
+
+    @property
+    def queue(self) -> Queue:
+        """See `Client.queue`."""
+        return self._client.queue
+
+    @property
+    def metrics_port(self) -> int | None:
+        """See `Client.metrics_port`."""
+        return self._client.metrics_port
+
+    def verify(self, task: Task) -> None:
+        """See `Client.verify`."""
+        self._client.verify(task)
+
+    def ensure_queue(self, queue: Queue) -> Queue:
+        """See `Client.ensure_queue`."""
+        return self._run(self._client.ensure_queue(queue))
 
     def create_queue(self, queue: Queue) -> Queue:
         """See `Client.create_queue`."""

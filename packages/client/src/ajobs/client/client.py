@@ -32,7 +32,9 @@ from ajobs.client.storage.workers import list_workers
 from ajobs.client.tasks.bulk import Bulk, BulkResult
 from ajobs.client.tasks.enqueue import Enqueuer
 from ajobs.client.tasks.filter import Matcher, TaskFilter
+from ajobs.client.tasks.idempotency import Idempotency, Once
 from ajobs.client.tasks.new import TaskOptions, make_task
+from ajobs.client.tasks.retry import retry_task
 from ajobs.client.tasks.wait import check_complete, wait_for
 from ajobs.protocol.codec import decode_result
 from ajobs.protocol.durations import Duration, as_ns, as_seconds
@@ -80,13 +82,15 @@ class Client:
         """What tasks are signed and verified with."""
         self.options = options
         """What `connect` was told."""
-        self.schedules = Schedules(self)
-        """Tasks that are made again and again."""
         self.metrics_port: int | None = None
         """The port that metrics are served on, if they are."""
         self._logger = logging.getLogger("ajobs.client")
         self.enqueuer = Enqueuer(storage, keys, queue.name, injector() if options.trace else None)
         """The single steps of enqueuing, for services that do something between them."""
+        self.schedules = Schedules(storage, self.enqueuer)
+        """The schedules, which create tasks at times."""
+        self.idempotency = Idempotency(self.enqueuer, options, create=not options.no_storage_init)
+        """Enqueuing with idempotency keys, for services. See `enqueue_once`."""
 
     @classmethod
     def connect(
@@ -171,12 +175,15 @@ class Client:
         """
         return make_task(task_type, payload, **options)
 
-    async def enqueue(self, task: Task | str, payload: Any = None, **options: Unpack[TaskOptions]) -> Task:
+    async def enqueue(
+        self, task: Task | str, payload: Any = None, *, require_queue: bool = False, **options: Unpack[TaskOptions]
+    ) -> Task:
         """Store a task and put it into its queue.
 
         Args:
             task: A task of `new_task`, or a task type to make one of.
             payload: With a task type: its payload.
+            require_queue: Check that the queue exists first, and store nothing if it does not.
             options: With a task type: see `TaskOptions`. With a task: ``queue`` alone, for another queue than its own.
 
         Returns:
@@ -193,14 +200,41 @@ class Client:
             ConfigurationError: An option does not exist, or the task was made without it.
         """
         if isinstance(task, str):
-            return await self.enqueuer.enqueue(make_task(task, payload, **options), None)
+            return await self.enqueuer.enqueue(make_task(task, payload, **options), None, require_queue=require_queue)
         queue = options.pop("queue", None)
         if payload is not None or options:
             raise ConfigurationError(f"task {task.id} is made already: give its payload and options to new_task")
-        return await self.enqueuer.enqueue(task, queue)
+        return await self.enqueuer.enqueue(task, queue, require_queue=require_queue)
+
+    async def enqueue_once(
+        self, key: str, task_type: str, payload: Any = None, *, owner: str = "", **options: Unpack[TaskOptions]
+    ) -> Once:
+        """Enqueue one task for a key: repeats within ten minutes return the task of the first call.
+
+        Args:
+            key: The idempotency key, 1 to 128 characters.
+            task_type: The type of the task.
+            payload: Its payload.
+            owner: Keys of different owners are independent of each other.
+            options: See `TaskOptions`.
+
+        Returns:
+            The task, and whether an earlier call created it.
+
+        Raises:
+            InvalidIdempotencyKeyError: The key is empty or too long.
+            IdempotencyKeyReusedError: The key was used with another type, payload or options.
+            AjobsError: As `enqueue` does.
+        """
+        return await self.idempotency.enqueue_task(key, owner, task_type, payload, **options)
 
     async def enqueue_many(
-        self, tasks: Iterable[Task], *, queue: str | None = None, window: int = ENQUEUE_WINDOW
+        self,
+        tasks: Iterable[Task],
+        *,
+        queue: str | None = None,
+        window: int = ENQUEUE_WINDOW,
+        require_queue: bool = False,
     ) -> BulkResult:
         """Enqueue many tasks of `new_task`, several on their way at once.
 
@@ -208,11 +242,12 @@ class Client:
             tasks: The tasks; an iterator is read as fast as they are stored.
             queue: A queue for all of them instead of their own.
             window: How many are on their way at once.
+            require_queue: Store nothing for tasks whose queue does not exist.
 
         Returns:
             The tasks that are enqueued, and those that are not with the reason for each.
         """
-        return await Bulk(self.enqueuer, queue).run(tasks, window)
+        return await Bulk(self.enqueuer, queue, require_queue=require_queue).run(tasks, window)
 
     async def load(self, task_id: str) -> Task:
         """Load a task as it is now.
@@ -245,9 +280,9 @@ class Client:
             TaskAlreadyActiveError: A worker runs it, and ``force`` is not set.
             TaskPastDeadlineError: It would not be started any more.
             TaskChangedError: Somebody else changed it at the same moment.
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist. A task that was to be moved stays unchanged.
         """
-        return await self.enqueuer.retry(check_name("task id", task_id), queue, force=force)
+        return await retry_task(self.enqueuer, check_name("task id", task_id), queue, force=force)
 
     async def delete(self, task_id: str) -> None:
         """Delete a task. A work item for it is dropped by the worker that gets it.
@@ -310,15 +345,21 @@ class Client:
             async for stored in found:
                 yield stored.task
 
-    def stored_tasks(self, *, after: int = 0, ahead: int = 0, **wanted: Unpack[TaskFilter]) -> AsyncGenerator[Stored]:
-        """Do as `tasks` does, from a revision of the store on, and say with which revision each task is kept.
+    def stored_tasks(
+        self, matcher: Matcher | None = None, *, after: int = 0, ahead: int = 0, **wanted: Unpack[TaskFilter]
+    ) -> AsyncGenerator[Stored]:
+        """Iterate as `tasks` does, with the revision of each task. For services.
 
-        What is not needed is best not on its way: ``ahead`` is how many tasks are, 0 for many.
+        Args:
+            matcher: A compiled filter instead of ``wanted``.
+            after: Start after this revision of the store.
+            ahead: How many tasks to request ahead of the caller, 0 for as many as fast reading takes.
+            wanted: Which tasks; see `TaskFilter`.
         """
         return browse(
             self.storage.connection,
             self.storage.jetstream,
-            matches=Matcher.of(**wanted).matches,
+            matches=(matcher or Matcher.of(**wanted)).matches,
             until_ns=time.time_ns(),
             on_corrupt=self._log_corrupt,
             after=after,

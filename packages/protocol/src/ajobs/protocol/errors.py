@@ -11,6 +11,7 @@
     │   ├── InvalidPayloadError
     │   ├── InvalidKeyError                                 a signing or verification key
     │   ├── InvalidScheduleError
+    │   ├── InvalidIdempotencyKeyError
     │   ├── UnknownRetryPolicyError
     │   └── ConfigurationError
     ├── NotFoundError                   not_found
@@ -24,6 +25,8 @@
     │   ├── TaskCannotEnqueueError
     │   ├── TaskAlreadyActiveError
     │   ├── TaskAlreadySignedError
+    │   ├── ScheduleChangedError                            a lost compare-and-set
+    │   ├── IdempotencyKeyReusedError                       the key stands for another request
     │   ├── RunOverError                                    a handler's run has ended, or lost its time
     │   └── TaskPastDeadlineError
     ├── DuplicateError                  duplicate
@@ -114,6 +117,12 @@ class InvalidScheduleError(InvalidArgumentError):
     reason = "schedule_invalid"
 
 
+class InvalidIdempotencyKeyError(InvalidArgumentError):
+    """An idempotency key that is empty or too long."""
+
+    reason = "idempotency_key_invalid"
+
+
 class UnknownRetryPolicyError(InvalidArgumentError):
     """A retry policy name that does not exist."""
 
@@ -192,6 +201,18 @@ class TaskAlreadySignedError(ConflictError):
     """The task carries a signature and may not be signed again."""
 
     reason = "task_already_signed"
+
+
+class ScheduleChangedError(ConflictError):
+    """A compare-and-set was lost: another client changed the schedule meanwhile. Load it and try again."""
+
+    reason = "schedule_changed"
+
+
+class IdempotencyKeyReusedError(ConflictError):
+    """An idempotency key was used before, for a different request."""
+
+    reason = "idempotency_key_reused"
 
 
 class RunOverError(ConflictError):

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import msgspec
 from nats.aio.msg import Msg
@@ -16,6 +16,8 @@ from ajobs.client.identifiers import new_id
 from ajobs.client.schedules.cron import preview, recurrence_of
 from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND
 from ajobs.client.storage.jetstream.buckets import Bucket, Entry, RevisionError
+from ajobs.client.storage.storage import Storage
+from ajobs.client.tasks.enqueue import Enqueuer
 from ajobs.protocol.codec import decode_schedule, decode_schedule_options, encode, encode_payload
 from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import (
@@ -24,6 +26,7 @@ from ajobs.protocol.errors import (
     InvalidArgumentError,
     InvalidScheduleError,
     ScheduleAlreadyExistsError,
+    ScheduleChangedError,
     ScheduleNotFoundError,
     StorageError,
 )
@@ -39,9 +42,6 @@ from ajobs.protocol.subjects import (
 )
 from ajobs.protocol.task import DEFAULT_MAX_TRIES, Task, new_task
 from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_timestamp, to_datetime, unix_ns
-
-if TYPE_CHECKING:
-    from ajobs.client.client import Client
 
 AT_A_STRETCH = 250
 """Schedules that are decoded before others may go on."""
@@ -107,10 +107,9 @@ def next_due_ns(info: ScheduleInfo, count: int = 1, now_ns: int | None = None) -
 class Schedules:
     """Manages schedules; a client's are `Client.schedules`."""
 
-    def __init__(self, client: Client) -> None:
-        """Use the client's storage."""
-        self._client = client
-        storage = client.storage
+    def __init__(self, storage: Storage, enqueuer: Enqueuer) -> None:
+        """Use a client's storage, and its enqueuer for `run_now`."""
+        self._enqueuer = enqueuer
         self._connection = storage.connection
         self.bucket = Bucket(storage.connection, storage.jetstream, CONFIGURATION_BUCKET)
 
@@ -153,7 +152,7 @@ class Schedules:
         """Change some of a schedule's settings. Raises as `create` does, and `ScheduleNotFoundError`.
 
         Raises:
-            ConfigurationError: Somebody else changed it in the same moment.
+            ScheduleChangedError: Another client changed it meanwhile.
         """
         before = await self.bucket.get(schedule_options_key(check_name("schedule name", name)))
         entry = await self._entry(name)
@@ -163,7 +162,7 @@ class Schedules:
             async with self._with_options(name, options, schedule, before):
                 await self.bucket.update(entry.key, encode(schedule), entry.revision)
         except RevisionError as e:
-            raise ConfigurationError(f"schedule {name} was changed in the same moment: look at it and try again") from e
+            raise ScheduleChangedError(f"schedule {name} was changed by another client: load it and try again") from e
         return await self.load(name)
 
     async def pause(self, name: str) -> ScheduleInfo:
@@ -219,9 +218,15 @@ class Schedules:
         return None if entry is None else read_schedule(name, entry, options)
 
     async def run_now(self, name: str) -> Task:
-        """Make one task of a schedule, now and besides its runs. Raises as `load` and `Client.enqueue` do."""
+        """Create one task of a schedule now, in addition to its ticks. Raises as `load` and `Client.enqueue` do.
+
+        Raises:
+            QueueNotFoundError: The queue of the schedule does not exist; nothing is stored.
+        """
         schedule = (await self.load(name)).schedule
-        return await self._client.enqueue(task_of(schedule, task_id=new_id(), tick_ns=time.time_ns()))
+        return await self._enqueuer.enqueue(
+            task_of(schedule, task_id=new_id(), tick_ns=time.time_ns()), None, require_queue=True
+        )
 
     @asynccontextmanager
     async def changes(self, changed: Callable[[str], None]) -> AsyncGenerator[None]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import msgspec
 
 from ajobs.client.storage.tasks import NEVER_STORED, Stored
-from ajobs.protocol.errors import AjobsError
+from ajobs.protocol.errors import AjobsError, QueueNotFoundError
 from ajobs.protocol.task import Task
 
 if TYPE_CHECKING:
@@ -55,11 +55,13 @@ class _Begun(NamedTuple):
 class Bulk:
     """One call of `Client.enqueue_many`."""
 
-    def __init__(self, enqueuer: Enqueuer, queue: str | None) -> None:
-        """Enqueue into ``queue``, or into each task's own."""
+    def __init__(self, enqueuer: Enqueuer, queue: str | None, *, require_queue: bool = False) -> None:
+        """Enqueue into ``queue``, or into each task's own; store nothing for a missing queue if it is required."""
         self._enqueuer = enqueuer
         self._storage = enqueuer.storage
         self._queue = queue
+        self._require_queue = require_queue
+        self._checked: dict[str, AjobsError | None] = {}
         self._enqueued: dict[int, Task] = {}
         self._failed: dict[int, BulkFailure] = {}
         self._broken: Exception | None = None
@@ -98,12 +100,27 @@ class Bulk:
         for place, given in batch:
             try:
                 task = self._enqueuer.prepare(given, self._queue)
+                if self._require_queue:
+                    await self._check_queue(task.queue)
             except AjobsError as e:
                 self._failed[place] = BulkFailure(place, given, e)
                 continue
             begun.append(_Begun(place, task, self._storage.tasks.post(task, NEVER_STORED)))
             await self._make_room()
         return begun
+
+    async def _check_queue(self, name: str) -> None:
+        """Raise if the queue does not exist, after asking the server once for each name."""
+        if name not in self._checked:
+            try:
+                await self._storage.queues.join(name)
+            except QueueNotFoundError as e:
+                self._checked[name] = e
+            else:
+                self._checked[name] = None
+        error = self._checked[name]
+        if error is not None:
+            raise error
 
     async def _end_saves(self, begun: list[_Begun]) -> list[tuple[int, Stored]]:
         saved: list[tuple[int, Stored]] = []

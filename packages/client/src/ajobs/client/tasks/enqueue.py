@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 
 import msgspec
 
@@ -11,23 +11,20 @@ from ajobs.client.options import Keys
 from ajobs.client.storage.jetstream.publish import Posted
 from ajobs.client.storage.storage import Storage
 from ajobs.client.storage.tasks import NEVER_STORED, Stored
-from ajobs.protocol.decisions import error_text, retried
+from ajobs.protocol.decisions import error_text
 from ajobs.protocol.errors import (
     AjobsError,
-    ConfigurationError,
     DuplicateItemError,
     PayloadTooLargeError,
+    QueueNotFoundError,
     RequestTimeoutError,
-    TaskAlreadyActiveError,
     TaskCannotEnqueueError,
     TaskChangedError,
-    TaskPastDeadlineError,
 )
 from ajobs.protocol.names import check_name
-from ajobs.protocol.signing import sign_task, verify_task
+from ajobs.protocol.signing import sign_task
 from ajobs.protocol.states import ENQUEUEABLE_STATES, TaskState
-from ajobs.protocol.subjects import item_subject, queue_stream
-from ajobs.protocol.task import Task, is_past_deadline
+from ajobs.protocol.task import Task
 
 ROOM_BYTES = 1_024
 """What a stored task grows by while it is processed, not counting its result: a new one has to leave that much room."""
@@ -40,22 +37,38 @@ class Enqueuer:
         """Use ``default_queue`` for tasks that name none, and have ``inject`` add headers to work items."""
         self._inject = inject
         self.storage = storage
-        self._keys = keys
-        self._default_queue = default_queue
+        self.keys = keys
+        self.default_queue = default_queue
 
-    async def enqueue(self, task: Task, queue: str | None) -> Task:
-        """Store a new task and put a work item for it into its queue."""
-        return await self.put(await self.storage.tasks.save(self.prepare(task, queue), NEVER_STORED), again=False)
+    async def enqueue(self, task: Task, queue: str | None, *, require_queue: bool = False) -> Task:
+        """Store a new task and put a work item for it into its queue.
+
+        Args:
+            task: The task.
+            queue: A queue instead of the task's own.
+            require_queue: Whether to store nothing if the queue does not exist.
+        """
+        task = self.prepare(task, queue)
+        if require_queue:
+            await self.storage.queues.join(task.queue)
+        try:
+            return await self.put(await self.storage.tasks.save(task, NEVER_STORED), again=False)
+        except QueueNotFoundError:
+            if require_queue:
+                # The queue was deleted between the check and the put.
+                with suppress(AjobsError):
+                    await self.storage.tasks.delete(task.id)
+            raise
 
     def prepare(self, task: Task, queue: str | None) -> Task:
         """Return a new task as it is to be stored: with its queue, and signed."""
         if task.state not in ENQUEUEABLE_STATES:
             msg = f"task {task.id} is {task.state or 'in an unknown state'}: only new, retry and blocked tasks enqueue"
             raise TaskCannotEnqueueError(msg)
-        queue = check_name("queue name", queue or task.queue or self._default_queue)
+        queue = check_name("queue name", queue or task.queue or self.default_queue)
         task = msgspec.structs.replace(task, queue=queue)
-        if self._keys.signer is not None:
-            task = sign_task(task, self._keys.signer)
+        if self.keys.signer is not None:
+            task = sign_task(task, self.keys.signer)
         self._check_room(task)
         return task
 
@@ -107,48 +120,3 @@ class Enqueuer:
         headers: dict[str, str] = {}
         self._inject(headers)
         return headers
-
-    async def retry(self, task_id: str, queue: str | None, *, force: bool) -> Task:
-        """Enqueue a stored task again, with all its tries before it."""
-        stored = await self.storage.tasks.load(task_id)
-        task, before = retried(stored.task), stored.task
-        if before.state is TaskState.ACTIVE and not force:
-            msg = (
-                f"task {task_id} is active since {before.tried}: wait for it, or force the retry if its worker is dead"
-            )
-            raise TaskAlreadyActiveError(msg)
-        if is_past_deadline(task, time.time_ns()):
-            msg = f"task {task_id} is past its deadline of {task.deadline} and would not be started: enqueue a new one"
-            raise TaskPastDeadlineError(msg)
-        if self._keys.verifier is not None:
-            verify_task(before, self._keys.verifier, optional=self._keys.optional)
-        queue = check_name("queue name", queue or before.queue or self._default_queue)
-        if queue != before.queue:
-            task = self._moved(task, queue)
-        saved = await self.storage.tasks.save(task, stored.revision)
-        if before.queue and queue != before.queue:
-            await self._remove_item(before.queue, task_id)
-        return await self.put(saved, again=True)
-
-    def _moved(self, task: Task, queue: str) -> Task:
-        """Return the task for another queue, which is part of what was signed."""
-        moved = msgspec.structs.replace(task, queue=queue, signature="")
-        if self._keys.signer is not None:
-            return sign_task(moved, self._keys.signer)
-        if task.signature:
-            msg = (
-                f"task {task.id} is signed for queue {task.queue}: retry it there, "
-                f"or set a signing key to sign it for queue {queue}"
-            )
-            raise ConfigurationError(msg)
-        return moved
-
-    async def _remove_item(self, queue: str, task_id: str) -> None:
-        """Take the old item away, so that the task is not run from both queues."""
-        try:
-            await self.storage.jetstream.call(
-                f"STREAM.PURGE.{queue_stream(queue)}", {"filter": item_subject(queue, task_id)}
-            )
-        except AjobsError:
-            # The old queue may be gone. An item that stays finds the task done, or the task is run by one of the two.
-            return

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ajobs.admin.api.events import EventBroadcaster
-from ajobs.admin.api.idempotency import Idempotency
 from ajobs.admin.api.options import ServerOptions
 from ajobs.client.client import Client
 from ajobs.client.options import ClientOptions
+from ajobs.client.tasks.idempotency import Idempotency
 from ajobs.protocol.errors import AjobsError, StorageNotReadyError
 from ajobs.protocol.queue import default_queue
 
@@ -34,7 +34,7 @@ class Service:
         self.client = client
         self.options = options
         self.events = events
-        self.idempotency = Idempotency(client, make=make)
+        self.idempotency = Idempotency(client.enqueuer, client.options, create=make)
         self.stopping = asyncio.Event()
         """Set when the server shuts down. Long requests watch it and end early."""
 

@@ -16,12 +16,13 @@ from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import STDIN, Duration, Json, QueueName, listed
 from ajobs.admin.cli.session import connect
-from ajobs.admin.text.human import duration_from, plural
+from ajobs.admin.text.human import plural
 from ajobs.admin.text.output import complain, say, show_json
 from ajobs.admin.text.payloads import payload_of
 from ajobs.admin.text.prompts import progress
 from ajobs.client.client import Client
 from ajobs.client.settings import Settings
+from ajobs.client.tasks.ages import parse_age
 from ajobs.client.tasks.new import TaskOptions, make_task
 from ajobs.protocol.durations import MICROSECOND_NS
 from ajobs.protocol.errors import AjobsError, ConfigurationError
@@ -141,7 +142,7 @@ class _Maker:
             raise ConfigurationError(f"{e}") from e
         options: TaskOptions = {**self._options, "queue": found.queue, "task_id": found.id}
         if found.deadline is not None:
-            options["deadline"] = timedelta(microseconds=duration_from(found.deadline) // MICROSECOND_NS)
+            options["deadline"] = timedelta(microseconds=parse_age(found.deadline) // MICROSECOND_NS)
         if found.max_tries is not None:
             options["max_tries"] = found.max_tries
         if found.dependencies:

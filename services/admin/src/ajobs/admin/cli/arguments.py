@@ -11,12 +11,13 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import App, Parameter, Token
 
 from ajobs.admin.cli.pages import default_text
-from ajobs.admin.text.human import duration_from, duration_text
+from ajobs.admin.text.human import duration_text
+from ajobs.client.tasks.ages import parse_age
 from ajobs.protocol.states import TaskState, parse_state
 
 
 def _duration(_: Any, tokens: Sequence[Token]) -> int:
-    return duration_from(tokens[0].value)
+    return parse_age(tokens[0].value)
 
 
 def _duration_default(duration_ns: int | None) -> str | None:

@@ -12,13 +12,14 @@ import msgspec
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Force, Json
-from ajobs.admin.cli.filters import ErrorText, States, Type, Wanted, wanted_of
+from ajobs.admin.cli.filters import ErrorText, States, Type, matcher_of
 from ajobs.admin.cli.session import connect
 from ajobs.admin.cli.tasks import show_task
 from ajobs.admin.text.human import plural
 from ajobs.admin.text.output import complain, say, show_json
 from ajobs.admin.text.prompts import confirm, progress
 from ajobs.client.client import Client
+from ajobs.client.tasks.filter import Matcher
 from ajobs.protocol.errors import AjobsError, ConfigurationError
 from ajobs.protocol.states import FINAL_STATES, TaskState
 from ajobs.protocol.task import Task
@@ -67,7 +68,7 @@ async def retry(  # noqa: PLR0913 - which tasks, and how
     before
         Tasks made before, likewise.
     """
-    wanted = wanted_of(state=state, queue=from_queue, task_type=task_type, since=since, before=before, error=error)
+    wanted = matcher_of(state=state, queue=from_queue, task_type=task_type, since=since, before=before, error=error)
     _check_choice(task_id, wanted, dry_run=dry_run)
     async with connect() as client:
 
@@ -118,7 +119,7 @@ async def delete(  # noqa: PLR0913 - likewise
     before
         Tasks made before, likewise.
     """
-    wanted = wanted_of(state=state, queue=queue, task_type=task_type, since=since, before=before, error=error)
+    wanted = matcher_of(state=state, queue=queue, task_type=task_type, since=since, before=before, error=error)
     _check_choice(task_id, wanted, dry_run=dry_run)
     async with connect() as client:
         ids: list[str] | None = list(task_id)
@@ -129,29 +130,28 @@ async def delete(  # noqa: PLR0913 - likewise
         return await _for_each(ids, client.delete, ("deleting", "deleted"), as_json=json)
 
 
-def _check_choice(ids: tuple[str, ...], wanted: Wanted, *, dry_run: bool) -> None:
-    if ids and not wanted.is_all:
+def _check_choice(ids: tuple[str, ...], wanted: Matcher, *, dry_run: bool) -> None:
+    if ids and not wanted.is_empty:
         raise ConfigurationError("give either ids or options that choose tasks, not both")
     if ids and dry_run:
         raise ConfigurationError("--dry-run counts what the options choose: leave the ids out")
-    if not ids and wanted.is_all:
+    if not ids and wanted.is_empty:
         raise ConfigurationError(
             "say which tasks: their ids, or --state, --type, --since, --before, --error or the option for the queue"
         )
 
 
 async def _choose(
-    client: Client, wanted: Wanted, verb: str, *, dry_run: bool, force: bool, json: bool
+    client: Client, wanted: Matcher, verb: str, *, dry_run: bool, force: bool, json: bool
 ) -> list[str] | None:
     """Return the ids of the tasks that are wanted; nothing when they were only to be counted.
 
     All of them are found before the first is changed: a task that changes moves to the end of what is looked through.
     """
     found: dict[str, TaskState] = {}
-    async with aclosing(client.tasks(**wanted.for_client())) as tasks:
-        async for task in tasks:
-            if wanted.matches(task):
-                found[task.id] = task.state
+    async with aclosing(client.stored_tasks(wanted)) as tasks:
+        async for task, _ in tasks:
+            found[task.id] = task.state
     counts = Counter(found.values())
     if dry_run:
         if json:

@@ -1,23 +1,13 @@
-"""Which tasks a command is about: the options that say it, and what they mean."""
+"""The options of commands that select tasks, and the filter that they stand for."""
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import msgspec
 from cyclopts import Parameter
 
-from ajobs.admin.text.human import duration_from
-from ajobs.protocol.durations import MICROSECOND_NS
-from ajobs.protocol.errors import ConfigurationError, InvalidDurationError, InvalidTimestampError
-from ajobs.protocol.states import TaskState, parse_state
-from ajobs.protocol.timestamps import parse_timestamp
-
-if TYPE_CHECKING:
-    from ajobs.client.tasks.filter import TaskFilter
-    from ajobs.protocol.task import Task
+from ajobs.client.tasks.ages import moment_ns
+from ajobs.client.tasks.filter import Matcher, parse_states
 
 States = Annotated[tuple[str, ...], Parameter(name=("--state", "-s"), consume_multiple=False)]
 Type = Annotated[str | None, Parameter(name=("--type", "-t"))]
@@ -27,38 +17,7 @@ ErrorText = Annotated[
 """Its text is here because a docstring cannot describe an argument called ``error``: that is a section's name."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What tasks have to be like; what is left out lets all through."""
-
-    states: frozenset[TaskState] = frozenset()
-    queue: str | None = None
-    task_type: str | None = None
-    since_ns: int | None = None
-    before_ns: int | None = None
-    error: str | None = None
-
-    @property
-    def is_all(self) -> bool:
-        """Whether it lets every task through."""
-        return self == Wanted()
-
-    def for_client(self) -> TaskFilter:
-        """Return the part that the client can do."""
-        found: TaskFilter = {"states": self.states, "queue": self.queue, "task_type": self.task_type}
-        if self.since_ns is not None:
-            found["created_since"] = datetime.fromtimestamp(0, UTC) + timedelta(
-                microseconds=self.since_ns // MICROSECOND_NS
-            )
-        return found
-
-    def matches(self, task: Task) -> bool:
-        """Tell whether a task passes the rest."""
-        return (self.before_ns is None or parse_timestamp(task.created) < self.before_ns) and (
-            self.error is None or self.error.lower() in task.last_err.lower()
-        )
-
-
-def wanted_of(
+def matcher_of(
     *,
     state: tuple[str, ...] = (),
     queue: str | None = None,
@@ -66,35 +25,18 @@ def wanted_of(
     since: str | None = None,
     before: str | None = None,
     error: str | None = None,
-) -> Wanted:
-    """Return what the options say.
+) -> Matcher:
+    """Return the filter that the options stand for.
 
     Raises:
-        InvalidStateNameError: There is no such state.
-        ConfigurationError: A time is none.
+        InvalidStateNameError: A state does not exist.
+        ConfigurationError: A time is neither an age nor a timestamp.
     """
-    return Wanted(
-        states=frozenset(parse_state(name.strip()) for text in state for name in text.split(",") if name.strip()),
-        queue=queue,
-        task_type=task_type,
-        since_ns=None if since is None else moment("--since", since),
-        before_ns=None if before is None else moment("--before", before),
-        error=error,
+    return Matcher(
+        states=parse_states(state),
+        queues=frozenset() if queue is None else frozenset({queue}),
+        task_types=frozenset() if task_type is None else frozenset({task_type}),
+        created_since_ns=None if since is None else moment_ns("--since", since),
+        created_before_ns=None if before is None else moment_ns("--before", before),
+        error=error or "",
     )
-
-
-def moment(option: str, text: str) -> int:
-    """Return nanoseconds since 1970 for a time, or for a duration before now.
-
-    Raises:
-        ConfigurationError: It is neither.
-    """
-    try:
-        return time.time_ns() - duration_from(text)
-    except InvalidDurationError:
-        try:
-            return parse_timestamp(text)
-        except InvalidTimestampError:
-            raise ConfigurationError(
-                f"{option} {text!r} is no time: use a duration before now such as 90m or 7d, or 2026-01-31T12:00:00Z"
-            ) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Duration, Json
-from ajobs.admin.cli.filters import States, Type, Wanted, wanted_of
+from ajobs.admin.cli.filters import States, Type, matcher_of
 from ajobs.admin.cli.session import connect
 from ajobs.admin.text.human import count_text
 from ajobs.admin.text.output import (
@@ -22,6 +22,7 @@ from ajobs.admin.text.output import (
     show_json,
     show_json_line,
 )
+from ajobs.client.tasks.filter import Matcher
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.events import Event, LeaderEvent
@@ -55,7 +56,7 @@ async def watch(
     count
         End after so many events. Default: at Ctrl-C.
     """
-    wanted = wanted_of(state=state, queue=queue, task_type=task_type)
+    wanted = matcher_of(state=state, queue=queue, task_type=task_type)
     shown = 0
     async with connect() as client, client.watch(task) as events:
         complain(f"watching {'all tasks' if task is None else f'task {task}'}, Ctrl-C ends")
@@ -71,14 +72,8 @@ async def watch(
                 return
 
 
-def _is_wanted(event: Event, wanted: Wanted) -> bool:
-    if isinstance(event, LeaderEvent):
-        return wanted.is_all
-    return (
-        (not wanted.states or event.state in wanted.states)
-        and wanted.queue in {None, event.queue}
-        and wanted.task_type in {None, event.task_type}
-    )
+def _is_wanted(event: Event, wanted: Matcher) -> bool:
+    return wanted.is_empty if isinstance(event, LeaderEvent) else wanted.matches_event(event)
 
 
 def _show(event: Event) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Csv, Duration, Json
-from ajobs.admin.cli.filters import ErrorText, States, Type, Wanted, wanted_of
+from ajobs.admin.cli.filters import ErrorText, States, Type, matcher_of
 from ajobs.admin.cli.session import connect
 from ajobs.admin.text.human import age_text, count_text, plural
 from ajobs.admin.text.output import (
@@ -26,6 +26,7 @@ from ajobs.admin.text.output import (
     show_table,
 )
 from ajobs.client.client import Client
+from ajobs.client.tasks.filter import Matcher
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.ids import TEXT_LENGTH
@@ -99,7 +100,7 @@ async def list_(  # noqa: PLR0913 - what to list, and how
     """
     if limit < 1 or page < 1:
         raise ConfigurationError(f"LIMIT is {limit} and --page {page}: use 1 or more for both")
-    wanted = wanted_of(state=state, queue=queue, task_type=task_type, since=since, before=before, error=error)
+    wanted = matcher_of(state=state, queue=queue, task_type=task_type, since=since, before=before, error=error)
     if watch and (json or csv or not is_terminal()):
         raise ConfigurationError("--watch needs a terminal, and neither --json nor --csv: use ajc task watch --json")
     async with connect() as client:
@@ -142,7 +143,7 @@ _KEYS: dict[str, Callable[[Task, int], Any]] = {
 }
 
 
-async def find(client: Client, wanted: Wanted, order: Order, count: int) -> Listed:
+async def find(client: Client, wanted: Matcher, order: Order, count: int) -> Listed:
     """Return the first tasks that are like what is wanted, and count all of them.
 
     Memory is needed for ``count`` of them and no more.
@@ -150,10 +151,8 @@ async def find(client: Client, wanted: Wanted, order: Order, count: int) -> List
     key = _KEYS[order]
     best: list[tuple[Any, int, Task]] = []
     place = 0
-    async with aclosing(client.tasks(**wanted.for_client())) as tasks:
-        async for task in tasks:
-            if not wanted.matches(task):
-                continue
+    async with aclosing(client.stored_tasks(wanted)) as tasks:
+        async for task, _ in tasks:
             place += 1
             entry = (key(task, place), place, task)
             if len(best) < count:
@@ -177,7 +176,7 @@ def _footer(shown: int, matching: int, page: int, limit: int) -> str:
     return f"{shown:,} of {plural(matching, 'task')}, page {page} of {-(-matching // limit):,}"
 
 
-async def _watch(client: Client, wanted: Wanted, order: Order, which: tuple[int, int], interval_s: float) -> None:
+async def _watch(client: Client, wanted: Matcher, order: Order, which: tuple[int, int], interval_s: float) -> None:
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text

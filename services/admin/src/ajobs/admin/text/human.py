@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from ajobs.protocol.durations import (
@@ -11,7 +10,6 @@ from ajobs.protocol.durations import (
     MILLISECOND_NS,
     MINUTE_NS,
     SECOND_NS,
-    parse_duration,
 )
 from ajobs.protocol.timestamps import ZERO_TIME, parse_timestamp
 
@@ -20,24 +18,6 @@ YEAR_NS = 365 * DAY_NS
 
 _UNITS = (("y", YEAR_NS), ("d", DAY_NS), ("h", HOUR_NS), ("m", MINUTE_NS), ("s", SECOND_NS))
 _SIZES = ("KiB", "MiB", "GiB", "TiB", "PiB")
-_LONG = {"w": 7 * DAY_NS, "d": DAY_NS, "M": 30 * DAY_NS, "y": YEAR_NS, "Y": YEAR_NS}
-_long_terms = re.compile(r"(?:\d+[wdMyY])+", re.ASCII).match
-_long_term = re.compile(r"(\d+)([wdMyY])", re.ASCII).findall
-
-
-def duration_from(text: str) -> int:
-    """Return the nanoseconds of a Go duration text, in front of which there may be years, months, weeks and days.
-
-    Raises:
-        InvalidDurationError: It is none.
-    """
-    found = _long_terms(text)
-    if found is None:
-        return parse_duration(text)
-    rest = text[found.end() :]
-    total = sum(int(number) * _LONG[unit] for number, unit in _long_term(found.group()))
-    # The protocol's own check for what fits, and for what is left.
-    return parse_duration(f"{total}ns{rest}")
 
 
 def duration_text(duration_ns: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -14,7 +14,7 @@ from ajobs.admin.api.conversion import created_from
 from ajobs.admin.api.endpoints.tasks import TASK_REASONS
 from ajobs.admin.api.errors import ApiError, http_error
 from ajobs.admin.api.operation import Call, Operation, Success
-from ajobs.admin.api.parsing import moment
+from ajobs.admin.api.parsing import time_ns
 from ajobs.admin.api.responses import Response
 from ajobs.admin.api.schemas.tasks import (
     MAX_IDS,
@@ -33,6 +33,7 @@ from ajobs.admin.api.schemas.tasks import (
 from ajobs.admin.api.service import Service
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.identifiers import new_id
+from ajobs.client.tasks.filter import Matcher
 from ajobs.protocol.errors import AjobsError, NotFoundError
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import Task
@@ -57,13 +58,8 @@ async def create(call: Call) -> Response:
             raise ApiError(str(e), reason=e.api_reason, field=f"tasks[{index}].{e.field}") from e
         except AjobsError as e:
             failed[index] = e
-    missing = await _missing_queues(call.service, {task.queue for task in tasks.values()})
-    for index, task in list(tasks.items()):
-        if task.queue in missing:
-            failed[index] = missing[task.queue]
-            del tasks[index]
     places = list(tasks)
-    bulk = await client.enqueue_many(tasks.values())
+    bulk = await client.enqueue_many(tasks.values(), require_queue=True)
     failed |= {places[failure.index]: failure.error for failure in bulk.failed}
     results = [
         BulkCreateResult(index=index, status="failed", error=_failure(failed[index]))
@@ -73,16 +69,6 @@ async def create(call: Call) -> Response:
     ]
     enqueued = len(results) - len(failed)
     return Response(200, BulkCreateResponse(enqueued=enqueued, failed=len(failed), results=results))
-
-
-async def _missing_queues(service: Service, names: set[str]) -> dict[str, AjobsError]:
-    missing: dict[str, AjobsError] = {}
-    for name in names:
-        try:
-            await service.client.join_queue(name)
-        except NotFoundError as e:
-            missing[name] = e
-    return missing
 
 
 def _failure(error: AjobsError) -> Failure:
@@ -143,17 +129,19 @@ async def _selected(call: Call, do: Callable[[str], Awaitable[Any]]) -> Response
 
 
 async def _select(service: Service, selection: TaskSelection) -> tuple[list[str], bool]:
-    since = None if selection.created_since is UNSET else moment("created_since", selection.created_since)
-    found: AsyncGenerator[Task] = service.client.tasks(
+    matcher = Matcher(
         states=frozenset(map(TaskState, selection.states)),
-        queue=None if selection.queue is UNSET else selection.queue,
-        task_type=None if selection.type is UNSET else selection.type,
-        created_since=since,
+        queues=frozenset() if selection.queue is UNSET else frozenset({selection.queue}),
+        task_types=frozenset() if selection.type is UNSET else frozenset({selection.type}),
+        created_since_ns=None
+        if selection.created_since is UNSET
+        else time_ns("created_since", selection.created_since),
     )
+    found = service.client.stored_tasks(matcher)
     # A task that changes meanwhile may be listed twice.
     ids: dict[str, None] = {}
     async with aclosing(found):
-        async for task in found:
+        async for task, _ in found:
             if len(ids) == selection.limit:
                 return list(ids), True
             ids[task.id] = None

@@ -7,7 +7,6 @@ from typing import Any
 from msgspec import UNSET
 
 from ajobs.admin.api.conversion import payload_of, schedule_document, task_document
-from ajobs.admin.api.errors import ApiError
 from ajobs.admin.api.operation import Call, Operation, Success
 from ajobs.admin.api.parsing import span
 from ajobs.admin.api.responses import Response
@@ -22,7 +21,7 @@ from ajobs.admin.api.schemas.schedules import (
 from ajobs.admin.api.schemas.tasks import TaskDocument
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.schedules.schedules import next_due_ns
-from ajobs.protocol.errors import AjobsError, ConfigurationError
+from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.timestamps import format_timestamp
 
 _SAME = ("queue", "max_tries", "catch_up", "catch_up_limit", "paused")
@@ -79,12 +78,7 @@ async def resume(call: Call) -> Response:
 
 
 async def _changed(call: Call, settings: dict[str, Any]) -> Response:
-    name = call.path["name"]
-    try:
-        info = await call.service.client.schedules.update(name, **settings)
-    except ConfigurationError as e:
-        # The names of the settings are valid, so this can only be a lost race.
-        raise ApiError(str(e), code="conflict", reason="schedule_changed") from e
+    info = await call.service.client.schedules.update(call.path["name"], **settings)
     return Response(200, schedule_document(info))
 
 
@@ -96,9 +90,7 @@ async def delete(call: Call) -> Response:
 
 async def run_now(call: Call) -> Response:
     """Create one task of a schedule."""
-    client, name = call.service.client, call.path["name"]
-    await client.join_queue((await client.schedules.load(name)).schedule.queue)
-    task = await client.schedules.run_now(name)
+    task = await call.service.client.schedules.run_now(call.path["name"])
     return Response(201, task_document(task), {"Location": f"/v1/tasks/{task.id}"})
 
 

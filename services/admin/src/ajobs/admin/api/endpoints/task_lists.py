@@ -11,13 +11,13 @@ from msgspec import UNSET
 from ajobs.admin.api.conversion import task_document
 from ajobs.admin.api.errors import ApiError
 from ajobs.admin.api.operation import Call, Operation, Success
-from ajobs.admin.api.parsing import moment
+from ajobs.admin.api.parsing import time_ns
 from ajobs.admin.api.responses import CHUNK_BYTES, JSON, NDJSON, Response, StreamingResponse
 from ajobs.admin.api.schemas.queries import TaskListQuery
 from ajobs.admin.api.schemas.tasks import TaskDocument, TaskListResponse
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.storage.tasks import Stored
-from ajobs.client.tasks.filter import TaskFilter
+from ajobs.client.tasks.filter import Matcher
 from ajobs.protocol.states import TaskState
 
 AHEAD = 100
@@ -26,18 +26,18 @@ AHEAD = 100
 _encode = msgspec.json.Encoder().encode
 
 
-def filter_of(query: TaskListQuery) -> TaskFilter:
+def matcher_of(query: TaskListQuery) -> Matcher:
     """Return the task filter of a query.
 
     Raises:
         ApiError: `created_since` is not a valid timestamp.
     """
-    return {
-        "states": frozenset(map(TaskState, query.state)),
-        "queue": None if query.queue is UNSET else query.queue,
-        "task_type": None if query.type is UNSET else query.type,
-        "created_since": None if query.created_since is UNSET else moment("created_since", query.created_since),
-    }
+    return Matcher(
+        states=frozenset(map(TaskState, query.state)),
+        queues=frozenset() if query.queue is UNSET else frozenset({query.queue}),
+        task_types=frozenset() if query.type is UNSET else frozenset({query.type}),
+        created_since_ns=None if query.created_since is UNSET else time_ns("created_since", query.created_since),
+    )
 
 
 async def list_tasks(call: Call) -> Response | StreamingResponse:
@@ -49,7 +49,7 @@ async def list_tasks(call: Call) -> Response | StreamingResponse:
     # Read one task more than the page holds to know if another page follows. With a filter, that may take any number.
     plain = query == TaskListQuery(limit=query.limit, cursor=query.cursor)
     ahead = min(query.limit + 1, AHEAD) if plain else AHEAD
-    found = call.service.client.stored_tasks(after=after, ahead=ahead, **filter_of(query))
+    found = call.service.client.stored_tasks(matcher_of(query), after=after, ahead=ahead)
     if query.stream is UNSET:
         return StreamingResponse(JSON, _page(found, query.limit))
     return StreamingResponse(NDJSON, _lines(found, None if query.all else query.limit))

@@ -11,18 +11,17 @@ from msgspec import UNSET, UnsetType
 
 from ajobs.admin.api.conversion import created_from, new_times, task_document, task_from
 from ajobs.admin.api.errors import ApiError
-from ajobs.admin.api.idempotency import MAX_KEY, Key
 from ajobs.admin.api.operation import Call, Operation, Success
 from ajobs.admin.api.parsing import duration_ns
 from ajobs.admin.api.responses import Response
 from ajobs.admin.api.schemas.queries import MAX_WAIT_NS, RetryQuery, WaitQuery
 from ajobs.admin.api.schemas.tasks import TaskCreateRequest, TaskDocument, TaskOutcome
-from ajobs.admin.api.service import Service
 from ajobs.admin.api.tokens import Scope
 from ajobs.client.identifiers import new_id
+from ajobs.client.tasks.idempotency import Key
 from ajobs.client.tasks.wait import LOOK_AGAIN_S, check_complete
 from ajobs.protocol.durations import SECOND_NS
-from ajobs.protocol.errors import AjobsError, QueueNotFoundError
+from ajobs.protocol.errors import IdempotencyKeyReusedError, InvalidIdempotencyKeyError
 from ajobs.protocol.states import FINAL_STATES
 from ajobs.protocol.task import Task
 
@@ -41,33 +40,21 @@ async def create(call: Call) -> Response:
     new_task_id = new_id() if request.id is UNSET else request.id
     # Report an invalid request before anything is read or written.
     task = created_from(client, request, new_task_id, now_ns)
-    await client.join_queue(task.queue)
     text = call.headers.get("idempotency-key")
     if text is None:
-        return _created(201, await enqueue(call.service, task))
-    if not 0 < len(text) <= MAX_KEY:
-        raise ApiError(
-            f"invalid Idempotency-Key of {len(text)} characters: use 1 to {MAX_KEY}",
-            reason="idempotency_key_invalid", field="Idempotency-Key",
-        )  # fmt: skip
+        return _created(201, await client.enqueue(task, require_queue=True))
+    await client.join_queue(task.queue)
     key = Key(call.owner, text, msgspec.json.encode(msgspec.json.decode(call.raw_body), order="sorted"))
-    once = await call.service.idempotency.enqueue(
-        key,
-        new_task_id,
-        new_times(request, now_ns)[0],
-        lambda task_id, at_ns: task_from(client, request, task_id, at_ns),
-    )
-    return _created(200 if once.repeated else 201, once.task)
-
-
-async def enqueue(service: Service, task: Task) -> Task:
-    """Enqueue a task. If its queue was deleted meanwhile, delete the task again."""
     try:
-        return await service.client.enqueue(task)
-    except QueueNotFoundError:
-        with suppress(AjobsError):
-            await service.client.delete(task.id)
-        raise
+        once = await call.service.idempotency.enqueue(
+            key,
+            new_task_id,
+            new_times(request, now_ns)[0],
+            lambda task_id, at_ns: task_from(client, request, task_id, at_ns),
+        )
+    except (InvalidIdempotencyKeyError, IdempotencyKeyReusedError) as e:
+        raise ApiError(str(e), code=e.code, reason=e.reason, field="Idempotency-Key") from e
+    return _created(200 if once.repeated else 201, once.task)
 
 
 def _created(status: int, task: Task) -> Response:
@@ -128,10 +115,8 @@ async def retry(call: Call) -> Response:
     """Enqueue a task again."""
     query: RetryQuery = call.query
     queue = None if query.queue is UNSET else query.queue
-    client = call.service.client
-    if queue is not None:
-        await client.join_queue(queue)
-    return Response(200, task_document(await client.retry(call.path["id"], queue=queue, force=query.force)))
+    task = await call.service.client.retry(call.path["id"], queue=queue, force=query.force)
+    return Response(200, task_document(task))
 
 
 TASK = Success("The task.", TaskDocument)

@@ -1,0 +1,247 @@
+"""One task for one idempotency key, across clients, repeated requests and crashes.
+
+A bucket that all clients share keeps a key for ten minutes. Any client that uses the same key may repeat each step:
+
+1. *Reserve*: write the key with a hash of the request and the id and time of the future task, unless the key exists.
+   One writer wins. The others continue with its reservation, if their own request has the same hash.
+2. *Store* the task under the reserved id. The store accepts one task for an id; a later client finds it.
+3. *Note* in the bucket that the task is stored. No item has been put before, so a noted task that is not in the store
+   has run and was discarded, or was deleted. It is not created again.
+4. *Put* its work item. The queue drops a second one.
+
+A crash after step 1 leaves a reservation that the next request fills. A crash after step 2 or 3 leaves a task without
+an item, which the next request or the janitor handles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple, Unpack
+
+import msgspec
+
+from ajobs.client.identifiers import new_id
+from ajobs.client.nats.requests import NoRespondersError
+from ajobs.client.options import ClientOptions
+from ajobs.client.storage.jetstream.api import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND
+from ajobs.client.storage.jetstream.buckets import Bucket, RevisionError
+from ajobs.client.storage.provision import bucket_config, ensure_stream
+from ajobs.client.storage.tasks import NEVER_STORED, Stored
+from ajobs.client.tasks.enqueue import Enqueuer
+from ajobs.client.tasks.new import TaskOptions, make_task
+from ajobs.client.tasks.retry import retry_task
+from ajobs.protocol.durations import MINUTE_NS, as_ns
+from ajobs.protocol.errors import (
+    IdempotencyKeyReusedError,
+    InvalidIdempotencyKeyError,
+    StorageError,
+    StorageNotReadyError,
+    TaskAlreadyActiveError,
+    TaskAlreadyExistsError,
+    TaskChangedError,
+    TaskNotFoundError,
+)
+from ajobs.protocol.states import TaskState
+from ajobs.protocol.subjects import IDEMPOTENCY_BUCKET, item_subject, queue_stream
+from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
+
+TTL_NS = 10 * MINUTE_NS
+MAX_KEY = 128
+"""Characters of a key at most."""
+
+MakeTask = Callable[[str, int], Task]
+"""Creates the task, given its id and its time of creation in nanoseconds since 1970."""
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """The request that a key stands for, and the task that it creates."""
+
+    by: str
+    """A unique id of the call that wrote the reservation."""
+    request: str
+    """A hash of the request."""
+    task_id: str
+    created_ns: int
+    stored: bool = False
+
+
+_decode = msgspec.json.Decoder(Reservation).decode
+_encode = msgspec.json.encode
+
+
+class Key(NamedTuple):
+    """A key, its owner, and the request in canonical form."""
+
+    owner: str
+    """Keys of different owners are independent of each other."""
+    text: str
+    request: bytes
+
+
+class Once(NamedTuple):
+    """The task of a key."""
+
+    task: Task
+    repeated: bool
+    """Whether an earlier call created the task."""
+
+
+class Idempotency:
+    """Enqueues one task for each key."""
+
+    def __init__(self, enqueuer: Enqueuer, options: ClientOptions, *, create: bool = True) -> None:
+        """Keep keys in the storage of ``enqueuer``.
+
+        Args:
+            enqueuer: Enqueues the tasks.
+            options: Replicas and storage of the bucket.
+            create: Whether to create a missing bucket.
+        """
+        self._enqueuer = enqueuer
+        self._options = options
+        self._create = create
+        self._storage = enqueuer.storage
+        self._bucket = Bucket(self._storage.connection, self._storage.jetstream, IDEMPOTENCY_BUCKET)
+
+    async def prepare(self) -> None:
+        """Create the bucket if it is missing."""
+        config = bucket_config(
+            IDEMPOTENCY_BUCKET,
+            "Choria Async Jobs Idempotency Keys",
+            replicas=self._options.replicas,
+            memory=self._options.memory_storage,
+            ttl_ns=TTL_NS,
+        )
+        await ensure_stream(self._storage.jetstream, config)
+
+    async def enqueue_task(
+        self, key: str, owner: str, task_type: str, payload: Any, **options: Unpack[TaskOptions]
+    ) -> Once:
+        """Enqueue a task unless it was done. See `Client.enqueue_once`."""
+        task = make_task(task_type, payload, **options)
+
+        def make(task_id: str, created_ns: int) -> Task:
+            return msgspec.structs.replace(task, id=task_id, created=format_timestamp(created_ns))
+
+        request = _request_of(task, options)
+        return await self.enqueue(Key(owner, key, request), task.id, parse_timestamp(task.created), make)
+
+    async def enqueue(self, key: Key, task_id: str, created_ns: int, make: MakeTask) -> Once:
+        """Enqueue the task of a key, unless that was done.
+
+        Args:
+            key: The key.
+            task_id: The id of the task, if this call creates it.
+            created_ns: Its time of creation in nanoseconds since 1970, if this call creates it.
+            make: Creates the task.
+
+        Raises:
+            InvalidIdempotencyKeyError: The key is empty or too long.
+            IdempotencyKeyReusedError: The key was used for another request.
+            TaskAlreadyExistsError: Another task has this id.
+            StorageNotReadyError: The bucket does not exist, and may not be created.
+            AjobsError: As `Client.enqueue` does.
+        """
+        if not 0 < len(key.text) <= MAX_KEY:
+            msg = f"invalid idempotency key of {len(key.text)} characters: use 1 to {MAX_KEY}"
+            raise InvalidIdempotencyKeyError(msg)
+        name = sha256(f"{key.owner}\n{key.text}".encode()).hexdigest()
+        wanted = Reservation(new_id(), sha256(key.request).hexdigest(), task_id, created_ns)
+        reserved, revision = await self._reserve_in_bucket(name, wanted)
+        if reserved.request != wanted.request:
+            msg = "this idempotency key was used for another request: use a new key, or repeat the same request"
+            raise IdempotencyKeyReusedError(msg)
+        repeated = reserved.by != wanted.by
+        task = self._enqueuer.prepare(make(reserved.task_id, reserved.created_ns), None)
+        return Once(await self._finish(name, reserved, revision, task, repeated=repeated), repeated)
+
+    async def _reserve_in_bucket(self, name: str, wanted: Reservation) -> tuple[Reservation, int]:
+        """Reserve a key, and create the bucket first if it is missing."""
+        try:
+            return await self._reserve(name, wanted)
+        except (NoRespondersError, StorageError) as e:
+            if isinstance(e, StorageError) and e.err_code != STREAM_NOT_FOUND:
+                raise
+            if not self._create:
+                raise StorageNotReadyError(
+                    f"bucket {IDEMPOTENCY_BUCKET} does not exist: run one server without --no-storage-init"
+                ) from e
+        await self.prepare()
+        return await self._reserve(name, wanted)
+
+    async def _reserve(self, name: str, wanted: Reservation) -> tuple[Reservation, int]:
+        while True:
+            try:
+                return wanted, await self._bucket.create(name, _encode(wanted))
+            except RevisionError:
+                entry = await self._bucket.get(name)
+            if entry is not None:
+                return _decode(entry.value), entry.revision
+            # The key expired between the two calls, so it can be created now.
+
+    async def _finish(self, name: str, reserved: Reservation, revision: int, task: Task, *, repeated: bool) -> Task:
+        stored = await self._stored(task, only_look=reserved.stored)
+        if stored is None:
+            return task
+        if not reserved.stored:
+            try:
+                await self._bucket.update(name, _encode(msgspec.structs.replace(reserved, stored=True)), revision)
+            except RevisionError:
+                # Another client with the same key was faster.
+                repeated = True
+        if stored.task.state is TaskState.QUEUE_ERROR:
+            return await self._again(stored.task)
+        if stored.task.state not in {TaskState.NEW, TaskState.BLOCKED}:
+            return stored.task
+        if repeated and await self._has_item(stored.task):
+            return stored.task
+        return await self._enqueuer.put(stored, again=False, may_be_there=True)
+
+    async def _stored(self, task: Task, *, only_look: bool) -> Stored | None:
+        tasks = self._storage.tasks
+        if not only_look:
+            try:
+                return await tasks.save(task, NEVER_STORED)
+            except TaskAlreadyExistsError:
+                pass
+        try:
+            stored = await tasks.load(task.id)
+        except TaskNotFoundError:
+            return None
+        if (stored.task.created, stored.task.type) != (task.created, task.type):
+            raise TaskAlreadyExistsError(f"task {task.id} already exists with other content: use a different id")
+        return stored
+
+    async def _again(self, task: Task) -> Task:
+        """Enqueue a task that its queue refused before."""
+        try:
+            return await retry_task(self._enqueuer, task.id, None, force=False)
+        except (TaskChangedError, TaskAlreadyActiveError):
+            # Another client with the same key retried it.
+            return (await self._storage.tasks.load(task.id)).task
+
+    async def _has_item(self, task: Task) -> bool:
+        body = {"last_by_subj": item_subject(task.queue, task.id)}
+        try:
+            await self._storage.jetstream.ask_raw(f"STREAM.MSG.GET.{queue_stream(task.queue)}", body)
+        except StorageError as e:
+            if e.err_code not in {MESSAGE_NOT_FOUND, STREAM_NOT_FOUND}:
+                raise
+            # A worker that ran the task meanwhile has removed the item.
+            current = await self._stored(task, only_look=True)
+            return current is None or current.task.state is not task.state
+        return True
+
+
+def _request_of(task: Task, options: TaskOptions) -> bytes:
+    """Return the parts of a request that its repeats have in common: not the time, and not an id of ours."""
+    deadline = options.get("deadline")
+    if isinstance(deadline, datetime):
+        deadline = deadline.timestamp()
+    elif deadline is not None:
+        deadline = f"in {as_ns(deadline, 'deadline', signed=True)} ns"
+    parts = (task.type, task.payload, task.queue, task.max_tries, task.dependencies, task.load_dependencies)
+    return msgspec.json.encode((*parts, options.get("task_id"), deadline))
