@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from ajobs.client.client import ENQUEUE_WINDOW, PAGE, Client, TaskPage
+from ajobs.client.client import ENQUEUE_WINDOW, Client
 from ajobs.client.schedules.schedules import ScheduleChanges, ScheduleInfo, Schedules, ScheduleSettings
 from ajobs.client.settings import Settings
 from ajobs.client.storage.queues import QueueChanges, QueueInfo
@@ -23,6 +23,7 @@ from ajobs.client.tasks.bulk import BulkResult
 from ajobs.client.tasks.filter import TaskFilter
 from ajobs.client.tasks.idempotency import Once
 from ajobs.client.tasks.new import TaskOptions, make_task
+from ajobs.client.tasks.pages import PAGE, TaskPage
 from ajobs.protocol.durations import Duration
 from ajobs.protocol.errors import ConnectionFailedError
 from ajobs.protocol.presence import WorkerPresence

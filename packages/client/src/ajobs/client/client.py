@@ -5,22 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-import msgspec
-
-from ajobs.client.nats.connection import Connection
-from ajobs.client.observability.exposition import serve_metrics
+from ajobs.client.connecting import open_storage
 from ajobs.client.observability.tracing import injector
 from ajobs.client.options import (
     ClientOptions,
     Keys,
-    keys_of,
-    queue_of,
 )
 from ajobs.client.schedules.schedules import Schedules
-from ajobs.client.settings import Settings, split_settings
+from ajobs.client.settings import Settings
 from ajobs.client.storage.browse import browse
 from ajobs.client.storage.elections import list_leaders
 from ajobs.client.storage.events import EventStream, watch
@@ -34,6 +29,7 @@ from ajobs.client.tasks.enqueue import Enqueuer
 from ajobs.client.tasks.filter import Matcher, TaskFilter
 from ajobs.client.tasks.idempotency import Idempotency, Once
 from ajobs.client.tasks.new import TaskOptions, make_task
+from ajobs.client.tasks.pages import PAGE, TaskPage, page_start, read_page
 from ajobs.client.tasks.retry import retry_task
 from ajobs.client.tasks.wait import check_complete, wait_for
 from ajobs.protocol.codec import decode_result
@@ -51,18 +47,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PAGE = 200
-"""How many tasks a page has that is not told."""
 
 ENQUEUE_WINDOW = 1_500
 """How many tasks `Client.enqueue_many` has on their way at once: more does not make it faster."""
-
-
-class TaskPage(msgspec.Struct, frozen=True):
-    """Some of the stored tasks, and the cursor of the next page; it is empty when there are no more."""
-
-    tasks: list[Task]
-    cursor: str
 
 
 class Client:
@@ -132,27 +119,9 @@ class Client:
         logger: logging.Logger | None,
         settings: Settings,
     ) -> AsyncGenerator[Client]:
-        connect_options, options = split_settings(servers, settings)
-        keys = keys_of(options)
-        # The signer has the key now; the options, which live as long as the client, need not.
-        options = msgspec.structs.replace(options, signing_key=None)
-        async with AsyncExitStack() as stack:
-            if nats is None:
-                connection = await stack.enter_async_context(Connection.open(connect_options, logger=logger))
-            else:
-                connection = stack.enter_context(Connection.adopt(nats, connect_options, logger=logger))
-            await connection.require_jetstream()
-            storage = await stack.enter_async_context(Storage.open(connection, options))
-            queue = queue_of(options)
-            if options.bind:
-                queue = await storage.queues.join(queue.name)
-            elif not options.no_storage_init:
-                queue = await storage.queues.ensure(queue, replicas=options.replicas, memory=options.memory_storage)
-            metrics_port = None
-            if options.prometheus_port is not None:
-                metrics_port = stack.enter_context(serve_metrics(options.prometheus_port))
-            client = cls(storage, queue, keys, options)
-            client.metrics_port = metrics_port
+        async with open_storage(servers, nats, logger, settings) as opened:
+            client = cls(opened.storage, opened.queue, opened.keys, opened.options)
+            client.metrics_port = opened.metrics_port
             if logger is not None:
                 client._logger = logger
             yield client
@@ -377,21 +346,10 @@ class Client:
             wanted: Which tasks; see `TaskFilter`.
 
         Raises:
-            ConfigurationError: The limit is not positive, or the cursor is none.
+            ConfigurationError: The limit is not positive, or the cursor is not valid.
         """
-        if limit < 1:
-            raise ConfigurationError(f"limit is {limit}: use a positive number")
-        if cursor and not (cursor.isascii() and cursor.isdecimal()):
-            raise ConfigurationError(f"cursor {cursor!r} is none: use what the page before gave")
-        page: list[Task] = []
-        last = ""
-        async with aclosing(self.stored_tasks(after=int(cursor or 0), **wanted)) as found:
-            async for stored in found:
-                if len(page) == limit:
-                    return TaskPage(page, last)
-                page.append(stored.task)
-                last = str(stored.revision)
-        return TaskPage(page, "")
+        after = page_start(limit, cursor)
+        return await read_page(self.stored_tasks(after=after, **wanted), limit)
 
     def _log_corrupt(self, error: CorruptTaskError) -> None:
         self._logger.warning("passed over in the task store: %s", error)
