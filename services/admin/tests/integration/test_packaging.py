@@ -199,7 +199,7 @@ async def test_packages_with_a_version_are_installed_and_the_others_have_to_be_t
     ("text", "error"),
     [
         ("tasks: []", "tasks is empty"),
-        ("tasks: [{type: t}]", "task type 't' has none"),
+        ("tasks: [{type: t}]", "task type 't' has no handler"),
         ("tasks: [{type: t, package: 'missing:f'}]", "no missing.py, no missing/"),
         ("tasks: [{type: t, package: '../x:f'}]", "names no module"),
         ("tasks: [{type: t, package: 'mail:f', version: '--index-url=x'}]", "version '--index-url=x'"),
