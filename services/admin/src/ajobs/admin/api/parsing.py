@@ -29,8 +29,11 @@ def duration_ns(field: str, text: str, *, most_ns: int | None = None) -> int:
 
 
 def span(field: str, text: str) -> timedelta:
-    """Parse a duration, truncated to microseconds. Raises as `duration_ns` does."""
-    return timedelta(microseconds=duration_ns(field, text) // MICROSECOND_NS)
+    """Parse a duration, rounded up to microseconds: rounded down, 1ns would be 0, which often means no limit.
+
+    Raises as `duration_ns` does.
+    """
+    return timedelta(microseconds=-(-duration_ns(field, text) // MICROSECOND_NS))
 
 
 def time_ns(field: str, text: str) -> int:
