@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ajobs.admin.api.tokens import Scope, new_token
 from ajobs.client import Client, Queue
 from ajobs.client.storage.jetstream.publish import Message, publish_patiently
 from ajobs.protocol.signing import Signer, sign_task
@@ -322,3 +324,48 @@ async def test_pages_of_other_sites_change_nothing(api):
     assert problem(await api.post("/v1/queues/Q/purge", headers=other)) == (403, "forbidden", "cross_origin")
     same = {"Origin": api.server.url}
     assert (await api.post("/v1/queues/Q/purge", headers=same)).status_code == 202
+
+
+CHUNKED = (
+    b"POST /v1/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("line", [b"X-Trailer: 1234567890\r\n", b"X" * 1_024], ids=["many lines", "one line"])
+async def test_trailers_without_end_close_the_connection(api, line):
+    _, writer = await connected(api)
+    with contextlib.suppress(ConnectionError):
+        writer.write(CHUNKED + b"2\r\n{}\r\n0\r\n")
+        for _ in range(64):
+            writer.write(line * (65_536 // len(line)))
+            await writer.drain()
+            await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while api.server.connections:
+            await asyncio.sleep(0.01)
+    writer.close()
+
+
+async def test_short_trailers_are_ignored(api):
+    reader, writer = await connected(api)
+    writer.write(CHUNKED + b"2\r\n{}\r\n0\r\nX-Trailer: 1\r\n\r\n")
+    assert b" 400 " in await reader.readline()
+    writer.close()
+
+
+async def test_a_body_that_trickles_after_a_refusal_ends_the_connection(server, client, tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text(new_token("ann", [Scope.READ])[1])
+    async with api_server(server, token_file=path, read_timeout_ns=300 * 10**6) as api:
+        reader, writer = await connected(api)
+        writer.write(CHUNKED)
+        assert b" 401 " in await reader.readline()
+        with pytest.raises((ConnectionError, TimeoutError)) as ended:  # noqa: PT012 - either call may fail
+            async with asyncio.timeout(3):
+                while True:
+                    writer.write(b"1\r\n \r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+        assert not isinstance(ended.value, TimeoutError)
+        writer.close()

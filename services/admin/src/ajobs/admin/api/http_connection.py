@@ -18,6 +18,8 @@ ABORT = "ajobs.abort"
 """The ASGI extension that aborts the connection of a request."""
 MAX_HEAD = 65_536
 """Bytes of a request line and its headers."""
+MAX_FRAMING = 65_536
+"""Bytes after the head that may arrive without any of the body: chunk extensions and trailers."""
 
 _BAD_REQUEST = msgspec.json.encode(
     ErrorDocument(Problem("invalid_argument", "not a valid HTTP request", Details(reason="http_invalid")))
@@ -43,6 +45,10 @@ class HttpConnection(HttpToolsProtocol):
         self._writing: asyncio.TimerHandle | None = None
         self._head = 0
         """Bytes of an incomplete head; -1 while no head is expected."""
+        self._framing = 0
+        """Bytes since the head, or since the last part of the body."""
+        self._complete = True
+        """Whether the current request has arrived completely."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as its parent does
         """Start the read timeout for the first request."""
@@ -50,16 +56,20 @@ class HttpConnection(HttpToolsProtocol):
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Parse data, and abort the connection if the head is too large."""
+        """Parse data, and abort the connection if the head or the trailers are too large."""
         if self._head >= 0:
             self._head += len(data)
+        else:
+            self._framing += len(data)
         super().data_received(data)
-        if self._head > MAX_HEAD:
+        # The parser keeps an incomplete line in memory and copies it with each read.
+        if self._head > MAX_HEAD or self._framing > MAX_FRAMING:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
         """Start the read timeout for the rest of a head."""
         super().on_message_begin()
+        self._complete = False
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         if self._reading is None:
             self._expect_head()
@@ -67,8 +77,33 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop the read timeout. The application limits the body itself."""
         self._head = -1
+        self._framing = 0
         self._reading = _cancelled(self._reading)
         super().on_headers_complete()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header of the head. Trailers are ignored: kept, they would grow without limit."""
+        if self._head >= 0:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Pass on a part of the body."""
+        self._framing = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Stop the read timeout of a rest of a body."""
+        self._complete = True
+        self._framing = 0
+        self._reading = _cancelled(self._reading)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Start the read timeout if the request was refused before its body arrived."""
+        super().on_response_complete()
+        if not self._complete and not self.transport.is_closing():
+            self._reading = _cancelled(self._reading)
+            self._reading = self.loop.call_later(self.read_timeout_s, self.transport.abort)
 
     def pause_writing(self) -> None:
         """Start the write timeout: the client does not read."""
