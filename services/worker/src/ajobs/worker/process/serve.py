@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from ajobs.client.client import Client
 from ajobs.client.settings import Settings
-from ajobs.protocol.durations import format_duration
+from ajobs.protocol.durations import as_ns, format_duration
 from ajobs.protocol.queue import Queue, default_queue
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 from ajobs.runtime.health import monitored
@@ -83,8 +84,8 @@ def _warn_when_different(queue: Queue, options: ServeOptions) -> None:
     for setting, wanted in options.new_queue.items():
         found = getattr(queue, setting)
         if found != wanted:
-            values = (format_duration(value) if setting.endswith("_ns") else value for value in (found, wanted))
-            name = setting.removesuffix("_ns").replace("_", " ")
+            values = (format_duration(as_ns(v)) if isinstance(v, timedelta) else v for v in (found, wanted))
+            name = setting.replace("_", " ")
             text = "queue %s exists, its %s stays %s: %s is for queues that are made here"
             logger.warning(text, queue.name, name, *values)
 
