@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from ajobs.admin import provision
-from ajobs.admin.cli import server
+from ajobs.admin.cli import server_run
 from ajobs.client.nats import environment
 from ajobs.runtime import options
 from ajobs.scheduler import main as scheduler
@@ -122,7 +122,7 @@ def test_each_variable_has_a_default_and_is_documented_with_it():
 def read_by_services() -> set[str]:
     """Return the variables that commands and the client read."""
     names = set(environment._TEXTS) | {"NATS_URL"}
-    for module in (options, worker, arguments, scheduler, provision, server):
+    for module in (options, worker, arguments, scheduler, provision, server_run):
         names |= set(re.findall(r'"(AJC?_\w+)"', Path(module.__file__).read_text()))
     return names
 

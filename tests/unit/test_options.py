@@ -72,6 +72,25 @@ def test_every_option_has_help_text():
     assert not [f"{option.command} {option.name}" for option in ALL if not option.help.strip()]
 
 
+def command_lines(app: App, command: str) -> Iterator[tuple[str, str]]:
+    """Yield each command below an app with the first line of its help."""
+    for name in app:
+        if not name.startswith("-") and app[name].name[0] == name:
+            found = app[name].help
+            yield f"{command} {name}", found.strip().partition("\n")[0]
+            yield from command_lines(app[name], f"{command} {name}")
+
+
+COMMANDS = list(command_lines(ajc.app, "ajc"))
+
+
+@pytest.mark.parametrize(("command", "line"), COMMANDS, ids=[command for command, _ in COMMANDS])
+def test_the_help_of_a_command_starts_with_one_short_sentence(command: str, line: str):
+    assert line[:1].isupper(), command
+    assert line.endswith("."), command
+    assert len(line) <= 60, command
+
+
 def test_no_environment_variable_means_two_things():
     meanings = defaultdict(set)
     for option in ALL:

@@ -38,7 +38,7 @@ async def test_info_makes_the_stores_and_shows_everything(ajc, server):
     assert "Tasks: 0" in ran.out
     assert "0 B in memory" in ran.out
     assert "2h after the last change" in ran.out
-    assert "nobody: start a scheduler" in ran.out
+    assert "none: start a scheduler with ajobs-scheduler" in ran.out
     assert "There are no queues" in ran.out
 
     await ajc("queue", "new", "EMAIL")
@@ -127,7 +127,7 @@ async def test_a_queue_is_paused_and_resumed(ajc, client):
     assert "Paused until" in ran.out
     assert (await client.queue_info("Q")).paused_until is not None
     assert "PAUSED UNTIL" in (await ajc("queue", "ls")).out
-    assert (await ajc("queue", "resume", "Q")).line == "queue Q hands out items again"
+    assert (await ajc("queue", "resume", "Q")).line == "resumed queue Q"
     assert (await ajc("queue", "pause", "Q", "--json")).json["paused_until"].startswith("21")
     assert (await ajc("queue", "pause", "Q", "--for", "0s")).status == 2
 
@@ -136,7 +136,10 @@ async def test_a_queue_is_purged_and_deleted(ajc, client):
     await client.enqueue("a")
     refused = await ajc("queue", "purge", "Q")
     assert refused.status == 2
-    assert refused.complaint == "ajc: Remove 1 item from queue Q? There is no terminal to ask on: use --force"
+    assert (
+        refused.complaint
+        == "ajc: Remove 1 item from queue Q? Their tasks stay stored but will not run. Cannot ask without a terminal: rerun with --force"
+    )
     assert (await client.queue_info("Q")).items == 1
     assert (await ajc("queue", "purge", "Q", "-f")).line == "removed 1 item from queue Q"
     assert (await client.queue_info("Q")).items == 0

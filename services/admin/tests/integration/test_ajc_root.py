@@ -149,4 +149,4 @@ async def test_an_unready_server_is_told_from_a_missing_one(server):
     async with Client.connect(server.url, no_storage_init=True):
         ran = await Ajc(server.url)("task", "list")
     assert ran.status == 1
-    assert ran.complaint == "ajc: there is no task store on this server: make it with ajc task initialize"
+    assert ran.complaint == "ajc: this server has no task store: create it with ajc task initialize"

@@ -90,10 +90,10 @@ async def test_a_worker_checks_signatures(server, client, echo, tmp_path):
 async def test_what_cannot_be_processed_is_refused(ajc, client, tmp_path):
     (tmp_path / "text").write_text("")
     cases = [
-        (["t", "Q", "1"], "neither is given"),
-        (["t", "Q", "1", "/bin/true", "--remote"], "both are given"),
-        (["t", "Q", "1", "/no/such/program"], "there is no program /no/such/program"),
-        (["t", "Q", "1", str(tmp_path / "text")], "cannot be executed"),
+        (["t", "Q", "1"], "got neither"),
+        (["t", "Q", "1", "/bin/true", "--remote"], "got both"),
+        (["t", "Q", "1", "/no/such/program"], "'/no/such/program' not found"),
+        (["t", "Q", "1", str(tmp_path / "text")], "is not executable"),
         (["bad type", "Q", "1", "/bin/true"], "task type 'bad type' is invalid"),
     ]
     ran = await asyncio.gather(*(ajc("task", "process", *words) for words, _ in cases))

@@ -26,8 +26,10 @@ async def test_somebody_new_makes_a_schedule_with_all_options(server):
     )  # fmt: skip
     assert ran.status == 0
     assert ran.out.startswith("Schedule nightly\n")
-    assert "Missed runs: are made up for, the last 7 of them" in ran.out
-    assert ran.complaint == ("ajc: there is no queue EMAIL yet, its tasks would fail: make it with ajc queue new EMAIL")
+    assert "Missed ticks: create a task for each, at most 7" in ran.out
+    assert ran.complaint == (
+        "ajc: queue EMAIL does not exist, so tasks of this schedule fail: create it with ajc queue new EMAIL"
+    )
     found = (await Ajc(server.url)("schedule", "view", "nightly", "--json")).json
     assert {name: found[name] for name in ("schedule", "queue", "task_type", "payload", "deadline", "max_tries")} == {
         "schedule": "CRON_TZ=Europe/Berlin 30 2 * * *",
@@ -61,7 +63,7 @@ async def test_a_schedule_that_cannot_be_is_refused(ajc, client):
         (["add", "there", "@daily", "t"], 1, "there is a schedule there already"),
         (["view", "nope"], 1, "there is no schedule nope"),
         (["delete", "nope", "-f"], 1, "there is no schedule nope"),
-        (["delete", "there"], 2, "Delete schedule there? There is no terminal to ask on: use --force"),
+        (["delete", "there"], 2, "Delete schedule there? Cannot ask without a terminal: rerun with --force"),
         (["update", "there"], 2, "say what to change"),
         (["update", "nope", "--tries", "1"], 1, "there is no schedule nope"),
         (["pause", "nope"], 1, "there is no schedule nope"),

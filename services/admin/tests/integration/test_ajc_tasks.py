@@ -113,7 +113,7 @@ async def test_many_tasks_are_added_and_bad_lines_told(ajc, client, tmp_path):
     (tmp_path / "many.jsonl").write_text("\n".join(lines))
     ran = await ajc("task", "add", "--many", "many.jsonl")
     assert ran.status == 1
-    assert ran.out == "2 tasks added, 4 failed\n"
+    assert ran.out == "added 2 tasks, 4 failed\n"
     told = [line.split(":")[1].strip() for line in ran.err.splitlines()]
     assert sorted(told) == ["line 2", "line 4", "line 5", "line 7"]
     one = await client.load("one")
@@ -130,7 +130,7 @@ async def test_many_tasks_are_added_and_bad_lines_told(ajc, client, tmp_path):
 async def test_payloads_a_line_make_tasks_of_one_type(ajc, client):
     payloads = b"".join(b"%d\n" % number for number in range(3000))
     ran = await ajc("task", "add", "num", "--many", "-", "-q", "Q", "--tries", "2", stdin=payloads)
-    assert ran.line == "3,000 tasks added, 0 failed"
+    assert ran.line == "added 3,000 tasks, 0 failed"
     found = sorted([int(task.payload or b"") async for task in client.tasks(task_type="num")])
     assert found == list(range(3000))
     assert (await client.queue_info("Q")).items == 3000
@@ -260,12 +260,12 @@ async def test_failed_tasks_are_counted_and_then_retried(ajc, client):
         ajc("task", "retry", "--type", "nope"),
         ajc("task", "retry"),
     )
-    assert counted.line == "2 tasks are like this (1 expired, 1 terminated)"
+    assert counted.line == "2 tasks match (1 expired, 1 terminated)"
     assert refused.status == 2
-    assert refused.complaint.endswith("There is no terminal to ask on: use --force")
+    assert refused.complaint.endswith("Cannot ask without a terminal: rerun with --force")
     assert nothing.line == "retried 0 tasks"
     assert all_of_them.status == 2
-    assert "say which tasks" in all_of_them.complaint
+    assert "no tasks selected" in all_of_them.complaint
     assert sorted((await states(client))["t"]) == ["complete", "expired", "terminated"]
 
     assert (await ajc("task", "retry", "--type", "t", "--error", "BOOM", "--force")).line == "retried 2 tasks"
@@ -288,7 +288,7 @@ async def test_tasks_are_deleted_by_id_and_by_what_they_are_like(ajc, client):
         ajc("task", "delete", "nope", "-f"),
         ajc("task", "delete", one.id, "--type", "t", "-f"),
     )
-    assert refused.complaint == f"ajc: Delete task {one.id}? There is no terminal to ask on: use --force"
+    assert refused.complaint == f"ajc: Delete task {one.id}? Cannot ask without a terminal: rerun with --force"
     assert (refused.status, missing.status, mixed.status) == (2, 1, 2)
     assert (await ajc("task", "rm", one.id, "-f")).line == "deleted 1 task"
     with pytest.raises(TaskNotFoundError):
@@ -309,7 +309,7 @@ async def test_the_store_is_initialized_configured_and_purged(ajc, server):
     async with Client.connect(server.url, no_storage_init=True) as client:
         assert await client.queues() == []
         await client.storage.tasks.save(client.new_task("t", queue="Q"), 0)
-        assert (await ajc("task", "purge")).complaint.startswith("ajc: Delete all 1 task? There is no terminal")
+        assert (await ajc("task", "purge")).complaint.startswith("ajc: Delete all tasks (1)? Cannot ask")
         assert (await ajc("task", "purge", "--force")).line == "deleted 1 task"
         assert (await client.store_info()).tasks == 0
 
@@ -319,7 +319,7 @@ async def test_a_question_on_a_terminal_is_answered(ajc, client):
     no = await ajc.on_terminal("task", "delete", task.id, typed="n\n")
     assert no.status == 1
     assert f"Delete task {task.id}? [y/N]" in no.out
-    assert "ajc: nothing was changed" in no.out
+    assert "ajc: cancelled, nothing changed" in no.out
     assert (await client.load(task.id)).id == task.id
     yes = await ajc.on_terminal("task", "delete", "--type", "t", typed="y\n")
     assert yes.status == 0

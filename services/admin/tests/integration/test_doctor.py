@@ -107,7 +107,7 @@ async def test_what_the_original_makes_is_fine(server):
 
 async def test_looking_makes_nothing(server):
     problems = await found(server)
-    assert ("problem", "task store", "there is no task store (stream CHORIA_AJ_TASKS)") in problems
+    assert ("problem", "task store", "the task store (stream CHORIA_AJ_TASKS) does not exist") in problems
     assert sum(check == "buckets" for _, check, _ in problems) == 2
     async with Client.connect(server.url, no_storage_init=True) as client:
         assert (await client.storage.jetstream.ask("STREAM.NAMES"))["total"] == 0
@@ -254,7 +254,7 @@ async def test_a_queue_with_items_and_no_worker_and_a_paused_one_are_named(serve
     assert (level, check) == ("problem", "workers")
     assert text.startswith("queue Q has 1 item, the oldest from")
     await client.pause_queue("Q")
-    assert await found(server) == [("warning", "pauses", "queue Q is paused until somebody resumes it")]
+    assert await found(server) == [("warning", "pauses", "queue Q is paused until resumed")]
     await client.pause_queue("Q", duration=3600)
     ((level, check, text),) = await found(server)
     assert (level, check) == ("warning", "pauses")

@@ -1,4 +1,4 @@
-"""Every command, argument, alias, flag, default and variable of the original is understood."""
+"""Every command, argument, alias, flag, default and variable of Go's ajc is understood."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ CRON = "tasks cron/task c/t cron"
 
 ALIASES = [
     (["info"], "info.info"),
-    (spelled(QUEUES, "new add n a", "Q"), "queues.new"),
-    (spelled(QUEUES, "list ls"), "queues.list_"),
-    (spelled(QUEUES, "delete rm", "Q"), "queues.delete"),
-    (spelled(QUEUES, "purge", "Q"), "queues.purge"),
-    (spelled(QUEUES, "info view i", "Q"), "queues.info"),
-    (spelled(QUEUES, "configure config cfg", "Q"), "queues.configure"),
-    (spelled(TASKS, "add new a enqueue", "t p"), "adding.add"),
-    (spelled(TASKS, "retry", "ID"), "changing.retry"),
-    (spelled(TASKS, "view show v info i", "ID"), "tasks.view"),
-    (spelled(TASKS, "delete del rm", "ID"), "changing.delete"),
-    (spelled(TASKS, "list ls"), "listing.list_"),
-    (spelled(TASKS, "purge"), "tasks.purge"),
-    (spelled(TASKS, "initialize"), "tasks.initialize"),
-    (spelled(TASKS, "configure config cfg", "1h 1"), "tasks.configure"),
-    (spelled(TASKS, "watch"), "following.watch"),
-    (spelled(TASKS, "process", "t Q 1 prog"), "processing.process"),
-    (spelled(CRON, "add new a", "n @daily t"), "schedules.add"),
-    (spelled(CRON, "view show v", "n"), "schedules.view"),
-    (spelled(CRON, "delete del rm", "n"), "schedules.delete"),
-    (spelled(CRON, "list ls"), "schedules.list_"),
-    (spelled(CRON, "scheduler", "n"), "processing.scheduler"),
-    # and ours
-    (spelled(QUEUES, "pause resume", "Q"), ("queues.pause", "queues.resume")),
-    (spelled(SCHEDULES, "next"), "schedules.next_"),
-    (spelled(SCHEDULES, "update pause resume run", "n"), ("schedules.",)),
-    (spelled("workers/worker", "list ls"), "workers.list_"),
+    (spelled(QUEUES, "new add n a", "Q"), "queues_new.new"),
+    (spelled(QUEUES, "list ls"), "queues_list.list_"),
+    (spelled(QUEUES, "delete rm", "Q"), "queues_delete.delete"),
+    (spelled(QUEUES, "purge", "Q"), "queues_purge.purge"),
+    (spelled(QUEUES, "info view i", "Q"), "queues_info.info"),
+    (spelled(QUEUES, "configure config cfg", "Q"), "queues_configure.configure"),
+    (spelled(TASKS, "add new a enqueue", "t p"), "tasks_add.add"),
+    (spelled(TASKS, "retry", "ID"), "tasks_retry.retry"),
+    (spelled(TASKS, "view show v info i", "ID"), "tasks_view.view"),
+    (spelled(TASKS, "delete del rm", "ID"), "tasks_delete.delete"),
+    (spelled(TASKS, "list ls"), "tasks_list.list_"),
+    (spelled(TASKS, "purge"), "tasks_purge.purge"),
+    (spelled(TASKS, "initialize"), "tasks_initialize.initialize"),
+    (spelled(TASKS, "configure config cfg", "1h 1"), "tasks_configure.configure"),
+    (spelled(TASKS, "watch"), "tasks_watch.watch"),
+    (spelled(TASKS, "process", "t Q 1 prog"), "tasks_process.process"),
+    (spelled(CRON, "add new a", "n @daily t"), "schedules_add.add"),
+    (spelled(CRON, "view show v", "n"), "schedules_view.view"),
+    (spelled(CRON, "delete del rm", "n"), "schedules_delete.delete"),
+    (spelled(CRON, "list ls"), "schedules_list.list_"),
+    (spelled(CRON, "scheduler", "n"), "schedules_scheduler.scheduler"),
+    # not in Go
+    (spelled(QUEUES, "pause resume", "Q"), ("queues_pause.pause", "queues_resume.resume")),
+    (spelled(SCHEDULES, "next"), "schedules_next.next_"),
+    (spelled(SCHEDULES, "update pause resume run", "n"), ("schedules_",)),
+    (spelled("workers/worker", "list ls"), "workers_list.list_"),
 ]
 
 
@@ -163,7 +163,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("line", "arguments", "options"), CALLS, ids=[line for line, _, _ in CALLS])
-def test_arguments_and_options_of_the_original_are_taken(line, arguments, options):
+def test_arguments_and_options_of_go_are_accepted(line, arguments, options):
     _, found_arguments, found_options = parse(line.split())
     assert found_arguments == arguments
     assert {name: found_options[name] for name in options} == options
@@ -224,7 +224,7 @@ def test_global_options_come_from_variables(monkeypatch):
         "task list --sort upwards", "task cron add n @daily", "task cron scheduler",
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(line):
+def test_invalid_command_lines_are_refused(line):
     with pytest.raises(CycloptsError):
         parse(line.split())
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ajobs.admin.cli.filters import matcher_of
-from ajobs.admin.cli.schedules import cron_text
+from ajobs.admin.cli.schedule_options import cron_text
 from ajobs.admin.text import human
-from ajobs.admin.text.output import Column, printable, show_table
 from ajobs.admin.text.payloads import payload_of
+from ajobs.admin.text.printing import printable
+from ajobs.admin.text.tables import Column, show_table
 from ajobs.client.tasks.ages import parse_age
 from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
 from ajobs.protocol.errors import ConfigurationError, InvalidDurationError
@@ -79,7 +80,7 @@ def test_durations_are_read_with_days_and_more(text, duration_ns):
 
 
 @pytest.mark.parametrize("text", ["", "d", "5", "1d5", "1h1d", "-1d", "1.5d", "1x", "999999999999w"])
-def test_what_is_no_duration_is_refused(text):
+def test_invalid_durations_are_refused(text):
     with pytest.raises(InvalidDurationError):
         parse_age(text)
 
@@ -120,12 +121,12 @@ def test_states_are_given_with_commas_or_repeated():
 
 
 @given(st.text())
-def test_what_is_printed_has_no_control_characters(text):
+def test_printed_text_has_no_control_characters(text):
     assert printable(text).isprintable()
 
 
 @given(st.binary(), st.booleans())
-def test_a_payload_is_json_whatever_text_was_given(data, raw):
+def test_every_text_becomes_a_json_payload(data, raw):
     text = data.decode(errors="surrogateescape")
     if text.startswith("@") or "\0" in text:
         return

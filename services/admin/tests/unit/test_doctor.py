@@ -49,7 +49,7 @@ def test_a_server_that_is_too_old_is_named(version, level):
         (500 * MILLISECOND_NS, 0, "ok", "differ by 500ms"),
         (3 * SECOND_NS, MILLISECOND_NS, "warning", "3s behind the server's"),
         (-3 * SECOND_NS, MILLISECOND_NS, "warning", "3s ahead of the server's"),
-        (3 * SECOND_NS, 2500 * MILLISECOND_NS, "ok", "give or take 2.5s"),
+        (3 * SECOND_NS, 2500 * MILLISECOND_NS, "ok", "± 2.5s"),
         (-HOUR_NS, SECOND_NS, "problem", "1h ahead of"),
     ],
 )
@@ -60,7 +60,7 @@ def test_clocks_that_differ_by_more_than_can_be_an_error_of_measurement_are_name
 
 
 def test_a_server_that_does_not_tell_its_time_is_named():
-    assert said("clock", clock=None) == [("warning", "the server does not tell its time")]
+    assert said("clock", clock=None) == [("warning", "the server does not report its time")]
 
 
 @pytest.mark.parametrize(

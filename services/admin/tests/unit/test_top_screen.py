@@ -150,8 +150,8 @@ def test_a_queue_says_why_nothing_moves(more, state):
 @pytest.mark.parametrize(
     ("view", "choices", "text"),
     [
-        (view_of(connected=False, stale_s=12.4), {}, "disconnected, connecting again; this is what was there 12 s ago"),
-        (view_of(problem="no answer", stale_s=3.0), {}, "no answer; this is 3 s old"),
+        (view_of(connected=False, stale_s=12.4), {}, "disconnected, reconnecting; shown values are 12 s old"),
+        (view_of(problem="no answer", stale_s=3.0), {}, "no answer; shown values are 3 s old"),
         (view_of(), {"paused": True}, "paused"),
         (view_of(), {"queue": "Q7"}, "f queue: Q7"),
     ],

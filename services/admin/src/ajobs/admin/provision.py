@@ -1,76 +1,78 @@
-"""``python -m ajobs.admin.provision``: make the streams, buckets and queues that are missing, and end.
+"""``python -m ajobs.admin.provision``: create missing streams, buckets and queues, and end.
 
-For where the services themselves may make nothing. What exists stays as it is, so it may be run again at any time.
+For deployments whose services may not create them. Existing ones stay as they are, so it can run again at any time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Iterable
-from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from ajobs.client import Client
+from ajobs.client.settings import Settings
 from ajobs.client.storage.workers import workers_bucket
 from ajobs.protocol.durations import as_ns, format_duration, from_ns, parse_duration
-from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.queue import Queue, default_queue
 from ajobs.protocol.subjects import DEFAULT_QUEUE
-from ajobs.runtime.logging import start_logging
-
-USAGE_ERROR = 2
-FAILED = 1
+from ajobs.runtime.command import Program, run_app
+from ajobs.runtime.environment import normalize_environment
+from ajobs.runtime.options import DEFAULTS, ConnectionOptions, LogOptions, StorageOptions
 
 logger = logging.getLogger("ajobs.admin")
 
-app = App(name="python -m ajobs.admin.provision", help="Make the streams, buckets and queues that are missing.")
+app = App(
+    name="python -m ajobs.admin.provision",
+    help="Create missing streams, buckets and queues.",
+    default_parameter=DEFAULTS,
+)
+
+
+PROGRAM = Program("ajobs provision")
 
 
 @app.default
-def provision(  # noqa: PLR0913 - one argument an option
+def provision(
     *,
     queues: Annotated[tuple[str, ...], Parameter(env_var="AJ_QUEUES")] = (),
     max_run_time: Annotated[str, Parameter(env_var="AJ_MAX_RUN_TIME")] = "1h",
-    replicas: Annotated[int, Parameter(env_var="AJ_REPLICAS")] = 1,
     retention: Annotated[str, Parameter(env_var="AJ_TASK_RETENTION")] = "0s",
-    server: Annotated[str | None, Parameter(env_var="AJ_NATS_URL")] = None,
-    log_format: Annotated[Literal["text", "json"], Parameter(env_var="AJ_LOG_FORMAT")] = "text",
-    log_level: Annotated[str, Parameter(env_var="AJ_LOG_LEVEL")] = "info",
+    storage: StorageOptions = StorageOptions(),
+    connection: ConnectionOptions = ConnectionOptions(),
+    log: LogOptions = LogOptions(),
 ) -> int:
-    """Make the streams, buckets and queues that are missing. What exists stays as it is.
+    """Create missing streams, buckets and queues.
+
+    Existing ones stay as they are.
 
     Parameters
     ----------
     queues
-        Queues to make, besides DEFAULT. Can be repeated, or be several with commas; NAME=N is understood as NAME, so
-        that the text may be that of a worker.
+        Queues to create in addition to DEFAULT. Can be repeated, or name several, separated by commas. A weight as in
+        NAME=N is ignored, so the text can be that of a worker.
     max_run_time
-        How long a handler of a queue that is made may take, and how long the task of a worker that died waits for
-        another one, such as 5m. DEFAULT has one minute.
-    replicas
-        On how many servers to keep what is made, 1 to 5.
+        Max run time of queues created here, such as 5m: how long a handler may take, and when the task of a dead worker
+        is delivered again. That of DEFAULT is one minute.
     retention
-        How long after its last change a task is kept, such as 720h; 0s: for ever.
-    server
-        URL of a NATS server. Default: what NATS_URL or the NATS context says, else the loopback address.
-    log_format
-        text, or json with an object a line.
-    log_level
-        debug, info, warning or error.
+        How long a task is kept after its last change, such as 720h; 0s: without limit.
     """
-    try:
-        start_logging(level=log_level, log_format=log_format)
-        run_time_ns = parse_duration(max_run_time)
-        wanted = [Queue(name=name, max_run_time=from_ns(run_time_ns)) for name in _names(queues)]
-        asyncio.run(_provision(wanted, server, replicas=replicas, retention=from_ns(parse_duration(retention))))
-    except AjobsError as e:
-        print(f"ajobs provision: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
-        return USAGE_ERROR if e.code == "invalid_argument" else FAILED
+    log.start()
+    run_time_ns = parse_duration(max_run_time)
+    wanted = [Queue(name=name, max_run_time=from_ns(run_time_ns)) for name in _names(queues)]
+    settings: Settings = {
+        **storage.settings,
+        **connection.settings,
+        "task_retention": from_ns(parse_duration(retention)),
+        "name": "ajobs-provision",
+        "queue": default_queue(),
+    }
+    asyncio.run(_provision(wanted, connection.server, settings))
     return 0
 
 
@@ -79,26 +81,25 @@ def _names(texts: tuple[str, ...]) -> list[str]:
     return [check_name("queue name", name) for name in found if name]
 
 
-async def _provision(queues: list[Queue], server: str | None, *, replicas: int, retention: timedelta) -> None:
-    async with Client.connect(
-        server, queue=default_queue(), replicas=replicas, task_retention=retention, name="ajobs-provision"
-    ) as client:
+async def _provision(queues: list[Queue], server: str | None, settings: Settings) -> None:
+    async with Client.connect(server, **settings) as client:
         await make_missing(client, queues)
 
 
 async def make_missing(client: Client, queues: Iterable[Queue]) -> None:
-    """Make what is missing: DEFAULT and ``queues``, and the bucket of workers; connecting made the rest.
+    """Create DEFAULT, ``queues`` and the bucket of workers if they are missing. Connecting created the rest.
 
     Raises:
-        StorageError: The server refuses to make it.
-        PermissionDeniedError: The client's user may not make it.
+        StorageError: The server refuses to create one.
+        PermissionDeniedError: The user of the client may not create one.
     """
     options = client.options
     await workers_bucket(client.storage, options, create=True)
     for wanted in (default_queue(), *(queue for queue in queues if queue.name != DEFAULT_QUEUE)):
         queue = await client.storage.queues.ensure(wanted, replicas=options.replicas, memory=options.memory_storage)
-        logger.info("queue %s is there, max run time %s", queue.name, format_duration(as_ns(queue.max_run_time)))
+        logger.info("queue %s exists, max run time %s", queue.name, format_duration(as_ns(queue.max_run_time)))
 
 
 if __name__ == "__main__":
-    sys.exit(app())
+    normalize_environment(os.environ)
+    sys.exit(run_app(app, PROGRAM, sys.argv[1:]))

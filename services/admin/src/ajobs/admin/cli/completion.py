@@ -1,4 +1,4 @@
-"""``ajc completion`` and ``--install-completion``: have a shell complete commands and options."""
+"""``ajc completion`` and ``--install-completion``: completion of commands and options in a shell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from cyclopts import App
 
-from ajobs.admin.text.output import say
+from ajobs.admin.text.printing import say
 from ajobs.protocol.errors import ConfigurationError
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -16,31 +16,33 @@ _SHELLS: tuple[Shell, ...] = ("bash", "zsh", "fish")
 
 
 def completion(shell: Shell | None = None, /) -> None:
-    """Print what a shell completes with: eval "$(ajc completion bash)".
+    """Print a shell completion script.
+
+    Enable it with: eval "$(ajc completion bash)"
 
     Parameters
     ----------
     shell
-        The shell. Default: what SHELL says.
+        Shell. Default: that of the variable SHELL.
     """
     say(_app().generate_completion(shell=shell or _own_shell()))
 
 
 def install_completion(*, shell: Shell | None = None, output: Path | None = None) -> None:
-    """Install what a shell completes with, where it looks for it, and say where that is.
+    """Install a shell completion script and print its path.
 
     Parameters
     ----------
     shell
-        The shell. Default: what SHELL says.
+        Shell. Default: that of the variable SHELL.
     output
-        Write it to this file, and leave the shell's own files alone.
+        File to write. Default: the place where the shell looks, which is added to its startup file.
     """
     try:
         path = _app().install_completion(shell=shell or _own_shell(), output=output, add_to_startup=output is None)
     except OSError as e:
-        raise ConfigurationError(f"cannot write {e.filename}: {e.strerror}; use --output FILE") from e
-    say(f"installed {path}; begin a new shell to use it")
+        raise ConfigurationError(f"cannot write {e.filename}: {e.strerror}; choose another file with --output") from e
+    say(f"installed {path}: start a new shell to use it")
 
 
 def _own_shell() -> Shell:
@@ -48,12 +50,12 @@ def _own_shell() -> Shell:
     for shell in _SHELLS:
         if shell == name:
             return shell
-    raise ConfigurationError(f"SHELL says {name or 'nothing'}: name one of {', '.join(_SHELLS)}")
+    raise ConfigurationError(f"unknown shell {name!r} in SHELL: pass one of {', '.join(_SHELLS)}")
 
 
 def _app() -> App:
-    """Return all commands, without their names of one letter: nobody completes those, and they double the length."""
-    from ajobs.admin.cli.main import COMMANDS, ajc, app  # it mounts this module
+    """Return all commands without aliases of one letter, which would double the length of the script."""
+    from ajobs.admin.cli.main import COMMANDS, ajc, app  # it imports this module by name
 
     root = App(name="ajc", help=app.help)
     root.meta.default(ajc)

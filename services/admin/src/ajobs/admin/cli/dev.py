@@ -7,13 +7,15 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ajobs.admin.cli import session
-from ajobs.admin.text import output
+from ajobs.admin.cli.arguments import Switch
+from ajobs.admin.text.printing import console, printable
 from ajobs.protocol.errors import ConfigurationError, UnavailableError
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 
@@ -23,16 +25,14 @@ if TYPE_CHECKING:
 NATS_PORT = 4222
 API_PORT = 8080
 LOOK_S = 0.5
-"""Seconds between two looks at whether everything still runs."""
+"""Seconds between two checks that every process still runs."""
 CONFIG = Path("asyncjobs.yaml")
 STYLES = {"scheduler": "magenta", "api": "blue"}
 
 logger = logging.getLogger("ajobs.dev")
 
-Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
-
-async def dev(  # noqa: PLR0913 - one argument an option
+async def dev(  # noqa: PLR0913 - each option is a parameter
     router: str | None = None,
     *,
     config: Path | None = None,
@@ -46,44 +46,49 @@ async def dev(  # noqa: PLR0913 - one argument an option
     no_api: Switch = False,
     store: Path | None = None,
 ) -> int:
-    """Run everything on this machine until Ctrl-C: nats-server, workers, a scheduler, the HTTP API.
+    """Run a local development stack until Ctrl-C.
 
-    All of it listens on the loopback address only. When one part ends, all do.
+    It has a nats-server, workers, a scheduler and the HTTP API, which listen on loopback only. If one of them ends, all
+    of them are stopped.
 
     Parameters
     ----------
     router
-        Where the handlers are: package.module:name of a Router. Default: what an asyncjobs.yaml here says, if there
-        is one; else there is no worker.
+        Router with the handlers, as package.module:name. Default: the handlers of asyncjobs.yaml in the working
+        directory; without that file there is no worker.
     config
-        An asyncjobs.yaml elsewhere.
+        Path of another asyncjobs.yaml.
     queue
-        The queue to work on.
+        Queue to work on.
     concurrency
-        How many tasks each worker runs at once.
+        Number of tasks that each worker runs concurrently.
     workers
-        How many worker processes to run.
+        Number of worker processes.
     watch
-        Start the workers again when code below the working directory changes.
+        Restart the workers when code below the working directory changes.
     port
-        The port of nats-server. Default: 4222 when it is free, else another one.
+        Port of nats-server. Default: 4222 if it is free, else another one.
     api_port
-        The port of the HTTP API. Default: 8080 when it is free, else another one.
+        Port of the HTTP API. Default: 8080 if it is free, else another one.
     no_scheduler
         Run no scheduler.
     no_api
         Run no HTTP API.
     store
-        A folder to keep the tasks in, from one run to the next. Default: they are removed at the end.
+        Folder that keeps the tasks from one run to the next. Default: a temporary folder.
     """
-    from ajobs.admin.dev.stack import LocalStack, free_port
+    if find_spec("ajobs.testing") is None:
+        raise ConfigurationError('ajc dev needs more packages: install them with pip install "ajobs-admin[dev]"')
+    from ajobs.admin.dev.stack import LocalStack, free_port  # slow to import, and not needed for a help page
     from ajobs.admin.dev.store import kept_store
     from ajobs.runtime.program import stopped_by_signals
-    from ajobs.testing.nats_server import NatsServer  # with the client, which takes time
+    from ajobs.testing.nats_server import NatsServer
 
     handlers = _handlers(router, config)
     if workers < 0 or concurrency < 1:
-        raise ConfigurationError("--workers has to be 0 or more, and --concurrency 1 or more")
+        raise ConfigurationError(
+            f"invalid --workers {workers} or --concurrency {concurrency}: use 0 or more workers with 1 slot or more"
+        )
     session.start_logging()
     stop = asyncio.Event()
     chosen = free_port(NATS_PORT) if port is None else port
@@ -98,14 +103,14 @@ async def dev(  # noqa: PLR0913 - one argument an option
                     stack.start_api(free_port(API_PORT) if api_port is None else api_port, queue=queue)
                 await _stay(stack, stop, lambda lines: _show_panel(stack, lines, handlers, queue, folder))
     except UnavailableError as e:
-        # More than one line: it has the end of a log.
+        # The text has several lines: it ends with the log of the process.
         print(f"ajc: {e}", file=sys.stderr)  # noqa: T201 - what the user reads
         return 1
     return 0
 
 
 async def _stay(stack: LocalStack, stop: asyncio.Event, show: Callable[[dict[str, str]], None]) -> None:
-    """Wait until all are ready, show it, and stay until told to stop, or until one ends, which is raised."""
+    """Wait until all processes are ready, show the panel, and wait for the stop. Raises if a process ends."""
     try:
         lines = await _all_ready(stack, stop)
         if lines is not None:
@@ -116,13 +121,13 @@ async def _stay(stack: LocalStack, stop: asyncio.Event, show: Callable[[dict[str
                 async with asyncio.timeout(LOOK_S):
                     await stop.wait()
     finally:
-        print("stopping", file=sys.stderr)  # noqa: T201 - likewise
+        print("stopping", file=sys.stderr)  # noqa: T201 - what the user reads
 
 
 def _handlers(router: str | None, config: Path | None) -> list[str]:
-    """Return the worker's arguments that say where the handlers are; none when nothing does."""
+    """Return the worker arguments that select the handlers; none without handlers."""
     if router is not None and config is not None:
-        raise ConfigurationError("give either a router or --config, not both")
+        raise ConfigurationError("pass either ROUTER or --config, not both")
     if router is not None:
         return [router]
     if config is None and not CONFIG.exists():
@@ -132,14 +137,14 @@ def _handlers(router: str | None, config: Path | None) -> list[str]:
 
 def _worker_arguments(handlers: list[str], queue: str, concurrency: int, *, watch: bool) -> list[str]:
     arguments = [*handlers, "--concurrency", str(concurrency), "--log-level", "info"]
-    # A file may name another queue, unless somebody says which.
+    # The file may name a queue. Only an option or a variable overrides it.
     if queue != DEFAULT_QUEUE or handlers[0] != "--config":
         arguments += ["--queue", queue]
     return [*arguments, "--watch"] if watch else arguments
 
 
 async def _all_ready(stack: LocalStack, stop: asyncio.Event) -> dict[str, str] | None:
-    """Wait until all are ready and return what each said then; nothing when told to stop first."""
+    """Return the line with which each process reported that it is ready, or ``None`` if the stop came first."""
 
     async def wait() -> dict[str, str]:
         return {process.name: await process.ready() for process in stack.processes}
@@ -157,8 +162,8 @@ async def _all_ready(stack: LocalStack, stop: asyncio.Event) -> dict[str, str] |
 def _echo(name: str, line: str) -> None:
     from rich.text import Text
 
-    out = output.console(error=True)
-    out.print(Text.assemble((f"{name:<9} ", STYLES.get(name, "green")), output.printable(line)), soft_wrap=True)
+    out = console(error=True)
+    out.print(Text.assemble((f"{name:<9} ", STYLES.get(name, "green")), printable(line)), soft_wrap=True)
 
 
 def _show_panel(stack: LocalStack, lines: dict[str, str], handlers: list[str], queue: str, folder: Path | None) -> None:
@@ -174,15 +179,15 @@ def _show_panel(stack: LocalStack, lines: dict[str, str], handlers: list[str], q
     workers = "worker" if number < 2 else f"{number} workers"
     parts = Table.grid(padding=(0, 2))
     for name, what in (
-        ("nats", f"{url}, its store is {'temporary' if folder is None else f'kept in {folder}'}"),
-        (workers, f"{handlers[-1]}: {worker}" if worker else "none: give a router"),
-        ("scheduler", "makes the tasks of schedules" if "scheduler" in lines else "none"),
-        ("api", f"{api}/v1, described at {api}/docs" if api else "none"),
+        ("nats", f"{url}, {'temporary store' if folder is None else f'store in {folder}'}"),
+        (workers, f"{handlers[-1]}: {worker}" if worker else "none: pass a router to run handlers"),
+        ("scheduler", "creates the tasks of schedules" if "scheduler" in lines else "none"),
+        ("api", f"{api}/v1, documentation at {api}/docs" if api else "none"),
     ):
         parts.add_row(Text(name, style="bold"), Text(what, overflow="fold"))
     to_type = [f"export NATS_URL={url}", f"ajc tasks add TYPE PAYLOAD --queue {queue}", "ajc tasks list", "ajc top"]
     to_type += [f"curl {api}/v1/info"] if api else []
     typed = "\n".join(f"  {line}" for line in to_type)
-    end = "Ctrl-C stops everything" + (" and removes the store" if folder is None else "")
-    text = Text(f"\nin another terminal:\n{typed}\n\n{end}")
-    output.console(error=True).print(Panel(Group(parts, text), title="ajobs is running", expand=False))
+    end = "Press Ctrl-C to stop everything" + (" and remove the store." if folder is None else ".")
+    text = Text(f"\nIn another terminal:\n{typed}\n\n{end}")
+    console(error=True).print(Panel(Group(parts, text), title="ajobs is running", expand=False))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ajobs.admin.cli import session
 from ajobs.admin.cli.arguments import Duration, Json
-from ajobs.admin.text import output
+from ajobs.admin.text.printing import console, is_terminal, printable, say, show_json
 from ajobs.protocol.durations import MINUTE_NS
 from ajobs.protocol.errors import UnavailableError
 
@@ -18,17 +18,17 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("
 
 
 async def doctor(*, json: Json = False, grace: Duration = 10 * MINUTE_NS) -> int:
-    """Look for everything that is known to go wrong, and say what to do about it. Nothing is changed.
+    """Check for known problems and print remedies.
 
-    The exit status is 1 when there is a problem; warnings do not count. With --verify or --sign, the signatures of
-    unfinished tasks are looked at too.
+    Nothing is changed. The exit status is 1 if there is a problem; warnings do not count. With --verify or --sign, the
+    signatures of unfinished tasks are checked too.
 
     Parameters
     ----------
     grace
-        Do not judge tasks that changed since.
+        Ignore tasks that changed within this time.
     """
-    from ajobs.admin.doctor.examination import examine, unreachable  # with the client, which takes time
+    from ajobs.admin.doctor.examination import examine, unreachable  # slow to import, and not needed for a help page
 
     try:
         async with session.connect() as client:
@@ -38,10 +38,10 @@ async def doctor(*, json: Json = False, grace: Duration = 10 * MINUTE_NS) -> int
     problems = sum(finding.level == "problem" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)
     if json:
-        output.show_json({"ok": not problems, "problems": problems, "warnings": warnings, "findings": findings})
+        show_json({"ok": not problems, "problems": problems, "warnings": warnings, "findings": findings})
     else:
         _show(findings)
-        output.say(f"\n{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
+        say(f"\n{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
     return 1 if problems else 0
 
 
@@ -64,16 +64,16 @@ def _show(findings: list[Finding]) -> None:
             _line([(finding.group, "bold")], before="\n" if group else "")
             group = finding.group
         mark, style = _MARKS[finding.level]
-        text = output.printable(finding.text)
+        text = printable(finding.text)
         _line([(f"  {mark:<8}", style), (f"{finding.check}: ", "bold"), (text, "")])
         if finding.remedy:
-            _line([(" " * 10 + "→ ", style), (output.printable(finding.remedy), "")])
+            _line([(" " * 10 + "→ ", style), (printable(finding.remedy), "")])
 
 
 def _line(parts: list[tuple[str, str]], *, before: str = "") -> None:
-    if not output.is_terminal():
-        output.say(before + "".join(text for text, _ in parts))
+    if not is_terminal():
+        say(before + "".join(text for text, _ in parts))
         return
     from rich.text import Text
 
-    output.console().print(Text.assemble(before, *parts))
+    console().print(Text.assemble(before, *parts))

@@ -1,4 +1,4 @@
-"""What ``--json`` prints of things that are not documents of the wire: fields by name, durations in nanoseconds."""
+"""JSON documents of things that have none on the wire: fields by name, durations in nanoseconds."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from ajobs.client.storage.queues import QueueInfo
     from ajobs.client.storage.task_store import StoreInfo
 
-_SERVERS_OWN = ("stream", "consumer")
+_FROM_SERVER = ("stream", "consumer")
 
 
 def queue_document(info: QueueInfo) -> dict[str, Any]:
-    """Return a queue's settings, under the names that the HTTP API has for them, and how it stands."""
+    """Return the settings of a queue, named as in the HTTP API, and its counts."""
     fields: dict[str, Any] = msgspec.structs.asdict(info.queue)
-    # The key order is that of Go's document, and so are the names.
+    # The names and their order are those of Go's document.
     document = {("max_runtime" if name == "max_run_time" else name): value for name, value in fields.items()}
     document |= {name: as_ns(document[name]) for name in ("max_age", "max_runtime")}
     return document | {
-        name: getattr(info, name) for name in info.__struct_fields__ if name not in {"queue", *_SERVERS_OWN}
+        name: getattr(info, name) for name in info.__struct_fields__ if name not in {"queue", *_FROM_SERVER}
     }
 
 
 def store_document(info: StoreInfo) -> dict[str, Any]:
-    """Return the task store's settings and size."""
-    fields = {name: getattr(info, name) for name in info.__struct_fields__ if name not in _SERVERS_OWN}
+    """Return the settings and size of the task store."""
+    fields = {name: getattr(info, name) for name in info.__struct_fields__ if name not in _FROM_SERVER}
     return {
         ("retention_ns" if name == "retention" else name): as_ns(value) if name == "retention" else value
         for name, value in fields.items()
@@ -39,7 +39,7 @@ def store_document(info: StoreInfo) -> dict[str, Any]:
 
 
 def schedule_document(info: ScheduleInfo, runs: int = 1) -> dict[str, Any]:
-    """Return a schedule with what it has beyond the original, and its next runs."""
+    """Return a schedule with the settings that Go does not have, and its next ticks."""
     options = info.options
     fields: dict[str, Any] = msgspec.to_builtins(info.schedule)
     return fields | {

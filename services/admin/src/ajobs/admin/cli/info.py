@@ -1,4 +1,4 @@
-"""``ajc info``: how everything stands."""
+"""``ajc info``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Duration, Json
 from ajobs.admin.cli.documents import queue_document, store_document
-from ajobs.admin.cli.queues import show_queues
+from ajobs.admin.cli.queue_text import show_queues
 from ajobs.admin.cli.session import connect, make_stores
-from ajobs.admin.text.human import count_text, duration_text, size_text, when_text
-from ajobs.admin.text.output import say, show_fields, show_json
+from ajobs.admin.cli.store_text import show_store
+from ajobs.admin.text.human import count_text
+from ajobs.admin.text.printing import say, show_fields, show_json
 from ajobs.client.schedules.schedules import ScheduleInfo
-from ajobs.client.storage.task_store import StoreInfo
-from ajobs.protocol.durations import as_ns, from_ns
+from ajobs.protocol.durations import from_ns
 
 
 async def info(
@@ -24,16 +24,18 @@ async def info(
     retention: Duration = 0,
     json: Json = False,
 ) -> None:
-    """Show the stores, all queues, and who leads. Stores that are missing are made first.
+    """Show the task store, schedules, leaders and queues.
+
+    Missing stores are created first.
 
     Parameters
     ----------
     replica
-        On how many servers to keep stores that are made.
+        Number of servers that keep each store created here.
     memory
-        Keep stores that are made in the servers' memory.
+        Keep stores created here in memory instead of files.
     retention
-        How long after its last change a task is kept in a store that is made; 0: for ever.
+        How long a task is kept after its last change, in a store created here; 0: without limit.
     """
     async with connect(replicas=replica, task_retention=from_ns(retention)) as client:
         await make_stores(client, replicas=replica, memory=memory, retention_ns=retention)
@@ -56,30 +58,11 @@ async def info(
         [
             ("Schedules", _schedules_text(schedules)),
             *((f"Leader of {election}", leader) for election, leader in sorted(leaders.items())),
-            None if leaders else ("Leader", "nobody: start a scheduler"),
+            None if leaders else ("Leader", "none: start a scheduler with ajobs-scheduler"),
         ],
     )
     say("")
     show_queues(queues)
-
-
-def show_store(store: StoreInfo) -> None:
-    """Print how the task store stands."""
-    show_fields(
-        "Task store",
-        [
-            ("Tasks", count_text(store.tasks)),
-            ("Size", f"{size_text(store.size_bytes)} in {'memory' if store.memory else 'files'}"),
-            ("Replicas", str(store.replicas)),
-            (
-                "Kept",
-                f"{duration_text(as_ns(store.retention))} after the last change" if store.retention else "for ever",
-            ),
-            ("Created", when_text(store.created)),
-            ("First change", when_text(store.first_change)) if store.tasks else None,
-            ("Last change", when_text(store.last_change)),
-        ],
-    )
 
 
 def _schedules_text(schedules: list[ScheduleInfo]) -> str:

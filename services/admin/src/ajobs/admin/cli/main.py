@@ -1,36 +1,21 @@
-"""The command ``ajc``: its root, what holds for all of its commands, and where each of them is.
+"""The command ``ajc``: its root, the global options, and errors.
 
-How a command is mounted
-------------------------
-A command, or a group of them, is a module of this package that is imported only when it is asked for, so that
-``ajc --help`` stays quick. It takes one line in `COMMANDS`: the name that the help shows, other names, the place as
-``module:attribute``, and a line of help. Below a group that is mounted, `Command.mount` does the same.
+Adding a command
+----------------
+A command is one file with one function. It takes one line in the table of its group, or in `COMMANDS` below: its name,
+other names, the place as ``module:attribute``, and the first line of its help. The file is imported only when the
+command runs, so ``ajc --help`` stays fast.
 
-- A group of commands has a cyclopts ``App`` there, made with `group`, whose name is the one in the table::
+A command is a plain function or a coroutine function. It returns nothing or its exit status, and raises `AjobsError`
+for everything that can go wrong. `ajobs.runtime.command` prints the error and chooses the exit status.
 
-      app = group("queues", "Manage queues.")
+What to build on:
 
-      @app.command(name="list", alias="ls")
-      async def list_(*, json: Json = False) -> None:
-          async with connect() as client:
-              ...
-
-- A single command has a function there.
-
-A command is a plain function or a coroutine function, which runs on the fastest loop there is. It returns nothing, or
-its exit status. It raises `AjobsError` and nothing else for what goes wrong: the text is printed as one line after
-``ajc:``, so it says what to do; the status is 2 when the error's code is ``invalid_argument``, else 1. Arguments that
-cyclopts refuses end the same way, with 2. Ctrl-C ends with 130, a closed pipe with 141, as shells expect it.
-
-What there is to build on:
-
-- `ajobs.admin.cli.session.connect`: a client, connected as the global options say. Global options (``--context``,
-  ``--server``, ``--debug``, ``--sign``, ``--verify``) are taken before and after a command's name, unless the command
-  has one by that name itself, and are found with ``session.options()``.
+- `ajobs.admin.cli.session.connect`: a client that is connected with the global options. Global options (``--context``,
+  ``--server``, ``--debug``, ``--sign``, ``--verify``) are accepted before and after the name of a command.
 - `ajobs.admin.cli.arguments`: types of parameters: ``Duration``, ``Json``, ``Csv``, ``Force``, ...
-- `ajobs.admin.text.output`: tables, fields, JSON and CSV, on a terminal and piped.
-- `ajobs.admin.text.prompts`: a question before something is destroyed, and progress bars.
-- `ajobs.admin.text.human`: sizes, durations, ages.
+- `ajobs.admin.cli.filters`: the options that select tasks.
+- `ajobs.admin.text`: lines, fields, JSON, tables, prompts, progress bars, sizes, durations and ages.
 """
 
 from __future__ import annotations
@@ -45,23 +30,24 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from ajobs.admin.cli import session
-from ajobs.admin.cli.arguments import DEFAULTS, STDIN, Command
-from ajobs.admin.cli.pages import HelpPages
+from ajobs.admin.cli.commands import DEFAULTS, LazyCommand
+from ajobs.admin.cli.help_pages import HelpPages
+from ajobs.admin.text.payloads import STDIN
 from ajobs.runtime.command import OK, Program
 from ajobs.runtime.environment import normalize_environment
 
 COMMANDS = (
-    Command("completion", (), "completion:completion", "Print what a shell completes commands with."),
-    Command("dev", (), "dev:dev", "Run everything on this machine, for development."),
-    Command("doctor", (), "doctor:doctor", "Look for what goes wrong, and say what to do."),
-    Command("info", (), "info:info", "Show the stores, all queues, and who leads."),
-    Command("package", ("pkg",), "package:app", "Pack handlers into containers."),
-    Command("queues", ("queue", "q"), "queues:app", "Make, look at, change, pause, empty and delete queues."),
-    Command("schedules", ("schedule",), "schedules:app", "Manage schedules: tasks that are made again and again."),
-    Command("server", (), "server:app", "Run the HTTP API, and make tokens for it."),
-    Command("tasks", ("task", "t"), "tasks:app", "Add, look at, wait for, retry, delete and run tasks."),
-    Command("top", (), "top:top", "Watch queues, workers, rates and failures on a live screen."),
-    Command("workers", ("worker",), "workers:app", "Look at workers."),
+    LazyCommand("completion", (), "completion:completion", "Print a shell completion script."),
+    LazyCommand("dev", (), "dev:dev", "Run a local development stack until Ctrl-C."),
+    LazyCommand("doctor", (), "doctor:doctor", "Check for known problems and print remedies."),
+    LazyCommand("info", (), "info:info", "Show the task store, schedules, leaders and queues."),
+    LazyCommand("package", ("pkg",), "package:app", "Package handlers into containers."),
+    LazyCommand("queues", ("queue", "q"), "queues:app", "Create, show, change, pause, empty and delete queues."),
+    LazyCommand("schedules", ("schedule",), "schedules:app", "Manage schedules, which create tasks at times."),
+    LazyCommand("server", (), "server:app", "Run the HTTP API, and create tokens for it."),
+    LazyCommand("tasks", ("task", "t"), "tasks:app", "Add, show, wait for, retry, delete and run tasks."),
+    LazyCommand("top", (), "top:top", "Watch queues, workers, rates and failures live."),
+    LazyCommand("workers", ("worker",), "workers:app", "Show workers."),
 )
 """All commands, in the order of their names."""
 
@@ -71,13 +57,13 @@ app = App(
     version=lambda: version_of("ajobs-admin"),
     default_parameter=DEFAULTS,
     help_formatter=HelpPages(),
-    help_format="plaintext",  # a cron text is no Markdown, and what reads that takes time
+    help_format="plaintext",  # a cron expression is not Markdown, and the Markdown parser is slow to import
 )
-for command in COMMANDS:
+for command in (
+    *COMMANDS,
+    LazyCommand("--install-completion", (), "completion:install_completion", "Install a shell completion script."),
+):
     command.mount(app)
-Command(
-    "--install-completion", (), "completion:install_completion", "Install what a shell completes commands with."
-).mount(app)
 
 _GLOBAL = Parameter(group=Group("Global options", sort_key=100))
 
@@ -96,16 +82,16 @@ def ajc(
     Parameters
     ----------
     context
-        Name of a context of the nats command line. Default: what NATS_URL says, else AJC when there is one, else the
-        selected one, else the loopback address.
+        Context of the nats command line. Default: NATS_URL, else the context AJC if it exists, else the selected
+        context, else nats://127.0.0.1:4222.
     server
-        URL of a NATS server, instead of that of the context or NATS_URL.
+        URL of a NATS server. Overrides that of the context and NATS_URL.
     sign
-        Sign new tasks with this seed, in hex, or a file of it.
+        Seed that signs new tasks: hex, or a file with it.
     verify
-        Tasks have to be signed with this public key, in hex, or a file of it.
+        Public key that verifies tasks: hex, or a file with it.
     debug
-        Log all that happens, and where an error comes from.
+        Log everything, and print the traceback of an error.
     """
     session.use(
         session.GlobalOptions(context=context or None, server=server or None, sign=sign, verify=verify, debug=debug)
@@ -121,20 +107,21 @@ def _parsed(parser: App, tokens: Sequence[str]) -> tuple[Callable[..., Any], Any
 def _call(command: Callable[..., Any], bound: Any) -> int:
     result = command(*bound.args, **bound.kwargs)
     if iscoroutine(result):
-        from ajobs.runtime.program import run_program  # takes time that only those need who connect
+        from ajobs.runtime.program import run_program  # slow to import, and needed only to connect
 
         result = run_program(result)
     return result if isinstance(result, int) else OK
 
 
-_INSTEAD = {"storage_not_ready": "there is no task store on this server: make it with ajc task initialize"}
-"""What to tell by an error's reason, where its own text speaks to those who write programs."""
+_INSTEAD = {"storage_not_ready": "this server has no task store: create it with ajc task initialize"}
+"""Texts by the reason of an error, where its own text is meant for programmers."""
+
 
 PROGRAM = Program("ajc", debug=lambda: session.options().debug, texts=_INSTEAD, is_service=False)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit status. Failures are printed as `ajobs.runtime.command` says."""
+    """Run a command line and return its exit status. `ajobs.runtime.command` prints failures."""
     return PROGRAM.run(lambda: _call(*_parsed(app.meta, [STDIN if word == "-" else word for word in arguments])))
 
 

@@ -1,4 +1,4 @@
-"""What all commands share: the global options, and a client that is connected as they say."""
+"""The global options, and a client that is connected with them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from ajobs.client.settings import Settings
 
 DEFAULT_CONTEXT = "AJC"
-"""The context that is used when nothing else is said and there is one."""
+"""The context that is used if it exists and nothing else is selected."""
 PATIENCE_S = 10.0
-"""Seconds for which a person waits for a server that does not answer."""
+"""Seconds to wait for a server that does not answer."""
 
 
 class GlobalOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options that hold for every command. A seed is not part of its text."""
+    """The options of every command. A seed is not part of its text."""
 
     context: str | None = None
     server: str | None = None
     sign: str | None = None
-    """A seed as hex, or a file of it."""
+    """A seed in hex, or a file with it."""
     verify: str | None = None
-    """A public key as hex, or a file of it."""
+    """A public key in hex, or a file with it."""
     debug: bool = False
 
     def __repr__(self) -> str:
-        """Show what cannot hold a secret."""
+        """Show the options that cannot hold a secret."""
         return f"GlobalOptions(context={self.context!r}, debug={self.debug})"
 
 
@@ -43,7 +43,7 @@ _options: ContextVar[GlobalOptions] = ContextVar("options", default=GlobalOption
 
 
 def use(options: GlobalOptions) -> None:
-    """Have these global options hold from now on."""
+    """Set the global options."""
     _options.set(options)
 
 
@@ -53,19 +53,19 @@ def options() -> GlobalOptions:
 
 
 def start_logging() -> None:
-    """Log to the error output: warnings, or everything with ``--debug``."""
-    from ajobs.runtime import logging as logs  # with the client, which takes time that a help page need not
+    """Log to standard error: warnings, or everything with ``--debug``."""
+    from ajobs.runtime import logging as logs  # slow to import, and not needed for a help page
 
     logs.start_logging(level="debug" if options().debug else "warning")
 
 
 def address() -> tuple[str | None, str | None]:
-    """Return the server and the context to connect to; neither for what the environment says.
+    """Return the server and the context to connect to; neither leaves the choice to the environment.
 
-    What is named is used, with a server in the place of the context's own. With neither, the context AJC is, as in the
-    original, if there is one and the environment names no other.
+    A server overrides that of the context. Without both, and without a choice in the environment, the context AJC is
+    used if it exists, as in Go.
     """
-    from ajobs.client.nats.contexts import contexts_folder  # likewise
+    from ajobs.client.nats.contexts import contexts_folder  # slow to import, and not needed for a help page
     from ajobs.client.nats.environment import CONTEXT_VARIABLES
 
     given = options()
@@ -77,7 +77,7 @@ def address() -> tuple[str | None, str | None]:
 
 
 def environment() -> dict[str, str]:
-    """Return variables with which a process of ours connects as this one does. They may hold a password."""
+    """Return the variables that make a child process connect as this one does. They may hold a password."""
     server, context = address()
     found: dict[str, str] = {}
     if server is not None:
@@ -91,7 +91,7 @@ def keys() -> Settings:
     """Return the settings for ``--sign`` and ``--verify``.
 
     Raises:
-        InvalidKeyError: One is neither a key nor a file of one. Nothing of it is in the text.
+        InvalidKeyError: A value is neither a key nor a file with one. The text contains no part of it.
         ConfigurationError: A file cannot be read.
     """
     given = options()
@@ -104,14 +104,14 @@ def keys() -> Settings:
 
 
 def _key(kind: str, option: str, text: str) -> bytes:
-    from ajobs.client.nats.credentials import warn_if_exposed  # likewise
+    from ajobs.client.nats.credentials import warn_if_exposed  # slow to import, and not needed for a help page
     from ajobs.protocol.signing import parse_key
 
     if not _is_file(text):
         try:
             return parse_key(kind, text)
         except InvalidKeyError as e:
-            raise InvalidKeyError(f"{option}: there is no such file, and {e}") from None
+            raise InvalidKeyError(f"{option}: neither a file nor a key: {e}") from None
     if kind == "seed":
         warn_if_exposed(text, "seed file")
     try:
@@ -124,26 +124,26 @@ def _key(kind: str, option: str, text: str) -> bytes:
 
 
 def _is_file(text: str) -> bool:
-    """Tell a file from a key."""
+    """Return whether a text is the path of a file."""
     try:
         return Path(text).is_file()
-    except OSError:  # a key may be too long for a name
+    except OSError:  # a key can be longer than a file name
         return False
 
 
 @asynccontextmanager
 async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncGenerator[Client]:
-    """Connect a client as the global options say, for as long as the block runs.
+    """Connect a client with the global options while the block runs.
 
     Args:
-        make: Make the stores and the client's queue if they are missing. Without it nothing is made: only the commands
-            that are meant to change a server's streams do.
-        settings: More settings of `Client.connect`.
+        make: Create the stores and the client's queue if they are missing. Most commands must not change the streams
+            of a server.
+        settings: More settings for `Client.connect`.
 
     Raises:
         AjobsError: As `Client.connect` does.
     """
-    from ajobs.client.client import Client  # likewise
+    from ajobs.client.client import Client  # slow to import, and not needed for a help page
 
     start_logging()
     server, context = address()
@@ -151,7 +151,7 @@ async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncG
     if context is not None:
         wanted["context"] = context
     elif server is not None:
-        # On top of what the environment says about credentials, which a server that is handed in would set aside.
+        # A server that is passed to connect() would discard the credentials in the environment.
         os.environ["NATS_URL"] = server
         server = None
     async with Client.connect(server, **wanted) as client:
@@ -159,10 +159,10 @@ async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncG
 
 
 async def make_stores(client: Client, *, replicas: int = 1, memory: bool = False, retention_ns: int = 0) -> None:
-    """Make the stores that are missing, and no queue. Those that exist stay as they are.
+    """Create missing stores, but no queue. Existing stores stay as they are.
 
     Raises:
-        StorageError: The server refuses to make one.
+        StorageError: The server refuses to create one.
     """
     from ajobs.client.storage.provision import ensure_buckets, ensure_tasks_stream  # with the client, likewise
 

@@ -9,12 +9,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ajobs.admin.cli import session
-from ajobs.admin.cli.arguments import Duration, Json
-from ajobs.admin.text import output
+from ajobs.admin.cli.arguments import Duration, Json, Switch
+from ajobs.admin.text.printing import console, is_terminal, say, show_json
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import AjobsError
-
-Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 async def top(
@@ -26,30 +24,30 @@ async def top(
     sample: Duration = 2 * SECOND_NS,
     json: Json = False,
 ) -> int:
-    """Show queues, workers, rates, task types and failures as they are right now, until q or Ctrl-C.
+    """Watch queues, workers, rates and failures live.
 
-    Without a terminal, and with --once or --json, prints how it stands once.
+    Runs until q or Ctrl-C. Without a terminal, or with --once or --json, it prints one snapshot.
 
     Parameters
     ----------
     queue
-        Show this queue only.
+        Queue to show. Default: all queues.
     sort
-        What the queues are sorted by.
+        Order of the queues.
     types
-        Which task types come first.
+        Order of the task types.
     once
-        Print how it stands once, instead of a screen.
+        Print one snapshot instead of a live screen.
     sample
-        For how long rates are counted before that.
+        How long to count rates for a snapshot.
     """
-    from ajobs.admin.top.screen import Choices  # with the client and rich, for which a help page need not wait
+    from ajobs.admin.top.screen import Choices  # slow to import, and not needed for a help page
 
     choices = Choices(queue_sort=sort, type_sort=types, queue=queue)
     async with session.connect() as client:
         if queue is not None:
             await client.join_queue(queue)
-        if json or once or not output.is_terminal():
+        if json or once or not is_terminal():
             await _print_once(client, choices, sample, as_json=json)
             return 0
         from ajobs.admin.top.live import show
@@ -74,13 +72,13 @@ async def _print_once(client: Any, choices: Any, sample_ns: int, *, as_json: boo
         raise e.exceptions[0] from None
     view = model.view(time.monotonic(), queue=choices.queue)
     if as_json:
-        output.show_json(view)
+        show_json(view)
         return
     lines = snapshot(view, choices, time.time_ns())
-    if output.is_terminal():
-        out = output.console()
+    if is_terminal():
+        out = console()
         for line in lines:
             out.print(line, soft_wrap=True, end="\n")
     else:
         for line in lines:
-            output.say(line.plain.rstrip())
+            say(line.plain.rstrip())

@@ -1,4 +1,4 @@
-"""Programs of the project as processes, with what they logged last."""
+"""Services as child processes, with the end of their logs."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from ajobs.client.nats.environment import CONTEXT_VARIABLES
 from ajobs.protocol.errors import UnavailableError
 
 STOP_S = 30.0
-"""Seconds that one may take to end before it is killed; more than a worker's grace period."""
+"""Seconds after which a process that does not stop is killed; more than the grace period of a worker."""
 READY_S = 60.0
-"""Seconds that one may take to be ready."""
+"""Seconds after which a process that is not ready counts as failed."""
 REST_S = 1.0
-"""Seconds for which there may still be something to read from one that ended."""
+"""Seconds to wait for the rest of the log of a process that ended."""
 LOG_LINES = 20
 
 _ONLY_ONE = frozenset({"AJ_NATS_URL", "AJ_ROUTER", "AJ_CONFIG", "AJ_NAME", "AJ_MONITOR", "AJC_MONITOR"})
 
 Echo = Callable[[str, str], None]
-"""Is told a process's name and a line that it logged."""
+"""Receives the name of a process and a line of its log."""
 
 
 def environment_for(url: str) -> dict[str, str]:
-    """Return the variables with which a program connects to this server and to no other, whatever is set here."""
+    """Return the variables that make a program connect to this server only."""
     ours = {name: value for name, value in os.environ.items() if not _is_for_others(name)}
     return ours | {"NATS_URL": url}
 
 
 def _is_for_others(name: str) -> bool:
-    """Tell a variable that says which server to use, or what only one process can have."""
+    """Return whether a variable selects a server, or a resource that only one process can have."""
     return name in CONTEXT_VARIABLES or name in _ONLY_ONE or name.startswith("NATS_")
 
 
 class ServiceProcess:
-    """One program. Have it ended with `stop`, whatever happened to it."""
+    """One child process. Call `stop` in every case."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], ready: str, echo: Echo | None) -> None:
         """Take over a started process. See `start`."""
@@ -60,15 +60,15 @@ class ServiceProcess:
         """Start a module of ours that logs to its error output.
 
         Args:
-            name: What it is called here.
+            name: Name for its output.
             module: The module to run.
             arguments: Its arguments.
             url: The NATS server for it.
-            ready: A part of the line that it logs once it is ready.
-            echo: Is told each line that it logs.
+            ready: Part of the line that it logs once it is ready.
+            echo: Receives each line of its log.
         """
-        # A group of its own: an interrupt from the keyboard is for us, and we end it properly.
-        process = subprocess.Popen(  # noqa: S603 - the command is ours
+        # Its own process group: Ctrl-C reaches only this process, which stops the others in order.
+        process = subprocess.Popen(  # noqa: S603 - a fixed command
             [sys.executable, "-m", module, *arguments],
             env=environment_for(url),
             stdin=subprocess.DEVNULL,
@@ -101,10 +101,10 @@ class ServiceProcess:
             self._ready.set_result(text)
 
     async def ready(self) -> str:
-        """Wait until it is ready, and return the line that says so.
+        """Wait until it is ready, and return the line that reports it.
 
         Raises:
-            UnavailableError: It ended, or took too long; the text has the end of its log.
+            UnavailableError: It ended or took too long. The text contains the end of its log.
         """
         try:
             async with asyncio.timeout(READY_S):
@@ -118,14 +118,14 @@ class ServiceProcess:
         return self._ready.result()
 
     def check(self) -> None:
-        """Make sure that it still runs.
+        """Make sure that it is still running.
 
         Raises:
-            UnavailableError: It ended; the text has the end of its log.
+            UnavailableError: It ended. The text contains the end of its log.
         """
         if self._process.poll() is None:
             return
-        # What it left behind may hold its log open; one more look later it is not waited for.
+        # A child that it left behind may keep its log open, so the rest is awaited for one more check only.
         if self._reading.done() or self._was_seen_ended:
             raise self._ended()
         self._was_seen_ended = True
@@ -134,10 +134,10 @@ class ServiceProcess:
         return UnavailableError(f"{self.name} ended with exit code {self._process.poll()}{self._end_of_log()}")
 
     def _end_of_log(self) -> str:
-        return "; the end of its log:\n" + "\n".join(self._latest) if self._latest else "; it logged nothing"
+        return "; end of its log:\n" + "\n".join(self._latest) if self._latest else "; it logged nothing"
 
     async def stop(self) -> None:
-        """End it properly, and return once it has ended."""
+        """Stop it, and return once it has ended."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:

@@ -24,11 +24,11 @@ class LocalStack:
     @classmethod
     @asynccontextmanager
     async def on(cls, server: NatsServer, *, echo: Echo | None = None) -> AsyncGenerator[LocalStack]:
-        """Have processes beside a server for as long as the block does: those that the methods below start in it.
+        """Run processes next to a server while the block runs. Start them with the methods below.
 
         Args:
-            server: The server; it has to outlive the block.
-            echo: Is told each line that a process logs.
+            server: The server, which must outlive the block.
+            echo: Receives each line of a log.
         """
         stack = cls(server, echo)
         try:
@@ -47,7 +47,7 @@ class LocalStack:
         config: str = "",
         worker_options: tuple[str, ...] = (),
     ) -> AsyncGenerator[LocalStack]:
-        """Run a server with a temporary store, and a worker, for as long as the block does.
+        """Run a server with a temporary store, and a worker, while the block runs.
 
         Args:
             router: Where the handlers are: ``package.module:name``.
@@ -70,7 +70,7 @@ class LocalStack:
         return self._start("scheduler", "ajobs.scheduler.main", ["--log-level", "info"], "scheduler ready")
 
     def start_api(self, port: int, *, queue: str = DEFAULT_QUEUE) -> ServiceProcess:
-        """Start the HTTP API, ``ajc server run``, on a port of the loopback address; 0: any that is free."""
+        """Start the HTTP API, ``ajc server run``, on a port of the loopback address; 0: any free port."""
         arguments = ["server", "run", "--listen", f"127.0.0.1:{port}", "--queue", queue, "--log-level", "info"]
         return self._start("api", "ajobs.admin.cli.main", arguments, "server ready: ")
 
@@ -80,10 +80,10 @@ class LocalStack:
         return process
 
     def check(self) -> None:
-        """Make sure that the server and all processes still run.
+        """Make sure that the server and all processes are still running.
 
         Raises:
-            UnavailableError: One ended; the text has the end of its log.
+            UnavailableError: One ended. The text contains the end of its log.
         """
         self.server.check()
         for process in self.processes:
@@ -91,7 +91,7 @@ class LocalStack:
 
 
 def free_port(wanted: int) -> int:
-    """Return a port of the loopback address if it is free, else 0, which lets the system choose."""
+    """Return a port of the loopback address if it is free, else 0, for any free port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

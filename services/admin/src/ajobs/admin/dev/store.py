@@ -1,4 +1,4 @@
-"""A folder in which a development server keeps its store from one run to the next."""
+"""The folder that keeps the store of a development server from one run to the next."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ajobs.protocol.errors import ConfigurationError
 
 @contextmanager
 def kept_store(folder: Path | None) -> Generator[Path | None]:
-    """Make a folder if it is missing, and have it for ourselves while the block runs: two servers would ruin it.
+    """Create a folder if it is missing, and lock it while the block runs: two servers would corrupt it.
 
     Raises:
-        ConfigurationError: It cannot be written to, or another server has it.
+        ConfigurationError: The folder cannot be written, or another server uses it.
     """
     if folder is None:
         yield None
@@ -29,5 +29,7 @@ def kept_store(folder: Path | None) -> Generator[Path | None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
-            raise ConfigurationError(f"the store in {folder} is in use: stop the other stack, or name another") from e
+            raise ConfigurationError(
+                f"the store in {folder} is in use: stop the other stack or use another folder"
+            ) from e
         yield folder

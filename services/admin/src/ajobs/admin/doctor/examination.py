@@ -1,4 +1,4 @@
-"""All checks together."""
+"""Runs all checks."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ GROUPS = {
 
 
 async def examine(client: Client, *, grace_ns: int, seed_files: Iterable[str] = ()) -> list[Finding]:
-    """Gather the facts and return what all checks say. Raises as `gather` does."""
+    """Gather the facts and return the findings of all checks. Raises what `gather` does."""
     return judge(await gather(client, grace_ns=grace_ns, seed_files=seed_files))
 
 
 def judge(facts: Facts) -> list[Finding]:
-    """Return what all checks say about the facts."""
+    """Return the findings of all checks."""
     return [finding for group, checks in GROUPS.items() for finding in run(group, checks, facts)]
 
 
 def unreachable(error: UnavailableError) -> Finding:
-    """Return what there is to say when nothing else can be looked at."""
+    """Return the finding for a server that cannot be examined."""
     if isinstance(error, JetStreamNotEnabledError):
-        check, remedy = "jetstream", "start nats-server with -js, and enable JetStream for this account"
+        check, remedy = "jetstream", "start nats-server with -js and enable JetStream for this account"
     elif isinstance(error, ConnectionFailedError):
-        check, remedy = "reachable", "start nats-server, or name it with --server or --context"
+        check, remedy = "reachable", "start nats-server, or select one with --server or --context"
     else:
-        check, remedy = "answers", "look at nats-server's log, and try again"
+        check, remedy = "answers", "check the log of nats-server and try again"
     return Finding(group="server", check=check, level=Level.PROBLEM, text=" ".join(str(error).split()), remedy=remedy)

@@ -1,4 +1,4 @@
-"""All that the checks judge by, gathered once."""
+"""The facts that all checks use, gathered once."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from ajobs.protocol.task import Task
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the server's clock is ahead of this host's."""
+    """The difference between the clocks of the server and this host."""
 
     ahead_ns: int
     uncertain_ns: int
-    """By how much that may be wrong: half of the round trip."""
+    """Maximum error: half of the round trip."""
 
 
 class SeenWorker(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's announcement, and when the server stored it."""
+    """The presence of a worker, and when the server stored it."""
 
     presence: WorkerPresence
     stored_ns: int
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the keys that were given say about unfinished tasks."""
+    """The signatures of unfinished tasks, checked with the given keys."""
 
     verifies: bool = False
-    """Whether a key to verify with was given."""
+    """Whether there is a key to verify with."""
     belong_together: bool = True
-    """Whether what ``--sign`` signs is what ``--verify`` accepts."""
+    """Whether ``--verify`` accepts signatures of ``--sign``."""
     looked_at: int = 0
     unsigned: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     exposed: tuple[str, ...] = ()
-    """Files with a seed that others on this host may read."""
+    """Files with a seed that other users of this host can read."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """How everything stands."""
+    """The state of the server, its streams, queues, workers and tasks."""
 
     now_ns: int
     """This host's time, in nanoseconds since 1970."""
@@ -50,23 +50,23 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     version: str
     cluster: str
-    """The cluster's name, empty when the server is alone."""
+    """The name of the cluster, empty for a single server."""
     servers: int
-    """How many servers the cluster is known to have."""
+    """Number of known servers of the cluster."""
     account: Json
     streams: dict[str, Json | None]
-    """The info of the streams and buckets besides queues, by name; ``None``: it is not there."""
+    """The info of streams and buckets other than queues, by name; ``None`` if one is missing."""
     queues: tuple[QueueInfo, ...] = ()
     without_consumer: tuple[str, ...] = ()
-    """Queues that lack their consumer."""
+    """Queues without a consumer."""
     workers: tuple[SeenWorker, ...] = ()
     leaders: dict[str, str] = {}
     schedules: tuple[ScheduleInfo, ...] = ()
     stuck: tuple[Stuck, ...] = ()
     active: tuple[Task, ...] = ()
-    """Tasks that say that they are being run."""
+    """Tasks in state ``active``."""
     looked_at: int = 0
-    """How many tasks were looked at; fewer than `stored` when there are very many."""
+    """Number of checked tasks; fewer than `stored` if there are very many."""
     stored: int = 0
     clock: Clock | None = None
     signing: Signing = Signing()

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Checks and their findings."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """How bad something is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works; sooner or later it may not, or not as it seems to be meant."""
+    """It works, but it may stop working or differ from the intention."""
     PROBLEM = "problem"
     """Something does not work."""
 
 
 class Verdict(NamedTuple):
-    """One thing that a check found."""
+    """One result of a check."""
 
     level: Level
     text: str
     remedy: str = ""
-    """What to do, in one line; empty when all is well."""
+    """The remedy, in one line; empty for ``ok``."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict and the check that it is of."""
+    """A verdict with its check."""
 
     group: str
     check: str
@@ -47,26 +47,26 @@ class Check(NamedTuple):
     name: str
     judge: Callable[[Facts], Iterable[Verdict]]
     fine: Callable[[Facts], str]
-    """Says what there is to say when that finds nothing."""
+    """Returns the text for a check without findings."""
 
 
 def always(text: str) -> Callable[[Facts], str]:
-    """Return a function that says the same whatever the facts."""
+    """Return a function that ignores the facts and returns this text."""
     return lambda _: text
 
 
 def warning(text: str, remedy: str) -> Verdict:
-    """Say that something may become a problem."""
+    """Return a warning."""
     return Verdict(Level.WARNING, text, remedy)
 
 
 def problem(text: str, remedy: str) -> Verdict:
-    """Say that something does not work."""
+    """Return a problem."""
     return Verdict(Level.PROBLEM, text, remedy)
 
 
 def run(group: str, checks: Iterable[Check], facts: Facts) -> Iterator[Finding]:
-    """Yield what some checks find, and for each that finds nothing that all is well."""
+    """Yield the findings of checks, and ``ok`` for each check without one."""
     for check in checks:
         verdicts = list(check.judge(facts))
         if not verdicts:
@@ -76,7 +76,7 @@ def run(group: str, checks: Iterable[Check], facts: Facts) -> Iterator[Finding]:
 
 
 def some(names: Iterable[str], most: int = 3) -> str:
-    """Return a few names and how many more there are."""
+    """Return the first names and the number of the others."""
     all_names = list(names)
     shown = ", ".join(all_names[:most])
     return shown if len(all_names) <= most else f"{shown} and {len(all_names) - most:,} more"

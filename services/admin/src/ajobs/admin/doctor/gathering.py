@@ -1,4 +1,4 @@
-"""Gathering the facts. Nothing is made or changed by it."""
+"""Gathers the facts without changing anything."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from ajobs.client.client import Client
 
 CLOCK_ROUNDS = 5
-"""How often the server is asked what time it is; the quickest answer counts."""
+"""Number of requests for the time of the server; the fastest one counts."""
 MOST_TASKS = 200_000
-"""Tasks that are looked at one by one."""
+"""Maximum number of tasks that are checked."""
 MOST_SIGNED = 2_000
-"""Unfinished tasks whose signatures are looked at."""
+"""Maximum number of unfinished tasks whose signatures are checked."""
 
 
 async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = ()) -> Facts:
-    """Return how everything stands.
+    """Return the facts.
 
     Args:
-        client: A client that makes nothing: ``no_storage_init``.
-        grace_ns: Nanoseconds since its last change for which a task is not judged.
-        seed_files: Files with a seed, whose permissions are looked at.
+        client: A client with ``no_storage_init``, which creates nothing.
+        grace_ns: Nanoseconds since the last change of a task during which it is ignored.
+        seed_files: Files with a seed, whose permissions are checked.
 
     Raises:
-        AjobsError: The server could not be asked to the end.
+        AjobsError: The server stopped answering.
     """
     jetstream, nats = client.storage.jetstream, client.storage.connection.nats
     account = await jetstream.ask("INFO")
@@ -57,7 +57,7 @@ async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = (
     exists = [name for name in lacking if await find_stream(jetstream, queue_stream(name)) is not None]
     stuck = () if store is None else tuple(await Janitor(client, grace=from_ns(grace_ns)).look())
     active, looked_at, signing = ((), 0, Signing()) if store is None else await _tasks(client)
-    known: dict[str, Any] = nats._server_info  # noqa: SLF001 - what the server said of itself
+    known: dict[str, Any] = nats._server_info  # noqa: SLF001 - the only place of the server's version
     url = nats.connected_url
     return Facts(
         now_ns=time.time_ns(),
@@ -84,7 +84,7 @@ async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = (
 
 
 async def _clock(client: Client) -> Clock | None:
-    """Compare clocks by the time in the server's own answers."""
+    """Compare the clocks by the time in responses of the server."""
     rounds: list[Clock] = []
     for _ in range(CLOCK_ROUNDS):
         asked_ns, began = time.time_ns(), time.perf_counter_ns()
@@ -106,7 +106,7 @@ async def _workers(client: Client) -> list[SeenWorker]:
         try:
             found.append(SeenWorker(presence=decode_presence(entry.value), stored_ns=entry.stored_ns))
         except DecodeError:
-            continue  # of another version
+            continue  # written by another version
     return found
 
 

@@ -16,10 +16,10 @@ OLDEST = (2, 10)
 PAUSES = (2, 11)
 """The first version whose consumers can be paused."""
 NEAR, FULL = 0.75, 0.95
-"""The parts of a limit at which it is near, and as good as reached."""
+"""The parts of a limit that cause a warning and a problem."""
 SKEW_NS, BAD_SKEW_NS = SECOND_NS, 10 * SECOND_NS
 WORKER_SKEW_NS = 2 * SECOND_NS
-"""What a worker's clock may seem to be off: its announcement takes a moment to be stored."""
+"""Tolerated difference: storing the presence of a worker takes a moment."""
 
 _USES = (
     ("memory", "max_memory", size_text),
@@ -32,13 +32,13 @@ _USES = (
 def _version(facts: Facts) -> Iterator[Verdict]:
     found = re.match(r"(\d+)\.(\d+)", facts.version)
     if found is None:
-        yield warning(f"nats-server says that its version is {facts.version!r}", "use nats-server 2.11 or newer")
+        yield warning(f"unknown version of nats-server {facts.version!r}", "use nats-server 2.11 or newer")
         return
     number = int(found[1]), int(found[2])
     if number < OLDEST:
         yield problem(f"nats-server {facts.version} is too old", "upgrade it to 2.11 or newer")
     elif number < PAUSES:
-        yield warning(f"nats-server {facts.version} cannot pause queues", "upgrade it to 2.11 or newer, if you want to")
+        yield warning(f"nats-server {facts.version} cannot pause queues", "upgrade it to 2.11 or newer to pause queues")
 
 
 def _limits(facts: Facts) -> Iterator[Verdict]:
@@ -50,7 +50,7 @@ def _limits(facts: Facts) -> Iterator[Verdict]:
             limit, used = limits.get(limit_name, -1), uses.get(name, 0)
             if limit <= 0 or used < NEAR * limit:
                 continue
-            said = f"{text(used)} of {text(limit)} {name}{where} are used"
+            said = f"{text(used)} of {text(limit)} {name}{where} used"
             if used >= FULL * limit:
                 yield problem(said, f"raise the account's {limit_name}, or shorten the retention: tasks are refused")
             else:
@@ -59,7 +59,7 @@ def _limits(facts: Facts) -> Iterator[Verdict]:
 
 def _clock(facts: Facts) -> Iterator[Verdict]:
     if facts.clock is None:
-        yield warning("the server does not tell its time", "use nats-server 2.10 or newer")
+        yield warning("the server does not report its time", "use nats-server 2.10 or newer")
         return
     off_ns = abs(facts.clock.ahead_ns) - facts.clock.uncertain_ns
     if off_ns < SKEW_NS:
@@ -78,14 +78,14 @@ def _worker_clocks(facts: Facts) -> Iterator[Verdict]:
         name, host = worker.presence.name, worker.presence.host
         text = f"the clock of worker {name} on {host} is {duration_text(abs(off_ns))} {which} the server's"
         yield (problem if abs(off_ns) >= BAD_SKEW_NS else warning)(
-            text, f"run a time service (NTP) on {host}: deadlines and run times are counted by it"
+            text, f"run a time service (NTP) on {host}: deadlines and run times depend on it"
         )
 
 
 def _clock_is_fine(facts: Facts) -> str:
-    assert facts.clock is not None  # noqa: S101 - the check has said so otherwise
+    assert facts.clock is not None  # noqa: S101 - the check reports a missing clock
     off, uncertain = duration_text(abs(facts.clock.ahead_ns)), duration_text(facts.clock.uncertain_ns)
-    return f"this host's clock and the server's differ by {off}, give or take {uncertain}"
+    return f"this host's clock and the server's differ by {off} (± {uncertain})"
 
 
 def _usage(facts: Facts) -> str:
@@ -101,11 +101,11 @@ def _which(facts: Facts) -> str:
 
 
 def _level(facts: Facts) -> str:
-    return f"JetStream is enabled, its API has level {facts.account.get('api', {}).get('level', 0)}"
+    return f"JetStream is enabled, API level {facts.account.get('api', {}).get('level', 0)}"
 
 
 def _always_fine(_: Facts) -> Iterable[Verdict]:
-    # Without it there would be no facts: whoever gathers them says so.
+    # Without JetStream there are no facts, and `unreachable` reports it.
     return ()
 
 
@@ -114,5 +114,5 @@ CHECKS = (
     Check("jetstream", _always_fine, _level),
     Check("limits", _limits, _usage),
     Check("clock", _clock, _clock_is_fine),
-    Check("worker clocks", _worker_clocks, always("the clocks of the workers agree with the server's")),
+    Check("worker clocks", _worker_clocks, always("the clocks of all workers match the server's")),
 )

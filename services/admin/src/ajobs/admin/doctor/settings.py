@@ -1,4 +1,4 @@
-"""Checks of what streams, buckets and consumers are set to: against the wire contract, whoever made them."""
+"""Checks of the settings of streams, buckets and consumers against the wire format."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from ajobs.protocol.subjects import (
 from ajobs.protocol.task import DEFAULT_MAX_TRIES
 
 PATIENCE_NS = 30 * SECOND_NS
-"""For how long a producer puts the same item again when it got no answer."""
+"""How long a producer repeats an item that is not confirmed."""
 SHORTEST_LEASE_NS = 3 * SECOND_NS
-"""A worker says that its handler lives three times in a lease: with less, a slow second costs a second delivery."""
+"""Workers renew a lease three times: with a shorter one, a slow second causes a redelivery."""
 MIN_SERVERS = 3
 CONFIGURATION, ELECTIONS, WORKERS = (f"KV_{n}" for n in (CONFIGURATION_BUCKET, ELECTIONS_BUCKET, WORKERS_BUCKET))
 
 
 class Expected(NamedTuple):
-    """What a field has to be, and what happens otherwise."""
+    """The required value of a field, and the effect of another value."""
 
     field: str
     value: Any
     default: Any
-    """What the server means when it leaves the field out."""
+    """The value if the server omits the field."""
     otherwise: str
 
 
@@ -52,14 +52,14 @@ _BUCKET = (
     Expected("allow_rollup_hdrs", value=True, default=False, otherwise="keys cannot be purged"),
 )
 _QUEUE = (
-    Expected("retention", "workqueue", "limits", "items that were done are delivered again to a new consumer"),
+    Expected("retention", "workqueue", "limits", "finished items are delivered again to a new consumer"),
     Expected("max_msgs_per_subject", 1, -1, "a retried task has two items"),
     Expected("max_bytes", -1, -1, "items are refused, or dropped, when it is full"),
     Expected("sealed", value=False, default=False, otherwise="nothing can be enqueued"),
 )
 _CONSUMER = (
     Expected("ack_policy", "explicit", "none", "items are lost with the worker that has them"),
-    Expected("deliver_policy", "all", "all", "items from before it was made are never delivered"),
+    Expected("deliver_policy", "all", "all", "items from before its creation are never delivered"),
     Expected("replay_policy", "instant", "instant", "items are delivered as slowly as they came"),
     Expected("filter_subject", "", "", "items of other tasks are never delivered"),
     Expected("priority_policy", "none", "none", "workers in Go get nothing"),
@@ -68,7 +68,7 @@ _CONSUMER = (
 
 
 def differences(config: Mapping[str, Any], expected: tuple[Expected, ...]) -> Iterator[Expected]:
-    """Yield what a configuration has otherwise."""
+    """Yield the fields of a configuration that have another value."""
     for setting in expected:
         if (config.get(setting.field) or setting.default) != (setting.value or setting.default):
             yield setting
@@ -85,7 +85,7 @@ def _wrong(what: str, info: Mapping[str, Any], expected: tuple[Expected, ...], e
 def _task_store(facts: Facts) -> Iterator[Verdict]:
     info = facts.streams[TASKS_STREAM]
     if info is None:
-        yield problem(f"there is no task store (stream {TASKS_STREAM})", "make it with 'ajc task initialize'")
+        yield problem(f"the task store (stream {TASKS_STREAM}) does not exist", "create it with 'ajc task initialize'")
         return
     yield from _wrong("task store", info, _TASKS, f"correct it with 'nats stream edit {TASKS_STREAM}'")
     retention_ns = info["config"].get("max_age", 0)
@@ -93,7 +93,7 @@ def _task_store(facts: Facts) -> Iterator[Verdict]:
     if 0 < retention_ns <= longest:
         yield warning(
             f"tasks are kept for {duration_text(retention_ns)} after their last change, and may run for "
-            f"{duration_text(longest)}: they can vanish while they run",
+            f"{duration_text(longest)}: they can be deleted while they run",
             "keep them longer: 'ajc task configure RETENTION REPLICAS'",
         )
 
@@ -103,17 +103,18 @@ def _buckets(facts: Facts) -> Iterator[Verdict]:
         info = facts.streams[name]
         if info is None:
             yield warning(
-                f"there is no bucket for {what} ({name.removeprefix('KV_')})", "start a scheduler: it makes it"
+                f"the bucket for {what} ({name.removeprefix('KV_')}) does not exist",
+                "start a scheduler, which creates it",
             )
             continue
         yield from _wrong(f"bucket for {what}", info, _BUCKET, f"correct it with 'nats stream edit {name}'")
     configuration, elections = facts.streams[CONFIGURATION], facts.streams[ELECTIONS]
     if configuration is not None and configuration["config"].get("max_age"):
         kept = duration_text(configuration["config"]["max_age"])
-        yield problem(f"schedules are forgotten after {kept}", f"'nats stream edit {CONFIGURATION} --max-age 0s'")
+        yield problem(f"schedules are deleted after {kept}", f"'nats stream edit {CONFIGURATION} --max-age 0s'")
     if elections is not None and not elections["config"].get("max_age"):
         yield problem(
-            "the elections' bucket keeps its keys for ever, so a leader that dies is never replaced",
+            "the bucket for elections keeps keys without limit, so a dead leader is never replaced",
             f"'nats stream edit {ELECTIONS} --max-age 10s'",
         )
 
@@ -122,7 +123,7 @@ def _queue_streams(facts: Facts) -> Iterator[Verdict]:
     for name in facts.without_consumer:
         yield problem(
             f"queue {name} has no consumer, so nothing is delivered",
-            f"start a worker, which makes it: 'ajobs-worker MODULE:ROUTER --queue {name}'",
+            f"start a worker, which creates it: 'ajobs-worker MODULE:ROUTER --queue {name}'",
         )
     for info in facts.queues:
         edit = f"correct it with 'nats stream edit CHORIA_AJ_Q_{info.queue.name}'"
@@ -132,8 +133,8 @@ def _queue_streams(facts: Facts) -> Iterator[Verdict]:
         window_ns, age_ns = config.get("duplicate_window", 0), config.get("max_age", 0)
         if window_ns < PATIENCE_NS and not 0 < age_ns <= PATIENCE_NS:
             yield warning(
-                f"queue {info.queue.name} remembers ids for {duration_text(window_ns)} only: an item whose answer was "
-                "lost may be put twice",
+                f"queue {info.queue.name} detects duplicates for only {duration_text(window_ns)}: an item whose "
+                "confirmation was lost can be stored twice",
                 f"'nats stream edit CHORIA_AJ_Q_{info.queue.name} --dupe-window 2m'",
             )
         yield from _fill(info)
@@ -148,9 +149,9 @@ def _fill(info: QueueInfo) -> Iterator[Verdict]:
     if info.items < most:
         yield warning(text, remedy)
     elif info.queue.discard_old:
-        yield problem(f"{text}: each new one drops the oldest, whose task is then never run", remedy)
+        yield problem(f"{text}: each new item drops the oldest, whose task then never runs", remedy)
     else:
-        yield problem(f"{text}: new ones are refused", remedy)
+        yield problem(f"{text}: new items are refused", remedy)
 
 
 def _consumers(facts: Facts) -> Iterator[Verdict]:
@@ -162,24 +163,25 @@ def _consumers(facts: Facts) -> Iterator[Verdict]:
         queue, name = info.queue, info.queue.name
         yield from _wrong(
             f"consumer of queue {name}", info.consumer, _CONSUMER,
-            f"'nats consumer rm CHORIA_AJ_Q_{name} WORKERS', then start a worker for queue {name}, which makes it anew",
+            f"'nats consumer rm CHORIA_AJ_Q_{name} WORKERS', then start a worker for {name}, which creates it",
         )  # fmt: skip
         lease_ns = as_ns(queue.max_run_time)
         if lease_ns < SHORTEST_LEASE_NS:
             yield warning(
-                f"queue {name} takes a task from a worker that is silent for {duration_text(lease_ns)}: "
-                "a slow moment costs a second run",
-                f"'ajc queue configure {name} --run-time 1m', and limit single task types in their handlers",
+                f"queue {name} redelivers a task after {duration_text(lease_ns)} without a sign of life: "
+                "a slow moment causes a second run",
+                f"'ajc queue configure {name} --run-time 1m', and limit single task types with max_run_time",
             )
         if 0 < queue.max_tries < DEFAULT_MAX_TRIES:
             yield warning(
-                f"queue {name} delivers an item {queue.max_tries} times, and tasks have {DEFAULT_MAX_TRIES} tries "
-                "unless told otherwise: they expire early",
-                f"'ajc queue configure {name} --tries 0' leaves it to the tasks",
+                f"queue {name} delivers an item {plural(queue.max_tries, 'time')}, but tasks have {DEFAULT_MAX_TRIES} "
+                "tries by default: they expire early",
+                f"'ajc queue configure {name} --tries 0' leaves the limit to the tasks",
             )
         if 0 < queue.max_concurrent < slots.get(name, 0):
             yield warning(
-                f"queue {name} lets {queue.max_concurrent} tasks run at once, its workers have {slots[name]} slots",
+                f"queue {name} lets {plural(queue.max_concurrent, 'task')} run concurrently, "
+                f"but its workers have {slots[name]} slots",
                 f"'ajc queue configure {name} --concurrent {slots[name]}', or run fewer workers",
             )
 
@@ -191,7 +193,7 @@ def _replicas(facts: Facts) -> Iterator[Verdict]:
     few += [f"queue {info.queue.name}" for info in facts.queues if _alone(info.stream)]
     if few:
         yield warning(
-            f"the cluster has {facts.servers} servers, and one alone keeps {some(few)}",
+            f"the cluster has {facts.servers} servers, but only one of them keeps {some(few)}",
             "'ajc task configure RETENTION 3', 'ajc queue configure QUEUE --replicas 3'",
         )
 
@@ -202,24 +204,24 @@ def _alone(info: Mapping[str, Any]) -> bool:
 
 def _store_is_fine(facts: Facts) -> str:
     info = facts.streams[TASKS_STREAM]
-    assert info is not None  # noqa: S101 - the check has said so otherwise
+    assert info is not None  # noqa: S101 - the check reports a missing store
     age = info["config"].get("max_age", 0)
-    kept = f"for {duration_text(age)} after their last change" if age else "until somebody deletes them"
-    return f"{info['state']['messages']:,} tasks, kept {kept}"
+    kept = f"for {duration_text(age)} after the last change" if age else "until they are deleted"
+    return f"{plural(info['state']['messages'], 'task')}, kept {kept}"
 
 
 def _queues_are_fine(facts: Facts) -> str:
-    return f"{plural(len(facts.queues), 'queue')}, as they should be, none of them full"
+    return f"{plural(len(facts.queues), 'queue')}, with correct settings, none full"
 
 
 def _replicas_are_fine(facts: Facts) -> str:
-    return "as many as there can be" if facts.cluster else "the server is alone"
+    return "every stream is replicated" if facts.cluster else "a single server"
 
 
 CHECKS = (
     Check("task store", _task_store, _store_is_fine),
-    Check("buckets", _buckets, always("the buckets for schedules and elections are as they should be")),
+    Check("buckets", _buckets, always("the buckets for schedules and elections have correct settings")),
     Check("queues", _queue_streams, _queues_are_fine),
-    Check("consumers", _consumers, always("each queue's consumer is as it should be")),
+    Check("consumers", _consumers, always("all consumers have correct settings")),
     Check("replicas", _replicas, _replicas_are_fine),
 )

@@ -1,4 +1,4 @@
-"""Checks of what is to be done, and of who is there to do it."""
+"""Checks of tasks, items, workers, pauses, schedules and schedulers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Iterator
 
 from ajobs.admin.doctor.facts import Facts
 from ajobs.admin.doctor.findings import Check, Verdict, always, problem, some, warning
-from ajobs.admin.text.human import age_text, duration_text, plural, time_text
+from ajobs.admin.text.human import age_text, duration_text, pause_end_text, plural
 from ajobs.client.maintenance.janitor import ITEM_SPENT, ITEM_WITHOUT_TASK, TASK_WITHOUT_ITEM, TASK_WITHOUT_QUEUE
-from ajobs.client.storage.queues import LONGEST_PAUSE_NS
 from ajobs.protocol.durations import as_ns
 from ajobs.protocol.subjects import SCHEDULER_ELECTION
 from ajobs.protocol.task import Task, tried_ns
-from ajobs.protocol.timestamps import parse_timestamp
 
 _STUCK = {
     ITEM_WITHOUT_TASK: (("item", "items"), "whose task is gone"),
@@ -21,7 +19,7 @@ _STUCK = {
     TASK_WITHOUT_ITEM: (("task", "tasks"), "whose item is gone from the queue"),
     TASK_WITHOUT_QUEUE: (("task", "tasks"), "whose queue does not exist"),
 }
-_SWEEP = "run a scheduler: its janitor sets it right within minutes; then 'ajc task retry ID'"
+_SWEEP = "run 'ajobs-scheduler', which repairs these within 15 minutes, then 'ajc task retry ID'"
 
 
 def _stuck(facts: Facts) -> Iterator[Verdict]:
@@ -48,9 +46,9 @@ def _overdue(facts: Facts) -> Iterator[Verdict]:
             overdue[task.queue].append(task)
     for queue, tasks in overdue.items():
         yield warning(
-            f"queue {queue}: {plural(len(tasks), 'task')} said to be active for longer than "
-            f"{duration_text(times[queue])}, and no worker has them: {some(task.id for task in tasks)}",
-            f"start a worker for queue {queue}: it gets them again",
+            f"queue {queue}: {plural(len(tasks), 'task has', 'tasks have')} been active for more than "
+            f"{duration_text(times[queue])}, but no worker is running them: {some(task.id for task in tasks)}",
+            f"start a worker for queue {queue}, which receives them again",
         )
 
 
@@ -58,13 +56,13 @@ def _without_worker(facts: Facts) -> Iterator[Verdict]:
     worked = {queue.name for worker in facts.workers for queue in worker.presence.queues}
     for info in facts.queues:
         name = info.queue.name
-        # Go's workers do not announce themselves, but they ask for items.
+        # Workers of Go do not announce themselves, but they pull items.
         if not info.items or name in worked or info.pulls or info.paused_until is not None:
             continue
-        text = f"queue {name} has {plural(info.items, 'item')}, the oldest from {age_text(info.first_item)} ago, "
+        text = f"queue {name} has {plural(info.items, 'item')}, the oldest {age_text(info.first_item)} old, "
         remedy = f"start one: 'ajobs-worker MODULE:ROUTER --queue {name}'"
         if info.in_progress:
-            yield warning(f"{text}some are being worked on, but no worker asks for more", remedy)
+            yield warning(f"{text}some are in progress, but no worker asks for more", remedy)
         else:
             yield problem(f"{text}and no worker", remedy)
 
@@ -74,26 +72,24 @@ def _paused(facts: Facts) -> Iterator[Verdict]:
         if info.paused_until is not None:
             yield warning(
                 f"queue {info.queue.name} is paused until {_until(info.paused_until, facts.now_ns)}",
-                f"'ajc queue resume {info.queue.name}' when it shall go on",
+                f"'ajc queue resume {info.queue.name}' resumes it",
             )
 
 
 def _until(timestamp: str, now_ns: int) -> str:
-    # A pause without an end is one of a hundred years.
-    for_ever = parse_timestamp(timestamp) > now_ns + LONGEST_PAUSE_NS // 2
-    return "somebody resumes it" if for_ever else time_text(timestamp)
+    return pause_end_text(timestamp, now_ns=now_ns)
 
 
 def _schedules(facts: Facts) -> Iterator[Verdict]:
     queues = {info.queue.name for info in facts.queues}
     for info in facts.schedules:
-        again = f"make it anew: 'ajc task cron delete {info.name}', then 'ajc task cron add NAME SCHEDULE TYPE'"
+        again = f"create it again: 'ajc task cron delete {info.name}', then 'ajc task cron add NAME SCHEDULE TYPE'"
         if info.problem is not None:
-            yield problem(f"schedule {info.name} cannot be run: {info.problem}", again)
+            yield problem(f"schedule {info.name} is broken: {info.problem}", again)
         elif info.schedule.queue not in queues:
             yield problem(
                 f"schedule {info.name} is for queue {info.schedule.queue}, which does not exist",
-                f"make it with 'ajc queue new {info.schedule.queue}', or start a worker for it",
+                f"create it with 'ajc queue new {info.schedule.queue}', or start a worker for it",
             )
 
 
@@ -101,8 +97,8 @@ def _scheduler(facts: Facts) -> Iterator[Verdict]:
     due = [info.name for info in facts.schedules if info.problem is None and not info.options.paused]
     if due and SCHEDULER_ELECTION not in facts.leaders:
         yield problem(
-            f"no scheduler leads, so {plural(len(due), 'schedule')} make no tasks: {some(due)}",
-            "start one: 'ajobs-scheduler'; with one just started or stopped, look again in 20 s",
+            f"no scheduler leads, so {plural(len(due), 'schedule creates', 'schedules create')} no tasks: {some(due)}",
+            "start one: 'ajobs-scheduler'; if one has just started or stopped, check again in 20 s",
         )
 
 
@@ -112,33 +108,33 @@ def _versions(facts: Facts) -> Iterator[Verdict]:
         found[worker.presence.version].append(worker.presence.name)
     if len(found) > 1:
         text = "; ".join(f"{version}: {some(names)}" for version, names in sorted(found.items()))
-        yield warning(f"workers have different versions ({text})", "bring them all to the newest")
+        yield warning(f"workers have different versions ({text})", "upgrade all of them to the newest")
 
 
 def _stuck_is_fine(facts: Facts) -> str:
     text = f"nothing is stuck among {plural(facts.stored, 'task')}"
     if facts.grace_ns:
-        text += f" (what changed in the last {duration_text(facts.grace_ns)} is not judged)"
+        text += f" (ignoring tasks that changed in the last {duration_text(facts.grace_ns)})"
     return text
 
 
 def _overdue_is_fine(facts: Facts) -> str:
     if facts.looked_at < facts.stored:
         return f"none among the first {facts.looked_at:,} of {facts.stored:,} tasks"
-    return f"{plural(len(facts.active), 'task')} active, each in time or with a worker"
+    return f"{plural(len(facts.active), 'task')} active, each within its time or with a worker"
 
 
 def _workers_are_fine(facts: Facts) -> str:
-    return f"each queue that has items and is not paused has one; {plural(len(facts.workers), 'worker')} announced"
+    return f"every queue with items has a worker or is paused; {plural(len(facts.workers), 'worker')} running"
 
 
 def _schedules_are_fine(facts: Facts) -> str:
-    return f"{plural(len(facts.schedules), 'schedule')}, none is broken"
+    return f"{plural(len(facts.schedules), 'schedule')}, none broken"
 
 
 def _scheduler_is_fine(facts: Facts) -> str:
     leader = facts.leaders.get(SCHEDULER_ELECTION)
-    return "none is needed: there are no schedules to run" if leader is None else f"{leader} leads"
+    return "not needed: no active schedules" if leader is None else f"{leader} leads"
 
 
 CHECKS = (
@@ -146,7 +142,7 @@ CHECKS = (
     Check("overdue", _overdue, _overdue_is_fine),
     Check("workers", _without_worker, _workers_are_fine),
     Check("pauses", _paused, always("no queue is paused")),
-    Check("versions", _versions, always("all workers that are announced have the same version")),
+    Check("versions", _versions, always("all workers have the same version")),
 )
 SCHEDULE_CHECKS = (
     Check("schedules", _schedules, _schedules_are_fine),

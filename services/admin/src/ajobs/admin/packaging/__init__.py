@@ -1,1 +1,1 @@
-"""``ajc package``: what it takes to build a container of the handlers that an ``asyncjobs.yaml`` names."""
+"""``ajc package``: files for building a container with the handlers of an ``asyncjobs.yaml``."""

@@ -1,4 +1,4 @@
-"""The texts of the files that are written."""
+"""The contents of the files that are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ajobs.admin.packaging.plan import CONFIG, OWN_REQUIREMENTS, Plan
 REQUIREMENTS = "ajobs-requirements.txt"
 WHEELS = "wheels"
 HOME = "/app"
-"""Where the container has the configuration and the handlers; workers import from where they are started."""
+"""Folder of the configuration and the handlers. Workers import from their working directory."""
 USER = "10001:10001"
 
 
@@ -25,10 +25,10 @@ def dockerfile(plan: Plan) -> str:
         else ""
     )
     return f"""\
-# Made by `ajc package docker` from {CONFIG}.
+# Written by `ajc package docker` from {CONFIG}.
 #
-# Built on an image that has a worker, or on a bare Python one: docker build --build-arg BASE=python:3.13-slim .
-# What no package index has is taken from the folder {WHEELS}/.
+# The base is an image with a worker, or a Python image: docker build --build-arg BASE=python:3.13-slim .
+# Packages in the folder {WHEELS}/ are installed without a package index.
 ARG BASE={plan.base}
 FROM ${{BASE}}
 USER root
@@ -37,9 +37,9 @@ COPY {WHEELS}/ /tmp/{WHEELS}/
 COPY {" ".join(files)} /tmp/
 RUN pip install --no-cache-dir --find-links /tmp/{WHEELS} {" ".join(f"--requirement /tmp/{file}" for file in files)}
 {copies}
-# Empty ones count as not set. AJ_NATS_CONTEXT is the name of a file {HOME}/config/nats/context/NAME.json,
-# AJ_VERIFICATION_KEY a public key or a file of it; NATS_URL, NATS_CREDS and others work too, see the
-# worker's --help.{named}
+# Empty variables count as not set. AJ_NATS_CONTEXT names a file {HOME}/config/nats/context/NAME.json,
+# AJ_VERIFICATION_KEY is a public key or a file with one. NATS_URL, NATS_CREDS and other variables work too:
+# see ajobs-worker --help.{named}
 ENV {variables.lstrip()}
 USER {USER}
 STOPSIGNAL SIGTERM
@@ -48,7 +48,7 @@ CMD ["ajobs-worker"]
 
 
 def environment(plan: Plan) -> dict[str, str]:
-    """Return the variables that the container is made with; all can be set anew when it is run."""
+    """Return the variables of the image. All of them can be overridden when a container starts."""
     return {
         "XDG_CONFIG_HOME": f"{HOME}/config",
         "AJ_CONFIG": f"{HOME}/{CONFIG}",
@@ -63,21 +63,21 @@ def environment(plan: Plan) -> dict[str, str]:
 
 
 def requirements(plan: Plan) -> str:
-    """Return the file of what pip installs."""
+    """Return the requirements file for pip."""
     return "".join(f"{requirement}\n" for requirement in plan.requirements)
 
 
 def dockerignore(plan: Plan) -> str:
-    """Return the file that keeps all but what is needed out of the build, keys that lie about among it."""
+    """Return the file that excludes everything else, such as keys, from the build."""
     needed = [REQUIREMENTS, WHEELS, CONFIG, *plan.copied]
     lines = ["*", *(f"!{name}" for name in needed), "**/__pycache__", "**/*.pyc"]
     return "".join(f"{line}\n" for line in lines)
 
 
 WHEELS_NOTE = """\
-Wheels in this folder are installed before what a package index has. From a checkout of ajobs:
+Wheels in this folder take precedence over a package index. To build them from a checkout of ajobs:
 
     pip wheel --no-deps --wheel-dir wheels CHECKOUT/packages/* CHECKOUT/services/worker
 
-An image that has a worker already needs none.
+A base image with a worker needs none.
 """

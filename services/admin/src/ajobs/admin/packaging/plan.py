@@ -1,4 +1,4 @@
-"""What goes into a container: decided by the configuration and what lies beside it, before anything is written."""
+"""The content of a container, decided by the configuration and the files next to it before anything is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ajobs.runtime.worker_file import TaskHandler, WorkerConfig
 
 CONFIG = "asyncjobs.yaml"
 OWN_REQUIREMENTS = "requirements.txt"
-"""Beside the configuration: what local handlers need; it is installed too."""
+"""Requirements of local handlers, next to the configuration; they are installed too."""
 LATEST = "latest"
 
 _is_number = re.compile(r"v?\d[\w.+!-]*").fullmatch
@@ -27,33 +27,33 @@ _is_requirement = re.compile(r"[A-Za-z0-9][^\r\n]*").fullmatch
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the container has."""
+    """The content of the container."""
 
     config: WorkerConfig
     source: Path
-    """The configuration's file."""
+    """The file of the configuration."""
     requirements: tuple[str, ...]
-    """What pip installs, the worker first."""
+    """Requirements for pip, the worker first."""
     copied: tuple[str, ...]
-    """Files and folders beside the configuration that the container has too, as relative paths."""
+    """Files and folders next to the configuration that are copied, as relative paths."""
     expected: tuple[str, ...]
-    """Commands that have to be in the image already."""
+    """Commands that the base image must have."""
     base: str
-    """The image that it is built on, unless the build says otherwise."""
+    """The default base image."""
 
     @property
     def folder(self) -> Path:
-        """Where the configuration is."""
+        """The folder of the configuration."""
         return self.source.parent
 
     @property
     def queue(self) -> str:
-        """The queue that it works on, unless told otherwise."""
+        """The default queue."""
         return self.config.queue or DEFAULT_QUEUE
 
     @property
     def has_own_requirements(self) -> bool:
-        """Whether there is a file of what local handlers need."""
+        """Whether local handlers have a requirements file."""
         return OWN_REQUIREMENTS in self.copied
 
 
@@ -61,15 +61,15 @@ def make_plan(config: WorkerConfig, source: Path, *, version: str, base: str) ->
     """Decide what goes into the container.
 
     Args:
-        config: What the file says.
-        source: The file.
-        version: The version of the worker, if the file names none.
-        base: The image to build on.
+        config: The configuration.
+        source: The file of the configuration.
+        version: The version of the worker if the file does not set one.
+        base: The base image.
 
     Raises:
-        ConfigurationError: Something that it names is not there, or cannot be told what it is.
-        InvalidArgumentError: A name, state or retry policy is none.
-        DuplicateHandlerError: Two handlers are for one type.
+        ConfigurationError: A handler is missing, or a version or package is not valid.
+        InvalidArgumentError: A name, state or retry policy is not valid.
+        DuplicateHandlerError: A task type has two handlers.
     """
     _check(config)
     folder = source.parent
@@ -98,7 +98,7 @@ def make_plan(config: WorkerConfig, source: Path, *, version: str, base: str) ->
 
 
 def _check(config: WorkerConfig) -> None:
-    """Refuse now what the worker would refuse in its container."""
+    """Refuse settings that the worker would refuse in the container."""
     check_name("queue name", config.queue or DEFAULT_QUEUE)
     retry_policy(config.retry or "default")
     check_discardable(frozenset(map(parse_state, config.discard)))
@@ -107,7 +107,7 @@ def _check(config: WorkerConfig) -> None:
         if task.type:
             check_name("task type", task.type)
         if task.type in types:
-            raise DuplicateHandlerError(f"there are two handlers for task type {task.type!r}: remove one")
+            raise DuplicateHandlerError(f"task type {task.type!r} has two handlers: remove one")
         types.add(task.type)
 
 
@@ -115,12 +115,12 @@ def _worker(version: str) -> str:
     if version == LATEST:
         return "ajobs-worker"
     if _is_number(version) is None:
-        raise ConfigurationError(f"asyncjobs is {version!r}: give a version such as 1.2.3, or latest")
+        raise ConfigurationError(f"invalid asyncjobs {version!r}: use a version such as 1.2.3, or latest")
     return f"ajobs-worker=={version.removeprefix('v')}"
 
 
 def _requirement(task: TaskHandler) -> str:
-    """Return what pip is told: a version alone is one of the distribution that is called as the module is."""
+    """Return the requirement for pip. A version alone is that of the distribution with the name of the module."""
     version, name = task.version.strip(), _top(task)
     if _is_number(version):
         return f"{name}=={version.removeprefix('v')}"
@@ -129,8 +129,8 @@ def _requirement(task: TaskHandler) -> str:
     if _is_requirement(version):
         return version
     raise ConfigurationError(
-        f"version {version!r} of package {task.package!r} is none: give a version, '>=1,<2', or 'NAME==1.2.3' when the "
-        "distribution has another name than its module"
+        f"invalid version {version!r} of package {task.package!r}: use a version, '>=1,<2', or 'NAME==1.2.3' if the "
+        "distribution is not named like its module"
     )
 
 
@@ -138,7 +138,7 @@ def _top(task: TaskHandler) -> str:
     module = task.package.partition(":")[0]
     top = module.partition(".")[0]
     if not all(part.isidentifier() for part in module.split(".")):
-        raise ConfigurationError(f"package {task.package!r} names no module: give it as package.module:name")
+        raise ConfigurationError(f"invalid package {task.package!r}: use package.module:name")
     return top
 
 
@@ -148,8 +148,8 @@ def _module(task: TaskHandler, folder: Path) -> str:
         if (folder / name).exists():
             return name
     raise ConfigurationError(
-        f"package {task.package!r} of task type {task.type!r} is not beside {CONFIG} (no {top}.py, no {top}/), and "
-        "has no version: put it there, or give the version to install"
+        f"package {task.package!r} of task type {task.type!r} not found next to {CONFIG} (no {top}.py, no {top}/), "
+        "and it has no version: put it there, or set the version to install"
     )
 
 
@@ -157,12 +157,14 @@ def _command(task: TaskHandler, folder: Path) -> str:
     path = PurePosixPath(task.command)
     where = f"command {task.command!r} of task type {task.type!r}"
     if path.is_absolute() or ".." in path.parts:
-        raise ConfigurationError(f"{where} is not below the folder of {CONFIG}: put it there, or name one on the PATH")
+        raise ConfigurationError(
+            f"{where} is not below the folder of {CONFIG}: put it there, or use a command on the PATH"
+        )
     file = folder / path
     if not file.is_file():
-        raise ConfigurationError(f"{where} does not exist: there is no file {file}")
+        raise ConfigurationError(f"{where} not found: create {file}")
     if not os.access(file, os.X_OK):
-        raise ConfigurationError(f"{where} cannot be executed: chmod +x {file}")
+        raise ConfigurationError(f"{where} is not executable: run chmod +x {file}")
     return str(path)
 
 

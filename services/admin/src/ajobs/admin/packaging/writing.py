@@ -1,4 +1,4 @@
-"""Writing the files: all of them or none, and none in place of another unless told to."""
+"""Writes the files, and overwrites none of them without ``force``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(plan: Plan, folder: Path, *, force: bool) -> list[str]:
     """Write all files into a folder, and return their names.
 
     Raises:
-        ConfigurationError: Some are there already and ``force`` is not set, or the folder cannot be written to.
+        ConfigurationError: A file exists and ``force`` is not set, or the folder cannot be written.
     """
     texts = {
         "Dockerfile": dockerfile(plan),
@@ -32,12 +32,14 @@ def write(plan: Plan, folder: Path, *, force: bool) -> list[str]:
         f"{WHEELS}/README": WHEELS_NOTE,
     }
     copies = {CONFIG: plan.source} | {name: plan.folder / name for name in plan.copied}
-    # What is where it belongs is left as it is.
+    # A file that is its own target needs no copy.
     copies = {name: source for name, source in copies.items() if source.resolve() != (folder / name).resolve()}
     names = [*texts, *copies]
     in_the_way = [name for name in names if (folder / name).exists()]
     if in_the_way and not force:
-        raise ConfigurationError(f"{folder} has {', '.join(in_the_way)} already: use --force to overwrite, or --output")
+        raise ConfigurationError(
+            f"{folder} already contains {', '.join(in_the_way)}: use --force to overwrite, or another --output"
+        )
     try:
         for name, text in texts.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

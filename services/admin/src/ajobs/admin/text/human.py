@@ -1,8 +1,9 @@
-"""Numbers and times as people like to read them, and durations as they write them."""
+"""Numbers, sizes, durations and times as text for people."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from ajobs.protocol.durations import (
     HOUR_NS,
@@ -15,6 +16,8 @@ from ajobs.protocol.timestamps import ZERO_TIME, parse_timestamp
 
 DAY_NS = 24 * HOUR_NS
 YEAR_NS = 365 * DAY_NS
+ENDLESS_PAUSE_NS = 50 * YEAR_NS
+"""A pause without an end is stored as one of a hundred years."""
 
 _UNITS = (("y", YEAR_NS), ("d", DAY_NS), ("h", HOUR_NS), ("m", MINUTE_NS), ("s", SECOND_NS))
 _SIZES = ("KiB", "MiB", "GiB", "TiB", "PiB")
@@ -45,7 +48,7 @@ def _below_a_minute(duration_ns: int) -> str:
 
 
 def _short(number: float) -> str:
-    """Return three digits at the most, without rounding up to the next unit."""
+    """Return at most three digits, rounded down so that they never reach the next unit."""
     if number >= 100:
         return str(int(number))
     places = 1 if number >= 10 else 2
@@ -74,24 +77,24 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
 
 
 def limit_text(number: int) -> str:
-    """Return a limit of which 0 and less are none."""
+    """Return a limit; 0 and negative numbers are ``unlimited``."""
     return count_text(number) if number > 0 else "unlimited"
 
 
 def time_text(timestamp: str | None) -> str:
-    """Return an RFC 3339 time as this host's clock shows it, to the second; ``never`` for Go's zero time and none."""
+    """Return an RFC 3339 time as this host's clock shows it, to the second; ``never`` for none and Go's zero time."""
     if not timestamp or timestamp == ZERO_TIME:
         return "never"
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(parse_timestamp(timestamp) // SECOND_NS))
 
 
 def ns_text(unix_ns: int) -> str:
-    """Return nanoseconds since 1970 likewise."""
+    """Return nanoseconds since 1970 as this host's clock shows them, to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(unix_ns // SECOND_NS))
 
 
 def age_text(timestamp: str | None, now_ns: int | None = None) -> str:
-    """Return how long ago an RFC 3339 time was: ``5m3s``; ``never`` likewise."""
+    """Return how long ago an RFC 3339 time was: ``5m3s``; ``never`` if there is none."""
     if not timestamp or timestamp == ZERO_TIME:
         return "never"
     now_ns = time.time_ns() if now_ns is None else now_ns
@@ -107,3 +110,9 @@ def when_text(timestamp: str | None, now_ns: int | None = None) -> str:
     passed = now_ns - parse_timestamp(timestamp)
     apart = duration_text(abs(passed) // SECOND_NS * SECOND_NS)
     return f"{time_text(timestamp)} ({apart} ago)" if passed >= 0 else f"{time_text(timestamp)} (in {apart})"
+
+
+def pause_end_text(timestamp: str, show: Callable[[str], str] = time_text, now_ns: int | None = None) -> str:
+    """Return when a pause ends: a time, or ``resumed`` for a pause without an end, which lasts for decades."""
+    now_ns = time.time_ns() if now_ns is None else now_ns
+    return "resumed" if parse_timestamp(timestamp) > now_ns + ENDLESS_PAUSE_NS else show(timestamp)

@@ -1,4 +1,4 @@
-"""Payloads as they are given on a command line, on the standard input or in a file."""
+"""Payloads from a command line, standard input or a file, and payloads as text."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from pathlib import Path
 
 import msgspec
 
-from ajobs.admin.cli.arguments import STDIN
 from ajobs.protocol.codec import encode
 from ajobs.protocol.errors import ConfigurationError
 
+STDIN = "@-"
+"""Stands for standard input where a file can be named."""
+
 
 def payload_of(text: str | None, file: str | None, *, raw: bool) -> bytes | None:
-    """Return the payload that was given, if one was.
+    """Return the payload, or ``None`` if there is none.
 
-    What is JSON is taken as it is; any other text becomes a JSON string, so that ``hello`` needs no quotes.
+    JSON is used unchanged; any other text becomes a JSON string, so that ``hello`` needs no quotes.
 
     Args:
-        text: The payload itself; `STDIN` is the standard input, ``@FILE`` a file.
+        text: The payload itself; `STDIN` is standard input, ``@FILE`` a file.
         file: A file, or `STDIN`.
-        raw: Take the bytes as they are, whatever they are.
+        raw: Use the bytes unchanged.
 
     Raises:
-        ConfigurationError: Two were given, a file cannot be read, or it is no text.
+        ConfigurationError: There are two payloads, a file cannot be read, or it is not text.
     """
     if text is not None and file is not None:
-        raise ConfigurationError("give the payload as an argument or with --file, not both")
+        raise ConfigurationError("pass the payload as PAYLOAD or with --file, not both")
     if text is not None and text.startswith("@"):
         file = STDIN if text == STDIN else text[1:]
     if file is not None:
@@ -39,10 +41,10 @@ def payload_of(text: str | None, file: str | None, *, raw: bool) -> bytes | None
 
 
 def read_bytes(file: str) -> bytes:
-    """Return what a file holds, or the standard input.
+    """Return the content of a file or of standard input.
 
     Raises:
-        ConfigurationError: It cannot be read.
+        ConfigurationError: The file cannot be read.
     """
     if file == STDIN:
         return sys.stdin.buffer.read()
@@ -61,16 +63,16 @@ def _as_json(data: bytes, file: str | None) -> bytes:
         except UnicodeDecodeError:
             where = "the argument" if file is None else file
             raise ConfigurationError(
-                f"the payload in {where} is no text: use --raw to take its bytes as they are"
+                f"the payload in {where} is not UTF-8 text: use --raw to store its bytes unchanged"
             ) from None
     return data
 
 
 def shown_payload(data: bytes | None) -> str:
-    """Return a payload as text for people."""
+    """Return a payload as text."""
     if data is None:
         return "none"
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return f"{len(data)} bytes that are no text"
+        return f"{len(data):,} bytes that are not text"

@@ -1,4 +1,4 @@
-"""Asking before something is destroyed, and showing how far something long has come."""
+"""Confirmation prompts and progress bars."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Literal
 
-from ajobs.admin.text.output import console
+from ajobs.admin.text.printing import console
 from ajobs.protocol.errors import AjobsError, ConfigurationError
 
 
 class DeclinedError(AjobsError):
-    """Somebody answered no."""
+    """The answer to a confirmation prompt was not yes."""
 
     reason = "declined"
 
 
 def confirm(question: str, *, force: bool) -> None:
-    """Ask a question on the terminal, unless told not to, and return when the answer is yes.
+    """Ask a question on the terminal, unless ``force`` is set, and return if the answer is yes.
 
     Raises:
-        ConfigurationError: There is no terminal to ask on, and ``force`` is not set.
-        DeclinedError: The answer is something else.
+        ConfigurationError: Standard input is not a terminal, and ``force`` is not set.
+        DeclinedError: The answer is not yes.
     """
     if force:
         return
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"{question} There is no terminal to ask on: use --force")
+        raise ConfigurationError(f"{question} Cannot ask without a terminal: rerun with --force")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - what the user reads
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise DeclinedError("nothing was changed")
+        raise DeclinedError("cancelled, nothing changed")
 
 
 @contextmanager
 def progress(what: str, total: int | None, *, unit: Literal["", "bytes"] = "") -> Generator[Callable[[int], None]]:
-    """Show a bar on the error output, if that is a terminal; call what is given with how many were done since.
+    """Show a progress bar on standard error if that is a terminal, and yield a function that advances it.
 
     Args:
-        what: What is being done.
-        total: How many there are, if it is known.
-        unit: What is counted, if it is bytes.
+        what: Description, such as ``deleting``.
+        total: Number of units, if it is known.
+        unit: ``bytes``, or empty for things.
     """
     if not sys.stderr.isatty():
         yield lambda _: None

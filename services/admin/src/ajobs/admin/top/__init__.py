@@ -1,1 +1,1 @@
-"""``ajc top``: queues, workers, rates, task types and failures as they are right now, on a terminal."""
+"""``ajc top``: queues, workers, rates, task types and failures live on a terminal."""

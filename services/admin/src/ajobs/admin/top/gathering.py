@@ -1,4 +1,4 @@
-"""Feeding the model of ``ajc top``: events as they come, and polls that never take more than a part of the time."""
+"""Feeds the model of ``ajc top`` with events as they arrive, and with polls that use a limited share of the time."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from ajobs.client.storage.queues import QueueInfo
 
 POLL_S = 2.0
-"""Seconds between two polls at least."""
+"""Minimum number of seconds between two polls."""
 IDLE_SHARE = 9
-"""How many times as long as a poll took there is none, so that many queues are asked for less often."""
+"""Pause after a poll, as a multiple of the time that it took, so that many queues are polled less often."""
 
 
 async def poll(client: Client) -> Poll:
-    """Ask how all queues, workers and elections stand.
+    """Load all queues, workers and leaders.
 
     Raises:
-        AjobsError: The server cannot be asked.
+        AjobsError: The server does not answer.
     """
-    # Told before and not after: an error of one would leave the others running.
+    # A group, because gather() would leave the other requests running after an error.
     async with asyncio.TaskGroup() as group:
         queues = group.create_task(client.queues())
         workers = group.create_task(client.workers())
@@ -46,7 +46,7 @@ async def poll(client: Client) -> Poll:
         leaders=leaders.result(),
         tasks=tasks.result(),
         server="" if url is None else without_credentials(url.geturl()),
-        version=nats._server_info.get("version", ""),  # noqa: SLF001 - what the server said of itself
+        version=nats._server_info.get("version", ""),  # noqa: SLF001 - the only place of the server's version
     )
 
 
@@ -73,7 +73,7 @@ def _polled(info: QueueInfo, now_ns: int) -> PolledQueue:
 
 @asynccontextmanager
 async def feeding(client: Client, model: TopModel) -> AsyncGenerator[None]:
-    """Feed the model for as long as the block runs, through losses of the connection."""
+    """Feed the model while the block runs. A lost connection does not end it."""
     connection = client.storage.connection
     forget = (
         connection.on_disconnect(lambda: model.note_connection(connected=False)),
@@ -83,10 +83,10 @@ async def feeding(client: Client, model: TopModel) -> AsyncGenerator[None]:
         async with client.watch() as events:
             tasks = (
                 asyncio.create_task(take_events(events, model), name="take events"),
-                asyncio.create_task(_poll_again_and_again(client, model), name="poll"),
+                asyncio.create_task(_poll_forever(client, model), name="poll"),
             )
             for task in tasks:
-                task.add_done_callback(lambda done: _say_why(done, model))
+                task.add_done_callback(lambda done: _note_end(done, model))
             try:
                 yield
             finally:
@@ -98,20 +98,20 @@ async def feeding(client: Client, model: TopModel) -> AsyncGenerator[None]:
             each()
 
 
-def _say_why(done: asyncio.Task[None], model: TopModel) -> None:
-    """Have the screen say what ended a task of ours, neither of which ends by itself."""
+def _note_end(done: asyncio.Task[None], model: TopModel) -> None:
+    """Show the error that ended a background task on the screen."""
     error = None if done.cancelled() else done.exception()
     if error is not None:
-        model.note_problem(f"a mistake of ajc itself, {type(error).__name__}: {error}")
+        model.note_problem(f"internal error in ajc ({type(error).__name__}: {error})")
 
 
 async def take_events(events: EventStream, model: TopModel) -> None:
-    """Give the model what comes, until cancelled."""
+    """Pass events to the model until cancelled."""
     async for event in events:
         model.note_event(event, time.monotonic())
 
 
-async def _poll_again_and_again(client: Client, model: TopModel) -> None:
+async def _poll_forever(client: Client, model: TopModel) -> None:
     while True:
         began = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""The screen of ``ajc top``: drawn again and again on a terminal's alternate screen until it is quit."""
+"""The live screen of ``ajc top``, on the alternate screen of a terminal, until it is quit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from rich.live import Live
 from rich.text import Text
 
-from ajobs.admin.text.output import console
+from ajobs.admin.text.printing import console
 from ajobs.admin.top.gathering import feeding
 from ajobs.admin.top.model import TopModel, View
 from ajobs.admin.top.screen import QUEUE_SORTS, TYPE_SORTS, Choices, picture
@@ -64,7 +64,7 @@ class _Screen:
         return picture(view, self._choices, width, height, time.time_ns())
 
     async def changed(self) -> None:
-        """Wait until it is to be drawn again."""
+        """Wait until the screen must be drawn again."""
         with suppress(TimeoutError):
             async with asyncio.timeout(REFRESH_S):
                 await self._changed.wait()
@@ -90,7 +90,7 @@ class _Screen:
         elif key == "f":
             names = [row.queue.name for row in self._model.view(time.monotonic()).queues]
             self._choices = change(choices, queue=_next([None, *sorted(names)], choices.queue))
-        # What is frozen is what was chosen last.
+        # A new choice replaces the frozen view.
         if key in "pf":
             self._frozen = None
         self.wake()
@@ -102,7 +102,7 @@ def _next(values: list[T], value: T) -> T:
 
 @contextmanager
 def _silenced() -> Generator[None]:
-    """Keep log lines off the screen, which says itself what they would."""
+    """Keep log lines off the screen, which shows the same problems itself."""
     logging.disable(logging.CRITICAL)
     try:
         yield

@@ -1,7 +1,7 @@
-"""What ``ajc top`` knows: events become rates, run times and failures; what was polled stands beside them.
+"""The model of ``ajc top``: rates, run times and failures from events, next to the state of the last poll.
 
-Nothing here has a clock or a connection: each call says what time it is, in seconds that never go back. What is kept is
-bounded, however many tasks, types and queues there are.
+It has neither a clock nor a connection: the time is an argument of each call, in monotonic seconds. Its memory is
+bounded for any number of tasks, types and queues.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ajobs.protocol.presence import WorkerPresence
 from ajobs.protocol.states import TaskState
 
 RATE_S = 10.0
-"""Seconds that a rate is the average of."""
+"""Seconds over which rates are averaged."""
 TYPE_SPAN_S = 5.0
 TYPE_BUCKETS = 60
-"""A task type's counts reach back five minutes."""
+"""Counts of a task type cover five minutes."""
 MOST_STARTED = 20_000
-"""Runs whose start was seen and whose end was not."""
+"""Maximum number of runs that have started and not ended."""
 MOST_NAMES = 500
-"""Queues, and task types of queues, that are counted apart; the others are counted together."""
+"""Maximum number of queues, and of task types, that are counted separately; the others are counted together."""
 MOST_FAILURES = 100
 OTHERS = "(others)"
 
@@ -33,21 +33,21 @@ _FAILED = frozenset({_S.RETRY, _S.EXPIRED, _S.TERMINATED, _S.QUEUE_ERROR, _S.UNR
 
 
 class PolledQueue(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue as it was when it was looked at last."""
+    """A queue at the last poll."""
 
     name: str
     items: int
     waiting: int
     in_progress: int
     oldest_s: float | None
-    """Age of its oldest item in seconds; ``None``: it is empty."""
+    """Age of its oldest item in seconds; ``None`` if it is empty."""
     paused: bool
     pulls: int
     max_concurrent: int
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for last."""
+    """The result of a poll."""
 
     queues: tuple[PolledQueue, ...] = ()
     workers: tuple[WorkerPresence, ...] = ()
@@ -58,7 +58,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """How many a second, and how many in each of the last seconds."""
+    """Averages per second, and counts of each of the last seconds."""
 
     enqueued: float = 0.0
     completed: float = 0.0
@@ -69,7 +69,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue and its rates."""
+    """A queue with its rates."""
 
     queue: PolledQueue
     rates: Rates
@@ -89,12 +89,12 @@ class TypeRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_share(self) -> float:
-        """The part of its runs that failed."""
+        """The share of its runs that failed."""
         return self.failed / max(1, self.completed + self.failed)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that failed."""
+    """A failed try or task."""
 
     timestamp: str
     task_id: str
@@ -106,15 +106,15 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """All that there is to show at one moment."""
+    """Everything that is shown at one moment."""
 
     connected: bool
     problem: str
-    """Why what was polled is not up to date, if it is not."""
+    """Why the poll is out of date; empty if it is not."""
     stale_s: float
     """Seconds since the last poll."""
     watched_s: float
-    """Seconds for which events have been counted."""
+    """Seconds since counting started."""
     poll: Poll
     rates: Rates
     queues: tuple[QueueRow, ...]
@@ -124,9 +124,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_failure(event: TaskStateEvent) -> bool:
-    """Tell whether an event is about a try or a task that failed.
+    """Return whether an event reports a failed try or task.
 
-    A ``retry`` without an error is a task that was handed back, or that somebody enqueued once more.
+    A ``retry`` without an error is a task that was handed back or enqueued again.
     """
     return event.state in _FAILED and (event.state is not TaskState.RETRY or bool(event.last_error))
 
@@ -163,10 +163,10 @@ class _TypeCounts(_Counts):
 
 
 class TopModel:
-    """Takes events and polls, and says what there is to show."""
+    """Collects events and polls, and returns the view."""
 
     def __init__(self, now_s: float, *, window: int = 240) -> None:
-        """Begin at ``now_s``, and keep the counts of the last ``window`` seconds."""
+        """Start at ``now_s``, with counts of the last ``window`` seconds."""
         self._began_s = self._polled_s = now_s
         self._window = window
         self._all = _Counts(now_s, span_s=1.0, size=window)
@@ -179,7 +179,7 @@ class TopModel:
         self._problem = ""
 
     def note_event(self, event: Event, now_s: float) -> None:
-        """Take an event that arrived now."""
+        """Add an event that arrived now."""
         if isinstance(event, LeaderEvent):
             leaders = {**self._poll.leaders, event.component: event.name}
             self._poll = msgspec.structs.replace(self._poll, leaders=leaders)
@@ -203,7 +203,7 @@ class TopModel:
             )
 
     def _note_run(self, event: TaskStateEvent, counts: _TypeCounts, now_s: float) -> None:
-        # Events have whole seconds; the times at which they arrive are finer.
+        # Timestamps of events have whole seconds; arrival times are finer.
         if event.state is TaskState.ACTIVE:
             self._started[event.task_id] = now_s
             self._started.move_to_end(event.task_id)
@@ -215,7 +215,7 @@ class TopModel:
             counts.durations.add(now_s, now_s - started_s)
 
     def note_poll(self, poll: Poll, now_s: float) -> None:
-        """Take what was asked for just now."""
+        """Replace the last poll."""
         self._poll, self._polled_s, self._problem = poll, now_s, ""
         known = {queue.name for queue in poll.queues}
         for gone in [name for name in self._queues if name not in known and name != OTHERS]:
@@ -223,17 +223,17 @@ class TopModel:
                 del self._queues[gone]
 
     def note_problem(self, problem: str) -> None:
-        """Take that a poll failed; what is there stays until one succeeds."""
+        """Note that a poll failed. The last poll is shown until one succeeds."""
         self._problem = problem
 
     def note_connection(self, *, connected: bool) -> None:
-        """Take that the connection broke or is back. Ends that were missed meanwhile are no run times."""
+        """Note that the connection was lost or is back. Runs that ended in between have no known run time."""
         if connected != self._connected:
             self._started.clear()
         self._connected = connected
 
     def view(self, now_s: float, *, queue: str | None = None, series: int = 60) -> View:
-        """Return what there is to show now, of one queue or of all, with so many seconds of rates."""
+        """Return the view of one queue or of all, with counts of the last ``series`` seconds."""
         queues = tuple(
             QueueRow(queue=polled, rates=self._rates_of(polled.name, now_s, series))
             for polled in self._poll.queues

@@ -1,4 +1,4 @@
-"""The picture that ``ajc top`` shows: a pure function of what is known, the choices made, and the terminal's size."""
+"""The screen of ``ajc top``: a pure function of the view, the choices and the size of the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from ajobs.admin.text.human import count_text, duration_text, plural
-from ajobs.admin.text.output import STATE_STYLES, printable
+from ajobs.admin.text.printing import STATE_STYLES, printable
 from ajobs.admin.top.model import QueueRow, TypeRow, View
 from ajobs.admin.top.tables import Cell, Column, Row, allot, sized, sparkline, table
 from ajobs.protocol.durations import SECOND_NS
@@ -19,11 +19,11 @@ from ajobs.protocol.subjects import SCHEDULER_ELECTION
 from ajobs.protocol.timestamps import parse_timestamp
 
 WIDE = 120
-"""Cells from which on there is room for more columns."""
+"""Width in cells from which on more columns are shown."""
 TALL = 32
-"""Lines from which on sections stand apart."""
+"""Height in lines from which on sections are separated by empty lines."""
 SHARES = (4, 3, 3, 3)
-"""How the sections share the lines that all of them would like to have."""
+"""Weights with which sections share the lines if there are too few."""
 
 QUEUE_SORTS: dict[str, Callable[[QueueRow], Any]] = {
     "items": lambda row: -row.queue.items,
@@ -40,7 +40,7 @@ TYPE_SORTS: dict[str, Callable[[TypeRow], Any]] = {
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
-    """What whoever looks has chosen."""
+    """The choices of the user."""
 
     queue_sort: str = "items"
     type_sort: str = "slowest"
@@ -67,7 +67,7 @@ def picture(view: View, choices: Choices, width: int, height: int, now_ns: int) 
 
 
 def snapshot(view: View, choices: Choices, now_ns: int) -> list[Text]:
-    """Return the same without keys, as many lines and as wide as it takes."""
+    """Return the same without the line of keys, as high and wide as needed."""
     lines = _head(view, choices, None, now_ns)
     for columns, rows in _sections(view, choices, None):
         lines += [Text(), *table(columns, rows, None)]
@@ -102,7 +102,7 @@ def _head(view: View, choices: Choices, width: int | None, now_ns: int) -> list[
     status, style = _status(view, choices)
     second = (
         f"{plural(poll.tasks, 'task')}  {plural(sum(row.queue.items for row in view.queues), 'item')}  "
-        f"{plural(len(poll.workers), 'worker')}, {busy}/{slots} busy  scheduler: {printable(leader) or 'none leads'}"
+        f"{plural(len(poll.workers), 'worker')}, {busy}/{slots} busy  scheduler: {printable(leader) or 'no leader'}"
     )
     if width is None:
         return [Text(title), Text(f"{second}  {status}".rstrip()), _rates(view, 60)]
@@ -117,11 +117,11 @@ def _head(view: View, choices: Choices, width: int | None, now_ns: int) -> list[
 
 def _status(view: View, choices: Choices) -> tuple[str, str]:
     if not view.connected:
-        return f"disconnected, connecting again; this is what was there {view.stale_s:.0f} s ago", "bold white on red"
+        return f"disconnected, reconnecting; shown values are {view.stale_s:.0f} s old", "bold white on red"
     if view.problem:
-        return f"{printable(view.problem)}; this is {view.stale_s:.0f} s old", "bold white on red"
+        return f"{printable(view.problem)}; shown values are {view.stale_s:.0f} s old", "bold white on red"
     if choices.paused:
-        return "paused: p goes on", "bold black on yellow"
+        return "paused: press p to continue", "bold black on yellow"
     return "", ""
 
 
@@ -141,7 +141,7 @@ def _rates(view: View, width: int) -> Text:
 
 def _keys(choices: Choices, width: int) -> Text:
     text = (
-        f"q quit  p {'go on' if choices.paused else 'pause'}  s sort queues: {choices.queue_sort}  "
+        f"q quit  p {'continue' if choices.paused else 'pause'}  s sort queues: {choices.queue_sort}  "
         f"t types: {choices.type_sort}  f queue: {choices.queue or 'all'}"
     )
     return Text(sized(text, width), "reverse", no_wrap=True, end="")
@@ -197,7 +197,7 @@ def _workers(view: View) -> Section:
 
 
 def _longest(worker: WorkerPresence) -> str:
-    # As it was when the worker said so: by now the task may be over.
+    # The run time when the worker announced itself: the task may have ended since.
     said_ns = _ns_of(worker.updated) or 0
     started = sorted((_ns_of(task.started) or said_ns, task.type) for task in worker.running)
     if not started:
@@ -223,7 +223,7 @@ def _types(view: View, choices: Choices, *, wide: bool) -> Section:
         if wide:
             cells.insert(3, count_text(row.completed))
         rows.append(cells)
-    return tuple(columns), rows or [_nothing("nothing ended since this began", len(columns))]
+    return tuple(columns), rows or [_nothing("no task has ended yet", len(columns))]
 
 
 def _failures(view: View, *, wide: bool) -> Section:
@@ -242,7 +242,7 @@ def _failures(view: View, *, wide: bool) -> Section:
         if wide:
             cells[1:1] = [printable(failure.task_id), printable(failure.queue)]
         rows.append(cells)
-    return tuple(columns), rows or [_nothing("none", len(columns))]
+    return tuple(columns), rows or [_nothing("no failures", len(columns))]
 
 
 def _nothing(text: str, columns: int) -> Row:
@@ -270,6 +270,6 @@ def _ns_of(timestamp: str) -> int | None:
 
 
 def _clock(unix_ns: int) -> str:
-    import time  # a conversion, not a question what time it is
+    import time  # converts a time; does not read the clock
 
     return time.strftime("%H:%M:%S", time.localtime(unix_ns // SECOND_NS))

@@ -1,4 +1,4 @@
-"""Rows of text in columns that fit a given width exactly, and small pictures of numbers."""
+"""Rows of text in columns that fit a given width exactly, and bar charts of one line."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class Column(NamedTuple):
-    """A column: its title, its width in cells, and how it looks."""
+    """A column: its title, its width in cells, and its style."""
 
     title: str
     width: int
-    """0: what is left over, shared with other such columns."""
+    """0: the remaining width, shared with other such columns."""
     right: bool = True
     style: str = ""
 
 
 class Cell(NamedTuple):
-    """A text with a look of its own."""
+    """A text with its own style."""
 
     text: str
     style: str
@@ -32,7 +32,7 @@ Row = Sequence[str | Cell]
 
 
 def fit(columns: Sequence[Column], rows: Sequence[Row], width: int | None) -> list[int]:
-    """Return how wide each column is, with a space between two; without a width, as wide as its longest text."""
+    """Return the width of each column, with a space between columns; without a width, that of its longest text."""
     if width is None:
         texts = [[column.title for column in columns], *([_text(cell) for cell in row] for row in rows)]
         return [max(cell_len(row[index]) for row in texts) for index in range(len(columns))]
@@ -71,7 +71,7 @@ def _text(cell: str | Cell) -> str:
 
 
 def sized(text: str, width: int, *, right: bool = False) -> str:
-    """Return a text that takes exactly so many cells: cut with an ellipsis, or filled up with spaces."""
+    """Return a text of exactly ``width`` cells: cut with an ellipsis, or padded with spaces."""
     length = cell_len(text)
     if length > width:
         return set_cell_size(text, width - 1) + "…" if width > 0 else ""
@@ -79,7 +79,7 @@ def sized(text: str, width: int, *, right: bool = False) -> str:
 
 
 def sparkline(counts: Sequence[int], width: int) -> str:
-    """Return a bar for each of the last ``width`` counts, the highest of them filling its cell."""
+    """Return a bar for each of the last ``width`` counts, scaled to the highest of them."""
     shown = list(counts[-width:]) if width > 0 else []
     most = max(shown, default=0)
     bars = "".join(BARS[0] if not count else BARS[max(1, count * (len(BARS) - 1) // most)] for count in shown)
@@ -87,7 +87,7 @@ def sparkline(counts: Sequence[int], width: int) -> str:
 
 
 def allot(wanted: Sequence[int], weights: Sequence[int], rows: int) -> list[int]:
-    """Share rows among those that want some: one each, then by weight, and to none more than it wants."""
+    """Divide rows among sections: one each, then by weight, and never more than a section wants."""
     given = [0] * len(wanted)
     for _ in range(min(rows, sum(wanted))):
         open_ = [index for index, want in enumerate(wanted) if given[index] < want]

@@ -1,4 +1,4 @@
-"""The keyboard and the size of the terminal, for as long as a screen is shown on it."""
+"""The keys, signals and size changes of a terminal while a screen is shown on it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 _ESCAPED = re.compile(rb"\x1b(?:\[[0-9;?]*[@-~]?|O.?|.)?", re.DOTALL)
-"""What arrow keys and the like send."""
+"""Escape sequences, such as those of arrow keys."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def letters(typed: bytes) -> str:
-    """Return what was typed without the sequences that other keys send."""
+    """Return typed text without escape sequences."""
     return _ESCAPED.sub(b"", typed).decode(errors="ignore")
 
 
 @contextmanager
 def keys(pressed: Callable[[str], None]) -> Generator[None]:
-    """Have ``pressed`` called with each key as soon as it is, while the block runs; nothing is echoed.
+    """Call ``pressed`` with each key while the block runs. Keys are not echoed.
 
-    The terminal is as it was afterwards. Where the input is no terminal there are no keys.
+    The settings of the terminal are restored afterwards. Without a terminal there are no keys.
     """
     if not sys.stdin.isatty():
         yield
         return
-    import termios  # not there on Windows
+    import termios  # not available on Windows
     import tty
 
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)
     during = termios.tcgetattr(descriptor)
-    # To be stopped by Ctrl-Z would leave our screen behind for the shell.
+    # Ctrl-Z would leave this screen on the terminal of the shell.
     during[6][termios.VSUSP] = b"\0"
     termios.tcsetattr(descriptor, termios.TCSANOW, during)
     loop = asyncio.get_running_loop()
@@ -58,7 +58,7 @@ def keys(pressed: Callable[[str], None]) -> Generator[None]:
 
 @contextmanager
 def signals(told: Callable[[signal.Signals], None], resized: Callable[[], None]) -> Generator[None]:
-    """Have ``told`` called when this process is to end, and ``resized`` when its terminal has another size."""
+    """Call ``told`` when this process must end, and ``resized`` when the size of its terminal changes."""
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, told, number)

@@ -1,4 +1,4 @@
-"""``ajc tasks list``: some tasks of the store, however large it is."""
+"""``ajc tasks list``: a page of the matching tasks, in memory that does not grow with the store."""
 
 from __future__ import annotations
 
@@ -12,19 +12,11 @@ import msgspec
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Csv, Duration, Json
-from ajobs.admin.cli.filters import ErrorText, States, Type, matcher_of
+from ajobs.admin.cli.filters import NO_FILTER, FilterOptions, QueueFilter
 from ajobs.admin.cli.session import connect
 from ajobs.admin.text.human import age_text, count_text, plural
-from ajobs.admin.text.output import (
-    STATE_STYLES,
-    Column,
-    console,
-    is_terminal,
-    rich_table,
-    say,
-    show_json,
-    show_table,
-)
+from ajobs.admin.text.printing import STATE_STYLES, console, is_terminal, say, show_json
+from ajobs.admin.text.tables import Column, rich_table, show_table
 from ajobs.client.client import Client
 from ajobs.client.tasks.filter import Matcher
 from ajobs.protocol.durations import SECOND_NS
@@ -56,16 +48,12 @@ CSV_COLUMNS: tuple[Column[Task], ...] = (
 )
 
 
-async def list_(  # noqa: PLR0913 - what to list, and how
+async def list_(  # noqa: PLR0913 - each option is a parameter
     limit: int = 200,
     /,
     *,
-    state: States = (),
-    queue: Annotated[str | None, Parameter(name=("--queue", "-q"))] = None,
-    task_type: Type = None,
-    since: str | None = None,
-    before: str | None = None,
-    error: ErrorText = None,
+    queue: QueueFilter = None,
+    which: FilterOptions = NO_FILTER,
     sort: Order = "newest",
     page: int = 1,
     watch: Annotated[bool, Parameter(name=("--watch", "-w"))] = False,
@@ -73,36 +61,30 @@ async def list_(  # noqa: PLR0913 - what to list, and how
     json: Json = False,
     csv: Csv = False,
 ) -> None:
-    """List tasks. The whole store is looked through each time; only what is shown is kept in memory.
+    """List tasks.
+
+    Every call reads the whole store, but keeps only the tasks that it shows in memory.
 
     Parameters
     ----------
     limit
-        How many at most.
-    state
-        Only in this state; several with commas, or repeated.
-    queue
-        Only of this queue.
-    task_type
-        Only of this type.
-    since
-        Only made since: a duration before now such as 90m or 7d, or a time such as 2026-01-31T12:00:00Z.
-    before
-        Only made before, likewise.
+        Maximum number of tasks.
     sort
-        Which come first: newest and oldest by when they were made, changed by their last change, tries by how many.
+        Order: newest and oldest by creation, changed by last change, tries by number of tries.
     page
-        Which page of LIMIT tasks.
+        Number of the page of LIMIT tasks.
     watch
-        Look again and again, until Ctrl-C.
+        Refresh the list until Ctrl-C.
     interval
-        How long to wait in between.
+        Time between two refreshes.
     """
     if limit < 1 or page < 1:
-        raise ConfigurationError(f"LIMIT is {limit} and --page {page}: use 1 or more for both")
-    wanted = matcher_of(state=state, queue=queue, task_type=task_type, since=since, before=before, error=error)
+        raise ConfigurationError(f"invalid LIMIT {limit} or --page {page}: use 1 or more for both")
+    wanted = which.matcher(queue)
     if watch and (json or csv or not is_terminal()):
-        raise ConfigurationError("--watch needs a terminal, and neither --json nor --csv: use ajc task watch --json")
+        raise ConfigurationError(
+            "--watch needs a terminal and excludes --json and --csv: use ajc task watch --json to stream changes"
+        )
     async with connect() as client:
         if watch:
             await _watch(client, wanted, sort, (limit, page), interval / SECOND_NS)
@@ -114,22 +96,14 @@ async def list_(  # noqa: PLR0913 - what to list, and how
     elif csv:
         show_table(tasks, CSV_COLUMNS, title="", empty="", as_csv=True)
     else:
-        show_table(
-            tasks,
-            COLUMNS,
-            title="Tasks",
-            empty="There are no such tasks." if listed.matching == 0 else "There is no such page.",
-        )
+        empty = "No tasks match." if listed.matching == 0 else f"No page {page}: there are fewer tasks."
+        show_table(tasks, COLUMNS, title="Tasks", empty=empty)
         if is_terminal():
             say(_footer(len(tasks), listed.matching, page, limit))
 
 
-_NONE = "There are no such tasks."
-_NO_PAGE = "There is no such page."
-
-
 class Listed(msgspec.Struct, frozen=True):
-    """The tasks that come first, in their order, and how many there are besides."""
+    """The first tasks in an order, and the number of all that match."""
 
     tasks: list[Task]
     matching: int
@@ -144,10 +118,7 @@ _KEYS: dict[str, Callable[[Task, int], Any]] = {
 
 
 async def find(client: Client, wanted: Matcher, order: Order, count: int) -> Listed:
-    """Return the first tasks that are like what is wanted, and count all of them.
-
-    Memory is needed for ``count`` of them and no more.
-    """
+    """Return the first ``count`` matching tasks, and count all of them. Only those are kept in memory."""
     key = _KEYS[order]
     best: list[tuple[Any, int, Task]] = []
     place = 0
@@ -163,7 +134,7 @@ async def find(client: Client, wanted: Matcher, order: Order, count: int) -> Lis
 
 
 def _once(entries: list[tuple[Any, int, Task]]) -> list[tuple[Any, int, Task]]:
-    """Leave the older one out of a task that changed while it was looked for, and so came twice."""
+    """Drop the older version of a task that changed during the search and so was found twice."""
     newest: dict[str, int] = {}
     for _, place, task in entries:
         newest[task.id] = max(place, newest.get(task.id, 0))
@@ -188,6 +159,6 @@ async def _watch(client: Client, wanted: Matcher, order: Order, which: tuple[int
             fits = max(1, min(limit, out.height - 6))
             listed = await find(client, wanted, order, limit * (page - 1) + fits)
             tasks = listed.tasks[limit * (page - 1) :]
-            footer = f"{_footer(len(tasks), listed.matching, page, fits)}, Ctrl-C ends"
+            footer = f"{_footer(len(tasks), listed.matching, page, fits)}; press Ctrl-C to stop"
             live.update(Group(rich_table(tasks, COLUMNS, title="Tasks"), Text(footer)), refresh=True)
             await asyncio.sleep(interval_s)
