@@ -137,8 +137,8 @@ async def test_a_queue_is_purged_and_deleted(ajc, client):
     refused = await ajc("queue", "purge", "Q")
     assert refused.status == 2
     assert (
-        refused.complaint
-        == "ajc: Remove 1 item from queue Q? Their tasks stay stored but will not run. Cannot ask without a terminal: rerun with --force"
+        refused.complaint == "ajc: Remove 1 item from queue Q? Their tasks stay stored but will not run. "
+        "Cannot ask without a terminal: rerun with --force"
     )
     assert (await client.queue_info("Q")).items == 1
     assert (await ajc("queue", "purge", "Q", "-f")).line == "removed 1 item from queue Q"

@@ -27,9 +27,8 @@ async def test_somebody_new_makes_a_schedule_with_all_options(server):
     assert ran.status == 0
     assert ran.out.startswith("Schedule nightly\n")
     assert "Missed ticks: create a task for each, at most 7" in ran.out
-    assert ran.complaint == (
-        "ajc: queue EMAIL does not exist, so tasks of this schedule fail: create it with ajc queue new EMAIL"
-    )
+    missing = "queue EMAIL does not exist, so tasks of this schedule fail"
+    assert ran.complaint == f"ajc: {missing}: create it with ajc queue new EMAIL"
     found = (await Ajc(server.url)("schedule", "view", "nightly", "--json")).json
     assert {name: found[name] for name in ("schedule", "queue", "task_type", "payload", "deadline", "max_tries")} == {
         "schedule": "CRON_TZ=Europe/Berlin 30 2 * * *",

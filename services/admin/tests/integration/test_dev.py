@@ -58,7 +58,7 @@ async def test_everything_runs_and_says_where_and_the_store_can_be_kept(tmp_path
         text = await read_until(process, "Ctrl-C stops everything")
         url, api = re.search(URL, text)[1], re.search(r"curl (http://127\.0\.0\.1:\d+)/v1/info", text)[1]
         assert "scheduler ready" in text
-        assert "its store is kept in" in text
+        assert "store in" in text
         async with Client.connect(url, queue="Q") as client:
             task = await client.enqueue("echo", 7)
             assert await client.result(task.id, timeout=60) == 7
@@ -82,7 +82,7 @@ async def test_everything_runs_and_says_where_and_the_store_can_be_kept(tmp_path
 
 async def test_a_file_says_what_the_handlers_are_and_without_any_there_is_no_worker(tmp_path):
     async with dev("--no-api", cwd=tmp_path) as process:
-        assert "none: give a router" in await read_until(process, "Ctrl-C")
+        assert "none: pass a router" in await read_until(process, "Ctrl-C")
         await interrupt(process)
     (tmp_path / "asyncjobs.yaml").write_text("queue: FILED\ntasks: [{type: where, command: pwd}]\n")
     async with dev("--no-api", "--no-scheduler", "--workers", "2", cwd=tmp_path) as process:
@@ -135,8 +135,8 @@ async def test_a_port_that_is_taken_is_not_used(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["ajobs.testing.handlers:router", "--config", "x.yaml"], "either a router or --config"),
-        (["--workers", "-1"], "--workers has to be 0 or more"),
+        (["ajobs.testing.handlers:router", "--config", "x.yaml"], "either ROUTER or --config"),
+        (["--workers", "-1"], "invalid --workers"),
         (["--store", "/dev/null/x"], "cannot keep the store in"),
     ],
 )

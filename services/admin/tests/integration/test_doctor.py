@@ -125,12 +125,12 @@ MARKERS = {"allow_msg_ttl": True, "subject_delete_marker_ttl": SECOND_NS, "allow
         (TASKS_STREAM, {"max_msgs_per_subject": 5}, "task store", "max_msgs_per_subject is 5 instead of 1"),
         (TASKS_STREAM, {"max_msgs": 1000}, "task store", "the oldest tasks are dropped"),
         (TASKS_STREAM, MARKERS, "task store", "clients in Go fail"),
-        (TASKS_STREAM, {"max_age": MINUTE_NS, "duplicate_window": MINUTE_NS}, "task store", "can vanish"),
-        ("KV_CHORIA_AJ_CONFIGURATION", {"max_age": HOUR_NS}, "buckets", "schedules are forgotten after 1h"),
-        ("KV_CHORIA_AJ_ELECTIONS", {"max_age": 0}, "buckets", "a leader that dies is never replaced"),
+        (TASKS_STREAM, {"max_age": MINUTE_NS, "duplicate_window": MINUTE_NS}, "task store", "can be deleted"),
+        ("KV_CHORIA_AJ_CONFIGURATION", {"max_age": HOUR_NS}, "buckets", "schedules are deleted after 1h"),
+        ("KV_CHORIA_AJ_ELECTIONS", {"max_age": 0}, "buckets", "a dead leader is never replaced"),
         (queue_stream("Q"), {"max_bytes": 10_000}, "queues", "max_bytes is 10000 instead of -1"),
         (queue_stream("Q"), {"max_msgs_per_subject": -1}, "queues", "a retried task has two items"),
-        (queue_stream("Q"), {"duplicate_window": SECOND_NS}, "queues", "remembers ids for 1s only"),
+        (queue_stream("Q"), {"duplicate_window": SECOND_NS}, "queues", "detects duplicates for only 1s"),
         (queue_stream("Q"), {"subjects": ["CHORIA_AJ.Q.Q.*"]}, "queues", "instead of ['CHORIA_AJ.Q.Q.>']"),
     ],
 )  # fmt: skip
@@ -146,8 +146,8 @@ async def test_a_setting_that_is_not_as_it_should_be_is_named(server, client, st
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"max_run_time": 1}, "silent for 1s"),
-        ({"max_tries": 2}, "delivers an item 2 times, and tasks have 10 tries"),
+        ({"max_run_time": 1}, "redelivers a task after 1s"),
+        ({"max_tries": 2}, "delivers an item 2 times, but tasks have 10 tries"),
     ],
 )
 async def test_a_queue_whose_settings_hardly_help_is_named(server, client, settings, text):
@@ -196,7 +196,7 @@ async def test_a_store_that_only_one_server_of_a_cluster_keeps_is_named():
             pass
         ((level, check, text),) = await found(server)
         assert (level, check) == ("warning", "replicas")
-        assert text.startswith("the cluster has 3 servers, and one alone keeps CHORIA_AJ_TASKS")
+        assert text.startswith("the cluster has 3 servers, but only one of them keeps CHORIA_AJ_TASKS")
 
 
 # ---- work
@@ -244,7 +244,7 @@ async def test_a_task_that_is_active_without_a_worker_is_named(server, client):
     stored = await client.storage.tasks.load(task.id)
     await client.storage.tasks.save(start(stored.task, time.time_ns() - 2 * HOUR_NS), stored.revision)
     said = [text for _, check, text in await found(server) if check == "overdue"]
-    assert said == [f"queue Q: 1 task said to be active for longer than 1m, and no worker has them: {task.id}"]
+    assert said == [f"queue Q: 1 task has been active for more than 1m, but no worker is running them: {task.id}"]
     assert not [check for _, check, _ in await found(server, grace_ns=3 * HOUR_NS) if check == "overdue"]
 
 
@@ -279,7 +279,7 @@ def presence(worker_id, *, version="1.0.0", off_ns=0, slots=10):
             [{"slots": 60}, {"slots": 61}],
             "warning",
             "consumers",
-            "lets 100 tasks run at once, its workers have 121 slots",
+            "lets 100 tasks run concurrently, but its workers have 121 slots",
         ),
     ],
 )
@@ -303,8 +303,8 @@ async def test_schedules_that_make_no_tasks_are_named(server, client):
     problems = await found(server)
     assert {level for level, _, _ in problems} == {"problem"}
     said = sorted(text for _, _, text in problems)
-    assert said[0] == "no scheduler leads, so 2 schedules make no tasks: fine, lost"
-    assert said[1].startswith("schedule broken cannot be run: ")
+    assert said[0] == "no scheduler leads, so 2 schedules create no tasks: fine, lost"
+    assert said[1].startswith("schedule broken is broken: ")
     assert said[2] == "schedule lost is for queue NOWHERE, which does not exist"
 
 
@@ -333,7 +333,7 @@ async def test_signatures_that_a_worker_would_refuse_are_named(server, client, o
     public_key = Signer(SEED).public_key_hex
     said = [f for f in await found(server, grace_ns=HOUR_NS, verification_key=public_key) if f[1] != "workers"]
     assert said == [
-        ("problem", "signatures", f"1 task signed by another key, or changed since: {forged.id}"),
+        ("problem", "signatures", f"1 task with an invalid signature: {forged.id}"),
         ("problem", "signatures", f"1 task without a signature: {unsigned.id}"),
     ]
     said = await found(
@@ -361,7 +361,7 @@ async def test_an_account_that_is_nearly_full_is_named():
                 await client.enqueue("t", "x" * 20_000)
         said = [f for f in await found(server, grace_ns=HOUR_NS, **user) if f[1] == "limits"]
         assert [level for level, _, _ in said] == ["problem"]
-        assert "of 976 KiB storage are used" in said[0][2]
+        assert "of 976 KiB storage used" in said[0][2]
 
 
 # ---- the command

@@ -201,9 +201,9 @@ async def test_packages_with_a_version_are_installed_and_the_others_have_to_be_t
         ("tasks: []", "tasks is empty"),
         ("tasks: [{type: t}]", "task type 't' has no handler"),
         ("tasks: [{type: t, package: 'missing:f'}]", "no missing.py, no missing/"),
-        ("tasks: [{type: t, package: '../x:f'}]", "names no module"),
+        ("tasks: [{type: t, package: '../x:f'}]", "use package.module:name"),
         ("tasks: [{type: t, package: 'mail:f', version: '--index-url=x'}]", "version '--index-url=x'"),
-        ("tasks: [{type: t, command: ./nothing.sh}]", "does not exist"),
+        ("tasks: [{type: t, command: ./nothing.sh}]", "not found: create"),
         ("tasks: [{type: t, command: ./mail.py}]", "is not executable: run chmod +x"),
         ("tasks: [{type: t, command: ../x.sh}]", "is not below the folder"),
         ("tasks: [{type: t, command: /bin/sh}]", "is not below the folder"),
@@ -212,7 +212,7 @@ async def test_packages_with_a_version_are_installed_and_the_others_have_to_be_t
         ("queue: 'a b'\ntasks: [{type: t, remote: true}]", "queue name 'a b' is invalid"),
         ("retry: 9m\ntasks: [{type: t, remote: true}]", "9m"),
         ("discard: [active]\ntasks: [{type: t, remote: true}]", "active"),
-        ("asyncjobs: some\ntasks: [{type: t, remote: true}]", "asyncjobs is 'some'"),
+        ("asyncjobs: some\ntasks: [{type: t, remote: true}]", "invalid asyncjobs 'some'"),
     ],
 )
 async def test_a_configuration_that_no_container_can_be_made_of_is_refused_in_one_line(project, text, error):
