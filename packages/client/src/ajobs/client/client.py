@@ -100,8 +100,6 @@ class Client:
 
         Raises:
             ConfigurationError: Settings contradict each other.
-            UnknownRetryPolicyError: There is no retry policy by that name.
-            InvalidStateNameError: A state to discard is none, or cannot be discarded.
             AuthenticationError: The server refused the credentials.
             ConnectionFailedError: No server could be reached.
             JetStreamNotEnabledError: The server or the account has no JetStream.
@@ -161,9 +159,9 @@ class Client:
         Raises:
             TaskAlreadyExistsError: A task by that id is stored: it was enqueued before.
             TaskCannotEnqueueError: It is not in a state to be enqueued in.
-            QueueNotFoundError: There is no such queue. The task is stored as ``queue_error`` and can be retried.
-            QueueFullError: The queue takes no more; the task is stored likewise.
-            DuplicateItemError: The queue had an item for that id a short while ago; the task is stored likewise.
+            QueueNotFoundError: The queue does not exist. The task is stored as ``queue_error`` and can be retried.
+            QueueFullError: The queue is full. The task is stored as ``queue_error``.
+            DuplicateItemError: The queue had an item for this id recently. The task is stored as ``queue_error``.
             PayloadTooLargeError: The payload is larger than the server takes; nothing is stored.
             RequestTimeoutError: The server could not be reached; `load` the task to see how far it came.
             ConfigurationError: An option does not exist, or the task was made without it.
@@ -222,7 +220,7 @@ class Client:
         """Load a task as it is now.
 
         Raises:
-            TaskNotFoundError: There is none by that id.
+            TaskNotFoundError: No task with this id is stored.
             CorruptTaskError: What is stored cannot be decoded.
             TaskNotSignedError: Signatures are required and it has none.
             TaskSignatureError: Its signature is wrong.
@@ -245,10 +243,10 @@ class Client:
             force: Retry it although a worker seems to run it.
 
         Raises:
-            TaskNotFoundError: There is none by that id.
+            TaskNotFoundError: No task with this id is stored.
             TaskAlreadyActiveError: A worker runs it, and ``force`` is not set.
             TaskPastDeadlineError: It would not be started any more.
-            TaskChangedError: Somebody else changed it at the same moment.
+            TaskChangedError: Another client or a worker changed it meanwhile.
             QueueNotFoundError: The queue does not exist. A task that was to be moved stays unchanged.
         """
         return await retry_task(self.enqueuer, check_name("task id", task_id), queue, force=force)
@@ -257,8 +255,8 @@ class Client:
         """Delete a task. A work item for it is dropped by the worker that gets it.
 
         Raises:
-            TaskNotFoundError: There is none by that id.
-            TaskChangedError: Somebody else changed it at the same moment.
+            TaskNotFoundError: No task with this id is stored.
+            TaskChangedError: Another client or a worker changed it meanwhile.
         """
         await self.storage.tasks.delete(check_name("task id", task_id))
 
@@ -271,7 +269,7 @@ class Client:
 
         Raises:
             RequestTimeoutError: It was not finished in time.
-            TaskNotFoundError: There is none by that id.
+            TaskNotFoundError: No task with this id is stored.
             TaskDiscardedError: It was finished, and deleted as its worker was told to.
         """
         timeout_s = None if timeout is None else as_seconds(timeout, "timeout", signed=True)
@@ -297,7 +295,7 @@ class Client:
             TaskFailedError: It ended in another state than complete; the error has the state and the task's last_err.
             InvalidPayloadError: The result is not of that type.
             RequestTimeoutError: It was not finished in time.
-            TaskNotFoundError: There is none by that id.
+            TaskNotFoundError: No task with this id is stored.
         """
         return decode_result(check_complete(await self.wait(task_id, timeout=timeout)).result, result_type)
 
@@ -366,7 +364,7 @@ class Client:
         """Return how the task store stands.
 
         Raises:
-            StorageNotReadyError: There is none.
+            StorageNotReadyError: The server has no task store.
         """
         return await store_info(self.storage.jetstream)
 
@@ -378,7 +376,7 @@ class Client:
             replicas: On how many servers it is kept, 1 to 5.
 
         Raises:
-            StorageNotReadyError: There is none.
+            StorageNotReadyError: The server has no task store.
             ConfigurationError: A setting is out of range.
             StorageError: The server refuses the change.
         """
@@ -389,7 +387,7 @@ class Client:
         """Delete all tasks, and return how many there were. Work items stay; workers drop those without a task.
 
         Raises:
-            StorageNotReadyError: There is no task store.
+            StorageNotReadyError: The server has no task store.
         """
         return await purge_store(self.storage.jetstream)
 
@@ -403,7 +401,7 @@ class Client:
         """Make a queue and return its settings as the server took them.
 
         Raises:
-            QueueAlreadyExistsError: There is one by that name.
+            QueueAlreadyExistsError: A queue with this name exists.
             StorageError: The server refuses the settings.
         """
         return await self.storage.queues.create(
@@ -424,7 +422,7 @@ class Client:
         """Return the settings of a queue that exists.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
         """
         return await self.storage.queues.join(name)
 
@@ -432,7 +430,7 @@ class Client:
         """Change some of a queue's settings; see `QueueChanges` for their names.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
             ConfigurationError: A setting is out of range.
         """
         return await self.storage.queues.configure(name, **settings)
@@ -445,7 +443,7 @@ class Client:
             duration: For how long; without it, until `resume_queue`.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
             ConfigurationError: The time is not positive.
             StorageError: The server is older than 2.11 and cannot.
         """
@@ -460,7 +458,7 @@ class Client:
         """Remove all work items of a queue, and return how many there were. Their tasks stay as they are.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
         """
         return await self.storage.queues.purge(name)
 
@@ -468,7 +466,7 @@ class Client:
         """Delete a queue and its work items. Their tasks stay as they are.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
         """
         await self.storage.queues.delete(name)
 
@@ -476,7 +474,7 @@ class Client:
         """Return how a queue stands, the client's own when none is named.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
         """
         return await self.storage.queues.info(self.queue.name if name is None else name)
 

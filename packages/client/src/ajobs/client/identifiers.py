@@ -30,7 +30,7 @@ class _Ids:
         unix_s = int(time.time())
         if unix_s != self._unix_s:
             self._unix_s, self._head = unix_s, ksuid_head(unix_s, os.urandom(PAYLOAD_BYTES))
-            # In the lower half, so that the tails of a second do not begin anew.
+            # In the lower half, so that the tails of a second do not start again.
             self._number = random.SystemRandom().randrange(TAILS // 2)
         self._number += 1
         return self._head + ksuid_tail(self._number), unix_s

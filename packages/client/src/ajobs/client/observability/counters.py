@@ -2,7 +2,7 @@
 
 A metric of the Prometheus library takes a lock for each number that it changes, and a histogram changes two and looks
 for one among its buckets: a twentieth of what a task costs a worker. Here each thread counts for itself, in plain
-numbers that nobody else changes, and they are added up when somebody asks for the metrics.
+numbers of its own, which are added up when the metrics are read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prometheus metrics of producers and storage, under the original's names.
+"""Prometheus metrics of producers and storage, under the names that Choria Async Jobs uses.
 
 The Prometheus library adds ``_total`` to the name of a counter that does not end so.
 """

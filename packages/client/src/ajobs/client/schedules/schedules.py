@@ -125,7 +125,7 @@ class Schedules:
             settings: See `ScheduleSettings`.
 
         Raises:
-            ScheduleAlreadyExistsError: There is one by that name.
+            ScheduleAlreadyExistsError: A schedule with this name exists.
             InvalidNameError: A name is not valid.
             InvalidScheduleError: The cron text cannot be used, or a number is out of range; the text says where.
             InvalidPayloadError: The payload cannot be encoded.
@@ -177,7 +177,7 @@ class Schedules:
         """Delete a schedule. Its tasks stay as they are.
 
         Raises:
-            ScheduleNotFoundError: There is none by that name.
+            ScheduleNotFoundError: No schedule with this name is stored.
         """
         await self._entry(name)
         await self.bucket.delete(schedule_key(name))
@@ -187,15 +187,15 @@ class Schedules:
         """Return a schedule; one that cannot be run says so in its ``problem``.
 
         Raises:
-            ScheduleNotFoundError: There is none by that name.
-            DecodeError: What is stored is none.
+            ScheduleNotFoundError: No schedule with this name is stored.
+            DecodeError: The stored document is not a schedule.
         """
         entry = await self._entry(name)
         decode_schedule(entry.value)
         return read_schedule(name, entry, await self.bucket.get(schedule_options_key(name)))
 
     async def all(self) -> list[ScheduleInfo]:
-        """Return all schedules, sorted by name; what is stored and is none comes as a broken one."""
+        """Return all schedules, sorted by name. An unreadable document is returned as a broken schedule."""
         entries: dict[str, Entry] = {}
         with _nothing_without_bucket():
             async with aclosing(self.bucket.entries()) as found:
@@ -211,7 +211,7 @@ class Schedules:
         return infos
 
     async def read(self, name: str) -> ScheduleInfo | None:
-        """Return a schedule, a broken one too; ``None`` when there is none by that name."""
+        """Return a schedule, even a broken one, or ``None`` if no schedule has this name."""
         entry, options = await asyncio.gather(
             self.bucket.get(schedule_key(name)), self.bucket.get(schedule_options_key(name))
         )
@@ -279,7 +279,7 @@ class Schedules:
         """Store options in place of those that were there before; take that back should the block not succeed.
 
         Raises:
-            RevisionError: Somebody else was faster.
+            RevisionError: Another client was faster.
         """
         key = schedule_options_key(name)
         value = encode(msgspec.structs.replace(options, belongs_to=schedule.created_at))
@@ -300,7 +300,7 @@ class Schedules:
 
 @contextmanager
 def _nothing_without_bucket() -> Generator[None]:
-    """Pass over what there is no bucket to read from: nobody made a schedule yet."""
+    """Ignore a missing bucket: no schedule has been created yet."""
     try:
         yield
     except StorageError as e:
@@ -322,7 +322,7 @@ def task_of(schedule: Schedule, *, task_id: str, tick_ns: int) -> Task:
 
 
 def read_schedule(name: str, entry: Entry, options: Entry | None) -> ScheduleInfo:
-    """Return what is stored under a name, as a broken schedule when it is none or cannot be run."""
+    """Return the schedule stored under a name, as a broken one if it is unreadable or cannot run."""
     since_ns = max(entry.stored_ns, options.stored_ns if options else 0)
     schedule = Schedule(name=name, schedule="", task_type="", created_at=format_timestamp(entry.stored_ns))
     decoded = ScheduleOptions()
@@ -341,7 +341,7 @@ def read_schedule(name: str, entry: Entry, options: Entry | None) -> ScheduleInf
 
 
 def _options(schedule: Schedule, entry: Entry | None) -> ScheduleOptions:
-    """Return what is stored beside a schedule, unless it was left behind by another one of that name."""
+    """Return the options of a schedule, unless an earlier schedule of that name left them behind."""
     if entry is None:
         return ScheduleOptions()
     options = decode_schedule_options(entry.value)

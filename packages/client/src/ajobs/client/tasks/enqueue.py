@@ -96,7 +96,7 @@ class Enqueuer:
             stored: The task.
             again: Whether it may have been in this queue a short while ago.
             posted: What `post` returned for it.
-            may_be_there: Whether somebody else may be putting the very same item, which is then as good.
+            may_be_there: Whether another client may put the same item, so that a duplicate counts as success.
         """
         task = stored.task
         try:
@@ -109,7 +109,7 @@ class Enqueuer:
                 await self.storage.tasks.save(failed, stored.revision)
             except TaskChangedError:
                 if isinstance(e, RequestTimeoutError):
-                    # Nobody answered, but a worker took the task since: its item is there.
+                    # The put was not confirmed, but a worker has started the task since, so its item was stored.
                     return task
             raise
         return task

@@ -17,16 +17,16 @@ from ajobs.protocol.timestamps import unix_ns
 
 
 class TaskOptions(TypedDict, total=False):
-    """What a task can be given beside its type and payload."""
+    """The options of a new task, next to its type and payload."""
 
     queue: str | None
     """The queue's name; without it the client's."""
     task_id: str | None
     """An id of your own, to have a second task by that id refused."""
     deadline: datetime | Duration | None
-    """When it is no longer started: a time with a time zone, or a duration from now on."""
+    """The time after which it may no longer start: a time with a time zone, or a duration from now on."""
     max_tries: int
-    """How often it may be started, 10 unless given; 0 is no limit."""
+    """The number of tries, 10 by default; 0 for no limit."""
     depends_on: Iterable[Task | str]
     """Tasks, or their ids, that have to complete first."""
     load_dependencies: bool

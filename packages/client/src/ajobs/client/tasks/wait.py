@@ -22,7 +22,7 @@ async def wait_for(storage: Storage, task_id: str, timeout_s: float | None) -> T
 
     Raises:
         RequestTimeoutError: It did not get there in time.
-        TaskNotFoundError: There is no such task.
+        TaskNotFoundError: No task with this id is stored.
         TaskDiscardedError: It got there, and was deleted as its worker was told to.
     """
     subject = task_state_subject(task_id)
