@@ -221,7 +221,7 @@ async def test_tasks_are_listed_by_what_they_are_like(ajc, client):
 
 async def test_a_bad_filter_is_refused(ajc, client):
     cases = {
-        "--state nope": "'nope' is not a task state",
+        "--state nope": "invalid task state 'nope'",
         "--since yesterday": "invalid --since 'yesterday'",
         "0": "LIMIT is 0",
         "--page 0": "--page 0",

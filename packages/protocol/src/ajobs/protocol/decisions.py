@@ -25,7 +25,7 @@ import msgspec
 from ajobs.protocol.durations import SECOND_NS, as_ns
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.retry import RandomBelow, RetryPolicy
-from ajobs.protocol.states import FAILED_STATES, TaskState
+from ajobs.protocol.states import FAILED_STATES, TaskState, transition
 from ajobs.protocol.task import Result, Task, is_past_deadline, tried_ns
 from ajobs.protocol.timestamps import format_timestamp
 
@@ -56,7 +56,8 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     delay_ns: int = 0
 
 
-# Made once: nearly every item gets one of these.
+# Created once, because nearly every item needs them, and because Python 3.11 is slow at looking up members of an enum.
+_ACTIVE, _BLOCKED, _COMPLETE = TaskState.ACTIVE, TaskState.BLOCKED, TaskState.COMPLETE
 _RUN = Admission(Action.RUN)
 _ACKNOWLEDGE = Admission(Action.ACKNOWLEDGE)
 
@@ -67,7 +68,7 @@ def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
     """Decide what to do with a received item, by its task as it is stored."""
     if task.state in _ACKNOWLEDGED:
         return _ACKNOWLEDGE
-    if task.state is TaskState.ACTIVE:
+    if task.state is _ACTIVE:
         lease_ns = as_ns(queue.max_run_time)
         started_ns = tried_ns(task)
         left_ns = lease_ns if started_ns is None else started_ns + lease_ns - now_ns
@@ -78,7 +79,7 @@ def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
         return Admission(Action.EXPIRE_DEADLINE)
     if task.is_out_of_tries():
         return Admission(Action.EXPIRE_TRIES)
-    if task.state is TaskState.BLOCKED and task.dependencies:
+    if task.state is _BLOCKED and task.dependencies:
         return Admission(Action.RESOLVE)
     return _RUN
 
@@ -112,7 +113,9 @@ def resolve(task: Task, parents: Mapping[str, Task | None]) -> Resolution:
         if parent is None or parent.state in FAILED_STATES:
             state = "not found" if parent is None else parent.state.value or "in an unknown state"
             error = f"task dependencies failed: {parent_id} is {state}"
-            return Resolution(Readiness.FAILED, _replace(task, state=TaskState.UNREACHABLE, last_err=error))
+            return Resolution(
+                Readiness.FAILED, _replace(task, state=transition(task, TaskState.UNREACHABLE), last_err=error)
+            )
         if parent.state is not TaskState.COMPLETE:
             waiting = True
         results[parent_id] = parent.result
@@ -127,13 +130,18 @@ def start(task: Task, now_ns: int) -> Task:
     The try is counted here, not after the handler: a task that kills its worker uses up its tries too.
     """
     return _replace(
-        task, state=TaskState.ACTIVE, tried=format_timestamp(now_ns), tries=task.tries + 1, last_err="", result=None
+        task,
+        state=transition(task, _ACTIVE),
+        tried=format_timestamp(now_ns),
+        tries=task.tries + 1,
+        last_err="",
+        result=None,
     )
 
 
 def expire(task: Task) -> Task:
     """Return the task as it is saved when it may not be started any more."""
-    return _replace(task, state=TaskState.EXPIRED)
+    return _replace(task, state=transition(task, TaskState.EXPIRED))
 
 
 class Succeeded(msgspec.Struct, frozen=True, gc=False):
@@ -176,6 +184,9 @@ class Disposal(Enum):
     """Deliver it again, but the server has delivered it as often as it may: put a fresh item into its place."""
 
 
+_ACK = Disposal.ACK
+
+
 class Conclusion(msgspec.Struct, frozen=True, gc=False):
     """The task to save, or with ``discard`` to announce and delete, and then what to do with its item."""
 
@@ -209,9 +220,9 @@ def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing e
     match outcome:
         case Succeeded(payload):
             result = Result(payload=msgspec.Raw(payload), completed=format_timestamp(now_ns))
-            return Conclusion(_replace(task, state=TaskState.COMPLETE, result=result, last_err=""), Disposal.ACK)
+            return Conclusion(_replace(task, state=transition(task, _COMPLETE), result=result, last_err=""), _ACK)
         case Terminated(error, discard):
-            terminated = _replace(task, state=TaskState.TERMINATED, last_err=_cut(error))
+            terminated = _replace(task, state=transition(task, TaskState.TERMINATED), last_err=_cut(error))
             return Conclusion(terminated, Disposal.TERM, discard=discard)
         case Failed(error, delay_ns):
             failed = _replace(task, last_err=_cut(error))
@@ -222,9 +233,9 @@ def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing e
                 if delay_ns is None
                 else delay_ns
             )
-            return Conclusion(_replace(failed, state=TaskState.RETRY), Disposal.NAK, delay_ns)
+            return Conclusion(_replace(failed, state=transition(failed, TaskState.RETRY)), Disposal.NAK, delay_ns)
         case Interrupted():
-            handed_back = _replace(task, state=TaskState.RETRY, tries=task.tries - 1)
+            handed_back = _replace(task, state=transition(task, TaskState.RETRY), tries=task.tries - 1)
             return Conclusion(handed_back, again(queue, delivery))
 
 
@@ -239,7 +250,7 @@ def retried(task: Task) -> Task:
     One that did not get past its parents has them looked at again.
     """
     state = TaskState.BLOCKED if task.dependencies and not task.tries and task.state in _UNRESOLVED else TaskState.RETRY
-    return _replace(task, state=state, tries=0, last_err="", result=None)
+    return _replace(task, state=transition(task, state), tries=0, last_err="", result=None)
 
 
 _UNRESOLVED = frozenset({TaskState.BLOCKED, TaskState.UNREACHABLE, TaskState.QUEUE_ERROR, TaskState.EXPIRED})

@@ -23,6 +23,7 @@
     ├── ConflictError                   conflict            somebody, or an earlier call, was first
     │   ├── TaskChangedError                                a lost compare-and-set
     │   ├── TaskCannotEnqueueError
+    │   ├── InvalidTransitionError                          the state machine does not have this change of state
     │   ├── TaskAlreadyActiveError
     │   ├── TaskAlreadySignedError
     │   ├── ScheduleChangedError                            a lost compare-and-set
@@ -189,6 +190,12 @@ class TaskCannotEnqueueError(ConflictError):
     """Only tasks in the states new, retry and blocked can be enqueued."""
 
     reason = "task_cannot_enqueue"
+
+
+class InvalidTransitionError(ConflictError):
+    """A change of a task's state that the state machine does not have."""
+
+    reason = "transition_invalid"
 
 
 class TaskAlreadyActiveError(ConflictError):

@@ -19,7 +19,7 @@ import msgspec
 from ajobs.protocol.decisions import expire
 from ajobs.protocol.durations import as_ns
 from ajobs.protocol.queue import Queue
-from ajobs.protocol.states import FINAL_STATES, TaskState
+from ajobs.protocol.states import FINAL_STATES, TaskState, transition
 from ajobs.protocol.task import Task, tried_ns
 
 
@@ -59,7 +59,9 @@ def examine(
         error = f"queue {task.queue} does not exist any more: retry the task in another one"
     else:
         error = f"its work item is gone from queue {queue.name}: retry the task to enqueue it again"
-    return msgspec.structs.replace(task, state=TaskState.QUEUE_ERROR, last_err=_with_last(error, task))
+    return msgspec.structs.replace(
+        task, state=transition(task, TaskState.QUEUE_ERROR), last_err=_with_last(error, task)
+    )
 
 
 def _may_run(task: Task, queue: Queue | None, now_ns: int, grace_ns: int) -> bool:

@@ -23,7 +23,7 @@ from ajobs.protocol.errors import (
 )
 from ajobs.protocol.names import check_name
 from ajobs.protocol.signing import sign_task
-from ajobs.protocol.states import ENQUEUEABLE_STATES, TaskState
+from ajobs.protocol.states import ENQUEUEABLE_STATES, TaskState, transition
 from ajobs.protocol.task import Task
 
 ROOM_BYTES = 1_024
@@ -104,7 +104,9 @@ class Enqueuer:
         except AjobsError as e:
             if may_be_there and isinstance(e, DuplicateItemError):
                 return task
-            failed = msgspec.structs.replace(task, state=TaskState.QUEUE_ERROR, last_err=error_text(e))
+            failed = msgspec.structs.replace(
+                task, state=transition(task, TaskState.QUEUE_ERROR), last_err=error_text(e)
+            )
             try:
                 await self.storage.tasks.save(failed, stored.revision)
             except TaskChangedError:

@@ -55,7 +55,7 @@ from ajobs.protocol.errors import (
     UnavailableError,
 )
 from ajobs.protocol.queue import Queue
-from ajobs.protocol.states import TaskState
+from ajobs.protocol.states import TaskState, transition
 from ajobs.protocol.task import Task
 from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.worker.options import WorkerOptions, discarded_by, policy_of
@@ -258,7 +258,7 @@ class Execution:
         return None
 
     async def _give_up(self, stored: Stored, state: TaskState, error: str, delivery: Delivery) -> None:
-        given_up = msgspec.structs.replace(stored.task, state=state, last_err=error)
+        given_up = msgspec.structs.replace(stored.task, state=transition(stored.task, state), last_err=error)
         await self._finish(stored, Conclusion(given_up, Disposal.TERM), delivery)
 
     # ---- run, decide, save, acknowledge
