@@ -1,6 +1,6 @@
 # Every command of the project. Run `make` to list them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth lint format types layers check ajc-page constraints image-pins secrets clean
+.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth lint format types layers check ajc-page constraints image-pins nats-accounts secrets clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -92,8 +92,11 @@ constraints: setup ## Update constraints.txt to the newest versions, with hashes
 image-pins: setup ## Update deploy/image/*.txt from constraints.txt
 	@$(BIN)/python -m scripts.pin_image
 
-secrets: ## Create the secrets for `docker compose up` in ./secrets
-	@$(PYTHON) scripts/make_secrets.py
+nats-accounts: ## Update deploy/nats/accounts-*.conf and the tables of docs/deploying.md
+	@$(PYTHON) -m scripts.nats_accounts
+
+secrets: ## Create ./secrets for `docker compose up`: PRESET=isolated (default) or trusted
+	@$(PYTHON) -m scripts.make_secrets $(if $(PRESET),--preset $(PRESET))
 
 clean: ## Remove .venv and caches
 	@rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache

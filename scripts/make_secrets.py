@@ -1,12 +1,16 @@
-"""Make the secrets of the stack in ./secrets: python scripts/make_secrets.py, or `make secrets`.
+"""Create the secrets of the stack in ./secrets: `make secrets`, or `make secrets PRESET=trusted`.
 
-What is there already is kept, so it may be run again. It needs no package: only Python, and for the certificates of
-compose.cluster.yaml the command openssl. The folder is for its owner alone. The files in it may be read by all, because
-Compose mounts each into containers of other users as it is.
+Existing secrets are kept, so it can run again. It needs no packages: Python, and for the certificates of
+compose.cluster.yaml the command openssl. Only the owner can enter the folder. All users can read the files in it,
+because Compose mounts them unchanged into containers that run as other users.
+
+The preset chooses the authorization of the NATS server, see scripts/nats_accounts.py. Without one, the present preset
+stays, and a new folder gets `isolated`.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import hashlib
 import os
@@ -16,7 +20,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROLES = ("producer", "worker", "scheduler", "admin")
+from scripts.nats_accounts import PRESETS
+from scripts.nats_grants import ROLES
+
 NODES = ("nats-1", "nats-2", "nats-3")
 CERTIFICATE_DAYS = "3650"
 
@@ -31,56 +37,69 @@ BASE_Y = 4 * pow(5, P - 2, P) % P
 Point = tuple[int, int, int, int]
 
 
-def main(folder: Path) -> int:
-    made, missing = write_all(folder)
-    print(f"{folder}: {'made ' + ', '.join(made) if made else 'all there already'}")
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make secrets", description="Create the secrets of the stack.")
+    parser.add_argument("--folder", type=Path, default=Path("secrets"), help="default: %(default)s")
+    parser.add_argument("--preset", choices=PRESETS, help="default: the present one, or isolated")
+    arguments = parser.parse_args()
+    created, missing = write_all(arguments.folder, arguments.preset or "")
+    print(f"{arguments.folder}: {'created ' + ', '.join(created) if created else 'nothing to create'}")
     if missing:
-        print(f"certificates for compose.cluster.yaml were not made: {missing}", file=sys.stderr)
+        print(f"no certificates for compose.cluster.yaml: {missing}", file=sys.stderr)
     return 0
 
 
-def write_all(folder: Path) -> tuple[list[str], str]:
-    """Make what is missing; return the names of what was made, and why there are no certificates, if so."""
+def write_all(folder: Path, preset: str = "") -> tuple[list[str], str]:
+    """Create what is missing; return the names of new files, and why there are no certificates, if so."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     made: list[str] = []
 
     def write(name: str, text: str, *, follows: bool = False) -> str:
-        """Write a file unless it exists, or always when it ``follows`` from others; return what it holds."""
+        """Write a file unless it exists, or whenever it ``follows`` from others; return its content."""
         path = folder / name
         if not path.exists() or (follows and path.read_text(encoding="ascii") != text):
             new = path.with_suffix(".new")
             new.write_text(text, encoding="ascii")
             new.chmod(0o444)
-            new.replace(path)  # all of it or nothing
+            new.replace(path)  # atomic
             made.append(name)
         return path.read_text(encoding="ascii").strip()
 
-    users = ["# The public keys of the users in accounts.conf.\n"]
+    users = ["# The public keys of the users in nats_accounts.conf.\n"]
     for role in ROLES:
         seed = seed_of(write(f"nats_{role}.nk", nkey(os.urandom(32), SEED, USER) + "\n"))
         users.append(f'{role.upper()}: "{nkey(public_key(seed), USER)}"\n')
     write("nats_users.conf", "".join(users), follows=True)
+    accounts = folder / "nats_accounts.conf"
+    write("nats_accounts.conf", PRESETS[preset or present_preset(accounts)](), follows=True)
 
     signing = write("signing_seed", os.urandom(32).hex() + "\n")
     write("verification_key", public_key(bytes.fromhex(signing)).hex() + "\n", follows=True)
     token = write("admin_token", "ajt_" + secrets.token_urlsafe(32) + "\n")
     write("admin_tokens", f"admin admin sha256:{hashlib.sha256(token.encode()).hexdigest()}\n")
     write("grafana_password", secrets.token_urlsafe(18) + "\n")
-    for role in ("producer", "admin"):
+    for role in ("producer", "observer", "admin"):
         write(f"{role}.env", environment(role, folder.resolve()), follows=True)
     missing = certificates(folder / "tls", made)
     return made, missing
 
 
+def present_preset(accounts: Path) -> str:
+    """Return the preset of an existing configuration; ``isolated`` if there is none."""
+    text = accounts.read_text(encoding="ascii") if accounts.exists() else ""
+    return "trusted" if "Preset `trusted`" in text else "isolated"
+
+
 def environment(role: str, folder: Path) -> str:
-    """Return what a shell on this host says to connect as a role."""
+    """Return the shell commands that make this host's programs connect as a role."""
     variables = {
         "NATS_URL": "nats://127.0.0.1:${NATS_PORT:-4222}",
         "NATS_NKEY": str(folder / f"nats_{role}.nk"),
         "NATS_INBOX_PREFIX": f"_INBOX.{role}",
-        "AJ_SIGNING_SEED_FILE": str(folder / "signing_seed"),
     }
+    if role != "observer":
+        variables["AJ_SIGNING_SEED_FILE"] = str(folder / "signing_seed")
     return "".join(f'export {name}="{value}"\n' for name, value in variables.items())
 
 
@@ -108,7 +127,7 @@ def crc16(data: bytes) -> int:
 
 
 def public_key(seed: bytes) -> bytes:
-    """Return the Ed25519 public key of a seed, as RFC 8032 says in its section 5.1.5."""
+    """Return the Ed25519 public key of a seed (RFC 8032, section 5.1.5)."""
     number = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little")
     number = number & ((1 << 254) - 8) | 1 << 254
     x = recover_x(BASE_Y)
@@ -124,7 +143,7 @@ def public_key(seed: bytes) -> bytes:
 
 
 def recover_x(y: int) -> int:
-    """Return the even x of a point of the curve by its y."""
+    """Return the even x coordinate of the point of the curve with a y coordinate."""
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P)
     x = pow(square, (P + 3) // 8, P)
     if (x * x - square) % P:
@@ -133,7 +152,7 @@ def recover_x(y: int) -> int:
 
 
 def add(one: Point, other: Point) -> Point:
-    """Return the sum of two points, as RFC 8032 has it in its section 5.1.4."""
+    """Return the sum of two points (RFC 8032, section 5.1.4)."""
     (x1, y1, z1, t1), (x2, y2, z2, t2) = one, other
     a, b = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
     c, d = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
@@ -145,12 +164,12 @@ def add(one: Point, other: Point) -> Point:
 
 
 def certificates(folder: Path, made: list[str]) -> str:
-    """Make an authority and a certificate for each node; return why not, if so."""
+    """Create an authority and a certificate for each node; return the reason if that is impossible."""
     names = [f"{node}.{kind}" for node in NODES for kind in ("pem", "key")]
     if all((folder / name).exists() for name in ("ca.pem", *names)):
         return ""
     if shutil.which("openssl") is None:
-        return "there is no command openssl; install it and run this again"
+        return "openssl is not installed: install it and run `make secrets` again"
     folder.mkdir(exist_ok=True)
     ca, ca_key = str(folder / "ca.pem"), str(folder / "ca.key")
     shape = folder / "openssl.cnf"
@@ -173,7 +192,7 @@ def certificates(folder: Path, made: list[str]) -> str:
         return f"openssl failed: {e.stderr.decode(errors='replace').strip()}"
     finally:
         shape.unlink(missing_ok=True)
-    # Nothing else is ever signed with it.
+    # The authority signs nothing else, so its key is not kept.
     Path(ca_key).unlink()
     for name in ("ca.pem", *names):
         (folder / name).chmod(0o444)
@@ -200,4 +219,4 @@ def openssl(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("secrets")))
+    sys.exit(main())

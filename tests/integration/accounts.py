@@ -13,7 +13,6 @@ from ajobs.admin import provision
 from ajobs.client import Client, Queue
 from ajobs.testing.nats_server import NatsServer
 from scripts import make_secrets
-from tests import ROOT
 
 
 class Accounts:
@@ -37,20 +36,26 @@ class Accounts:
         }
         return Client.connect(self.server.url, **options | settings)
 
+    async def switch(self, preset: str) -> None:
+        """Restart the server with another preset, as an operator does."""
+        make_secrets.write_all(self.secrets, preset)
+        shutil.copy(self.secrets / "nats_accounts.conf", self.secrets.parent)
+        await self.server.restart()
+
     def refused(self) -> list[str]:
         """Return what the server logged of what users may not do."""
         return [line for line in self.server.log.read_text().splitlines() if "Violation" in line]
 
 
 @asynccontextmanager
-async def accounts(*queues: str) -> AsyncGenerator[Accounts]:
+async def accounts(*queues: str, preset: str = "isolated") -> AsyncGenerator[Accounts]:
     """Run a server with the stack's own configuration of accounts, with what `setup` makes."""
     with tempfile.TemporaryDirectory(prefix="ajobs-accounts-") as name:
         folder = Path(name)
-        make_secrets.write_all(folder / "secrets")
-        shutil.copy(ROOT / "deploy/nats/accounts.conf", folder)
-        shutil.copy(folder / "secrets/nats_users.conf", folder)
-        async with NatsServer.run(folder=folder, config="include ./accounts.conf\n") as server:
+        make_secrets.write_all(folder / "secrets", preset)
+        for file in ("nats_users.conf", "nats_accounts.conf"):
+            shutil.copy(folder / "secrets" / file, folder)
+        async with NatsServer.run(folder=folder, config="include ./nats_accounts.conf\n") as server:
             found = Accounts(server, folder / "secrets")
             async with found.connect("admin") as admin:
                 await provision.make_missing(admin, [Queue(name=queue) for queue in queues])

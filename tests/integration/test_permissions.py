@@ -17,15 +17,16 @@ from ajobs.protocol.events import TaskStateEvent
 from ajobs.testing.processes import program, worker_process
 from ajobs.testing.workers import wait_items, working
 from ajobs.worker import Context, Router, TerminateTask
+from scripts.nats_accounts import PRESETS
 from tests.integration.accounts import Accounts, accounts
 
 ROLES = ("producer", "worker", "scheduler", "admin")
 HANDLERS = "ajobs.testing.handlers:router"
 
 
-@pytest.fixture
-async def stack() -> AsyncGenerator[Accounts]:
-    async with accounts("Q", "OTHER") as running:
+@pytest.fixture(params=PRESETS)
+async def stack(request: pytest.FixtureRequest) -> AsyncGenerator[Accounts]:
+    async with accounts("Q", "OTHER", preset=request.param) as running:
         yield running
 
 

@@ -20,7 +20,7 @@ from ajobs.scheduler import main as scheduler
 from ajobs.scheduler.duties import queue_depths as depths
 from ajobs.worker.process import arguments
 from ajobs.worker.process import main as worker
-from scripts import make_secrets
+from scripts import make_secrets, nats_accounts
 from tests import ROOT
 
 COMPOSE = ("compose.yaml", "compose.cluster.yaml")
@@ -209,24 +209,13 @@ def test_workers_are_scaled_by_what_the_leading_scheduler_tells():
 # ---- documentation
 
 
-def permissions() -> dict[str, tuple[set[str], set[str]]]:
-    """Return what each role may publish and subscribe to, as the server's configuration says."""
-    text = (ROOT / "deploy/nats/accounts.conf").read_text()
-    found = re.findall(r"nkey: \$(\w+)\s+permissions \{\s+publish: \[(.*?)\]\s+subscribe: \[(.*?)\]", text, re.DOTALL)
-    quoted = re.compile(r'"([^"]+)"')
-    return {role.lower(): (set(quoted.findall(to)), set(quoted.findall(from_))) for role, to, from_ in found}
+@pytest.mark.parametrize("preset", nats_accounts.PRESETS)
+def test_the_authorization_of_the_server_is_generated_from_the_grants(preset: str):
+    committed = (ROOT / f"deploy/nats/accounts-{preset}.conf").read_text()
+    assert committed == nats_accounts.PRESETS[preset](), "run `make nats-accounts`"
 
 
-@pytest.mark.parametrize(("heading", "which"), [("publish to", 0), ("subscribe to", 1)])
-def test_the_documentation_has_each_permission_of_each_role(heading: str, which: int):
+def test_the_documentation_has_each_permission_of_each_role():
     page = (ROOT / "docs/deploying.md").read_text()
-    _, _, section = page.partition(f"### What each role may {heading}\n")
-    section = section.partition("\n#")[0]
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]*) \|", section, re.MULTILINE)
-    documented = {subject: {role.strip() for role in roles.split(",")} for subject, roles in rows}
-    wanted: dict[str, set[str]] = {}
-    for role, subjects in permissions().items():
-        for subject in subjects[which]:
-            wanted.setdefault(subject, set()).add(role)
-    assert permissions().keys() == {"producer", "worker", "scheduler", "admin"}
-    assert documented == wanted
+    assert page == nats_accounts.with_tables(page), "run `make nats-accounts`"
+    assert all(table in page for table in nats_accounts.tables().values())

@@ -24,8 +24,7 @@ from ajobs.client.nats import credentials
 from ajobs.client.nats.credentials import warn_if_exposed
 from ajobs.protocol.signing import Signer, parse_key
 from scripts import make_secrets
-
-SCRIPT = Path(make_secrets.__file__)
+from tests import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", SCRIPT, folder], check=True, text=True, capture_output=True, env=os.environ | environment
+        [sys.executable, "-m", "scripts.make_secrets", "--folder", folder],
+        cwd=ROOT,
+        check=True,
+        text=True,
+        capture_output=True,
+        env=os.environ | environment,
     )
 
 
@@ -53,8 +57,8 @@ def test_public_keys_and_nkeys_are_those_of_the_libraries(seed: bytes):
 
 def test_each_role_has_a_seed_of_its_own_and_the_server_its_public_key(made: Path):
     users = dict(re.findall(r'^(\w+): "(U\w+)"$', (made / "nats_users.conf").read_text(), re.MULTILINE))
-    assert set(users) == {"PRODUCER", "WORKER", "SCHEDULER", "ADMIN"}
-    assert len(set(users.values())) == 4
+    assert set(users) == {"PRODUCER", "WORKER", "SCHEDULER", "OBSERVER", "REMOTE", "ADMIN"}
+    assert len(set(users.values())) == 6
     for role, public in users.items():
         seed = bytearray((made / f"nats_{role.lower()}.nk").read_bytes().strip())
         assert nkeys.from_seed(seed).public_key.decode() == public
@@ -90,7 +94,7 @@ def test_the_folder_is_for_its_owner_alone_and_its_files_can_be_read_in_a_contai
 def test_what_is_there_is_kept_and_what_follows_from_it_is_made_to_fit(tmp_path: Path):
     first = make(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert make(tmp_path).stdout.endswith("all there already\n")
+    assert make(tmp_path).stdout.endswith("nothing to create\n")
     assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     (tmp_path / "nats_worker.nk").unlink()
     assert make(tmp_path).stdout.endswith("made nats_worker.nk, nats_users.conf\n")
@@ -101,7 +105,7 @@ def test_what_is_there_is_kept_and_what_follows_from_it_is_made_to_fit(tmp_path:
 
 def test_without_openssl_everything_but_the_certificates_is_made(tmp_path: Path):
     done = make(tmp_path, PATH=str(tmp_path))
-    assert "certificates for compose.cluster.yaml were not made: there is no command openssl" in done.stderr
+    assert "no certificates for compose.cluster.yaml: openssl is not installed" in done.stderr
     assert (tmp_path / "verification_key").exists()
     assert not (tmp_path / "tls").exists()
 
