@@ -97,7 +97,7 @@ def test_what_is_there_is_kept_and_what_follows_from_it_is_made_to_fit(tmp_path:
     assert make(tmp_path).stdout.endswith("nothing to create\n")
     assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     (tmp_path / "nats_worker.nk").unlink()
-    assert make(tmp_path).stdout.endswith("made nats_worker.nk, nats_users.conf\n")
+    assert make(tmp_path).stdout.endswith("created nats_worker.nk, nats_users.conf\n")
     changed = {path.name for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() != before[path.name]}
     assert changed == {"nats_worker.nk", "nats_users.conf"}
     assert first.stderr == ""
