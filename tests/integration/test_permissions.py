@@ -10,7 +10,7 @@ import pytest
 
 from ajobs.client import Client, Queue, TaskState
 from ajobs.client.maintenance.janitor import Janitor
-from ajobs.client.storage.provision import bucket_config
+from ajobs.protocol.buckets import bucket_config
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import PermissionDeniedError, TaskFailedError
 from ajobs.protocol.events import TaskStateEvent

@@ -13,9 +13,9 @@ from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 from ajobs.client import Client
-from ajobs.client.nats.fast_path import Lane, header_block
+from ajobs.client.nats.fast_path import Lane
 from ajobs.protocol.errors import ConnectionFailedError
-from ajobs.protocol.headers import parse_headers, status_of
+from ajobs.protocol.headers import header_block, parse_headers, status_of
 
 
 class FakeLibrary:

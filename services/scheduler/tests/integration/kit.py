@@ -6,7 +6,8 @@ import asyncio
 import logging
 
 from ajobs.client import Client, Queue
-from ajobs.client.storage.provision import bucket_config, ensure_stream
+from ajobs.client.storage.provision import ensure_stream
+from ajobs.protocol.buckets import bucket_config
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.subjects import ELECTIONS_BUCKET
 from ajobs.protocol.timestamps import parse_timestamp

@@ -46,17 +46,18 @@ from nats.aio.msg import Msg
 
 from ajobs.client.identifiers import new_id
 from ajobs.client.storage.jetstream.buckets import Bucket, RevisionError, is_deletion
-from ajobs.client.storage.provision import ELECTION_TTL_NS, ensure_buckets, find_stream
+from ajobs.client.storage.provision import ensure_buckets, find_stream
+from ajobs.protocol.buckets import ELECTION_TTL_NS
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import AjobsError, UnavailableError
-from ajobs.protocol.subjects import ELECTIONS_BUCKET
+from ajobs.protocol.headers import CANDIDATE
+from ajobs.protocol.subjects import ELECTIONS_BUCKET, key_subject
 from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.scheduler import metrics
 
 if TYPE_CHECKING:
     from ajobs.client.client import Client
 
-CANDIDATE = "AJ-Candidate"
 """The header with the id of the candidate's process."""
 CAMPAIGN_PART = 0.75
 """The campaign interval, as a fraction of the time to live."""
@@ -118,7 +119,7 @@ class Election:
         """Campaign for as long as the block runs, then give up the key."""
         await self._learn_ttl()
         subscription = await self._client.storage.connection.subscribe(
-            f"$KV.{ELECTIONS_BUCKET}.{self._key}", self._on_write
+            key_subject(ELECTIONS_BUCKET, self._key), self._on_write
         )
         campaign = asyncio.create_task(self._campaign(), name="campaign for leadership")
         try:

@@ -20,7 +20,6 @@ from typing import Any, Unpack
 from nats.aio.msg import Msg
 
 from ajobs.client.nats.connection import Connection
-from ajobs.client.nats.fast_path import header_block
 from ajobs.client.options import keys_of
 from ajobs.client.settings import Settings, split_settings
 from ajobs.protocol import headers
@@ -34,6 +33,7 @@ from ajobs.protocol.errors import (
     TaskNotSignedError,
     TaskSignatureError,
 )
+from ajobs.protocol.headers import header_block
 from ajobs.protocol.signing import Verifier, verify_task
 from ajobs.protocol.subjects import remote_handler_subject
 from ajobs.protocol.timestamps import parse_timestamp

@@ -43,7 +43,7 @@ from ajobs.protocol.errors import (
 )
 from ajobs.protocol.states import FINAL_STATES, TaskState
 from ajobs.protocol.stuck import ItemState, examine
-from ajobs.protocol.subjects import TASKS_STREAM, item_subject, queue_stream
+from ajobs.protocol.subjects import MAX_DELIVERIES_ADVISORIES, TASKS_STREAM, item_subject, queue_stream
 from ajobs.protocol.task import Task, tried_ns
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ ITEM_SPENT = "item_past_max_deliver"
 
 REPAIRED = counter("janitor_repair_count", "Tasks and work items brought to a truthful end", "kind")
 SWEEPS = counter("janitor_sweep_count", "Looks at all tasks and queues")
-
-_ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 
 
 class _Advisory(msgspec.Struct):
@@ -102,7 +100,7 @@ class Janitor:
     async def run(self, interval: Duration = INTERVAL, *, allowed: Callable[[], bool] = lambda: True) -> None:
         """Sweep at every ``interval`` while it is ``allowed``, until cancelled."""
         interval_s = as_seconds(interval, "interval")
-        subscription = await self._storage.connection.subscribe(_ADVISORIES, self._receive)
+        subscription = await self._storage.connection.subscribe(MAX_DELIVERIES_ADVISORIES, self._receive)
         try:
             while True:
                 if not allowed():

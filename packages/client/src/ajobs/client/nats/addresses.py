@@ -8,9 +8,9 @@ import msgspec
 
 from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import ConfigurationError
+from ajobs.protocol.subjects import DEFAULT_API_PREFIX, domain_api_prefix
 
 DEFAULT_SERVER = "nats://127.0.0.1:4222"
-DEFAULT_API_PREFIX = "$JS.API"
 SCHEMES = frozenset({"nats", "tls"})
 
 _NOT_IN_URL = frozenset(" \t\r\n?#")
@@ -87,7 +87,7 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
     def api_prefix(self) -> str:
         """The prefix of JetStream's API."""
         if self.js_domain:
-            return f"$JS.{self.js_domain}.API"
+            return domain_api_prefix(self.js_domain)
         return (self.js_api_prefix or DEFAULT_API_PREFIX).rstrip(".")
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -179,11 +179,3 @@ def _unread(parser: Any) -> bytes:
     words = [b"HMSG" if parser.header_needed else b"MSG", line["subject"], b"%d" % line["sid"]]
     words += [line["reply"]] if line["reply"] else []
     return b" ".join([*words, sizes.encode()]) + CRLF + rest
-
-
-def header_block(headers: Mapping[str, str] | None) -> bytes:
-    """Return headers as they are sent; line breaks in a value become spaces."""
-    if not headers:
-        return b""
-    lines = "".join(f"{name}: {' '.join(value.splitlines())}\r\n" for name, value in headers.items())
-    return f"NATS/1.0\r\n{lines}\r\n".encode()

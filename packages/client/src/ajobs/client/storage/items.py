@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ajobs.client.nats.fast_path import header_block
 from ajobs.client.nats.requests import NoRespondersError, Requests
 from ajobs.client.observability import metrics
 from ajobs.client.storage.jetstream.api import JetStream, storage_error
@@ -18,7 +17,7 @@ from ajobs.protocol.errors import (
     QueueFullError,
     QueueNotFoundError,
 )
-from ajobs.protocol.headers import MESSAGE_ID, parse_headers
+from ajobs.protocol.headers import MESSAGE_ID, header_block, parse_headers
 from ajobs.protocol.item import WorkItem
 from ajobs.protocol.subjects import item_subject, queue_stream
 

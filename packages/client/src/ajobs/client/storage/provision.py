@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from ajobs.client.storage.jetstream.api import STREAM_NAME_IN_USE, STREAM_NOT_FOUND, JetStream, Json
-from ajobs.protocol.durations import MINUTE_NS, SECOND_NS
+from ajobs.protocol.buckets import configuration_bucket, elections_bucket
 from ajobs.protocol.errors import StorageError
-from ajobs.protocol.queue import UNLIMITED, tasks_stream_config
-from ajobs.protocol.subjects import CONFIGURATION_BUCKET, ELECTIONS_BUCKET, TASKS_STREAM
-
-ELECTION_TTL_NS = 10 * SECOND_NS
-DUPLICATE_WINDOW_NS = 2 * MINUTE_NS
+from ajobs.protocol.queue import tasks_stream_config
+from ajobs.protocol.subjects import TASKS_STREAM
 
 
 async def find_stream(jetstream: JetStream, name: str) -> Json | None:
@@ -58,46 +54,6 @@ async def ensure_tasks_stream(jetstream: JetStream, *, replicas: int, memory: bo
 
 async def ensure_buckets(jetstream: JetStream, *, replicas: int, memory: bool) -> None:
     """Make the buckets for configuration and elections when they are missing."""
-    configuration = bucket_config(
-        CONFIGURATION_BUCKET, "Choria Async Jobs Configuration", replicas=replicas, memory=memory
-    )
-    elections = bucket_config(
-        ELECTIONS_BUCKET,
-        "Choria Async Jobs Leader Elections",
-        replicas=replicas,
-        memory=memory,
-        ttl_ns=ELECTION_TTL_NS,
-    )
+    configuration = configuration_bucket(replicas=replicas, memory=memory)
+    elections = elections_bucket(replicas=replicas, memory=memory)
     await asyncio.gather(ensure_stream(jetstream, configuration), ensure_stream(jetstream, elections))
-
-
-def bucket_config(name: str, description: str, *, replicas: int, memory: bool, ttl_ns: int = 0) -> dict[str, Any]:
-    """Return the configuration of the stream that a key-value bucket is.
-
-    Args:
-        name: The bucket's name.
-        description: For people.
-        replicas: On how many servers it is kept.
-        memory: Whether it is kept in memory instead of in files.
-        ttl_ns: Nanoseconds that a value is kept; 0: for ever.
-    """
-    return {
-        "name": f"KV_{name}",
-        "description": description,
-        "subjects": [f"$KV.{name}.>"],
-        "retention": "limits",
-        "discard": "new",
-        "max_consumers": UNLIMITED,
-        "max_msgs": UNLIMITED,
-        "max_bytes": UNLIMITED,
-        "max_msg_size": UNLIMITED,
-        "max_msgs_per_subject": 1,
-        "max_age": ttl_ns,
-        # The server refuses a window that is longer than messages live.
-        "duplicate_window": min(ttl_ns or DUPLICATE_WINDOW_NS, DUPLICATE_WINDOW_NS),
-        "num_replicas": replicas,
-        "allow_rollup_hdrs": True,
-        "deny_delete": True,
-        "allow_direct": True,
-        "storage": "memory" if memory else "file",
-    }

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from ajobs.client.nats.fast_path import header_block
 from ajobs.client.nats.requests import NoRespondersError, NotConnectedError
 from ajobs.client.observability import metrics
 from ajobs.client.storage.events import EventPublisher
@@ -32,7 +31,7 @@ from ajobs.protocol.errors import (
     TaskChangedError,
     TaskNotFoundError,
 )
-from ajobs.protocol.headers import status_of
+from ajobs.protocol.headers import header_block, status_of
 from ajobs.protocol.subjects import TASKS_STREAM, task_subject
 from ajobs.protocol.task import Task
 

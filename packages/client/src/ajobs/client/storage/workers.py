@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ajobs.client.storage.jetstream.buckets import Bucket
-from ajobs.client.storage.provision import bucket_config, ensure_stream, find_stream
-from ajobs.protocol.durations import SECOND_NS
+from ajobs.client.storage.provision import ensure_stream, find_stream
+from ajobs.protocol.buckets import presence_bucket
 from ajobs.protocol.errors import DecodeError
 from ajobs.protocol.presence import WorkerPresence, decode_presence
 from ajobs.protocol.subjects import WORKERS_BUCKET
@@ -14,9 +14,6 @@ from ajobs.protocol.subjects import WORKERS_BUCKET
 if TYPE_CHECKING:
     from ajobs.client.options import ClientOptions
     from ajobs.client.storage.storage import Storage
-
-TTL_NS = 20 * SECOND_NS
-"""How long a worker is listed that says nothing any more."""
 
 
 async def workers_bucket(storage: Storage, options: ClientOptions, *, create: bool) -> Bucket | None:
@@ -30,9 +27,7 @@ async def workers_bucket(storage: Storage, options: ClientOptions, *, create: bo
     bucket = Bucket(storage.connection, storage.jetstream, WORKERS_BUCKET)
     if not create:
         return None if await find_stream(storage.jetstream, bucket.stream) is None else bucket
-    config = bucket_config(
-        WORKERS_BUCKET, "Choria Async Jobs Workers", replicas=options.replicas, memory=True, ttl_ns=TTL_NS
-    )
+    config = presence_bucket(replicas=options.replicas)
     await ensure_stream(storage.jetstream, config)
     return bucket
 

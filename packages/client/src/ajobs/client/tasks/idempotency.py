@@ -27,12 +27,14 @@ from ajobs.client.nats.requests import NoRespondersError
 from ajobs.client.options import ClientOptions
 from ajobs.client.storage.jetstream.api import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND
 from ajobs.client.storage.jetstream.buckets import Bucket, RevisionError
-from ajobs.client.storage.provision import bucket_config, ensure_stream
+from ajobs.client.storage.provision import ensure_stream
 from ajobs.client.storage.tasks import NEVER_STORED, Stored
 from ajobs.client.tasks.enqueue import Enqueuer
 from ajobs.client.tasks.new import TaskOptions, make_task
 from ajobs.client.tasks.retry import retry_task
-from ajobs.protocol.durations import MINUTE_NS, as_ns
+from ajobs.protocol.buckets import Reservation, decode_reservation, idempotency_bucket
+from ajobs.protocol.codec import encode
+from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import (
     IdempotencyKeyReusedError,
     InvalidIdempotencyKeyError,
@@ -48,28 +50,11 @@ from ajobs.protocol.subjects import IDEMPOTENCY_BUCKET, item_subject, queue_stre
 from ajobs.protocol.task import Task
 from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
 
-TTL_NS = 10 * MINUTE_NS
 MAX_KEY = 128
 """Characters of a key at most."""
 
 MakeTask = Callable[[str, int], Task]
 """Creates the task, given its id and its time of creation in nanoseconds since 1970."""
-
-
-class Reservation(msgspec.Struct, frozen=True):
-    """The request that a key stands for, and the task that it creates."""
-
-    by: str
-    """A unique id of the call that wrote the reservation."""
-    request: str
-    """A hash of the request."""
-    task_id: str
-    created_ns: int
-    stored: bool = False
-
-
-_decode = msgspec.json.Decoder(Reservation).decode
-_encode = msgspec.json.encode
 
 
 class Key(NamedTuple):
@@ -108,13 +93,7 @@ class Idempotency:
 
     async def prepare(self) -> None:
         """Create the bucket if it is missing."""
-        config = bucket_config(
-            IDEMPOTENCY_BUCKET,
-            "Choria Async Jobs Idempotency Keys",
-            replicas=self._options.replicas,
-            memory=self._options.memory_storage,
-            ttl_ns=TTL_NS,
-        )
+        config = idempotency_bucket(replicas=self._options.replicas, memory=self._options.memory_storage)
         await ensure_stream(self._storage.jetstream, config)
 
     async def enqueue_task(
@@ -175,11 +154,11 @@ class Idempotency:
     async def _reserve(self, name: str, wanted: Reservation) -> tuple[Reservation, int]:
         while True:
             try:
-                return wanted, await self._bucket.create(name, _encode(wanted))
+                return wanted, await self._bucket.create(name, encode(wanted))
             except RevisionError:
                 entry = await self._bucket.get(name)
             if entry is not None:
-                return _decode(entry.value), entry.revision
+                return decode_reservation(entry.value), entry.revision
             # The key expired between the two calls, so it can be created now.
 
     async def _finish(self, name: str, reserved: Reservation, revision: int, task: Task, *, repeated: bool) -> Task:
@@ -188,7 +167,7 @@ class Idempotency:
             return task
         if not reserved.stored:
             try:
-                await self._bucket.update(name, _encode(msgspec.structs.replace(reserved, stored=True)), revision)
+                await self._bucket.update(name, encode(msgspec.structs.replace(reserved, stored=True)), revision)
             except RevisionError:
                 # Another client with the same key was faster.
                 repeated = True

@@ -13,9 +13,12 @@ from ajobs.protocol.durations import SECOND_NS, as_ns
 from ajobs.protocol.subjects import (
     CONFIGURATION_BUCKET,
     ELECTIONS_BUCKET,
+    QUEUE_CONSUMER,
     TASKS_STREAM,
     TASKS_SUBJECTS,
     WORKERS_BUCKET,
+    bucket_stream,
+    queue_stream,
     queue_subjects,
 )
 from ajobs.protocol.task import DEFAULT_MAX_TRIES
@@ -25,7 +28,7 @@ PATIENCE_NS = 30 * SECOND_NS
 SHORTEST_LEASE_NS = 3 * SECOND_NS
 """Workers renew a lease three times: with a shorter one, a slow second causes a redelivery."""
 MIN_SERVERS = 3
-CONFIGURATION, ELECTIONS, WORKERS = (f"KV_{n}" for n in (CONFIGURATION_BUCKET, ELECTIONS_BUCKET, WORKERS_BUCKET))
+CONFIGURATION, ELECTIONS, WORKERS = (bucket_stream(n) for n in (CONFIGURATION_BUCKET, ELECTIONS_BUCKET, WORKERS_BUCKET))
 
 
 class Expected(NamedTuple):
@@ -103,7 +106,7 @@ def _buckets(facts: Facts) -> Iterator[Verdict]:
         info = facts.streams[name]
         if info is None:
             yield warning(
-                f"the bucket for {what} ({name.removeprefix('KV_')}) does not exist",
+                f"the bucket for {what} ({name.removeprefix(bucket_stream(''))}) does not exist",
                 "start a scheduler, which creates it",
             )
             continue
@@ -126,7 +129,7 @@ def _queue_streams(facts: Facts) -> Iterator[Verdict]:
             f"start a worker, which creates it: 'ajobs-worker MODULE:ROUTER --queue {name}'",
         )
     for info in facts.queues:
-        edit = f"correct it with 'nats stream edit CHORIA_AJ_Q_{info.queue.name}'"
+        edit = f"correct it with 'nats stream edit {queue_stream(info.queue.name)}'"
         subjects = Expected("subjects", [queue_subjects(info.queue.name)], None, "items do not get into it")
         yield from _wrong(f"queue {info.queue.name}", info.stream, (*_QUEUE, subjects), edit)
         config = info.stream["config"]
@@ -135,7 +138,7 @@ def _queue_streams(facts: Facts) -> Iterator[Verdict]:
             yield warning(
                 f"queue {info.queue.name} detects duplicates for only {duration_text(window_ns)}: an item whose "
                 "confirmation was lost can be stored twice",
-                f"'nats stream edit CHORIA_AJ_Q_{info.queue.name} --dupe-window 2m'",
+                f"'nats stream edit {queue_stream(info.queue.name)} --dupe-window 2m'",
             )
         yield from _fill(info)
 
@@ -163,7 +166,8 @@ def _consumers(facts: Facts) -> Iterator[Verdict]:
         queue, name = info.queue, info.queue.name
         yield from _wrong(
             f"consumer of queue {name}", info.consumer, _CONSUMER,
-            f"'nats consumer rm CHORIA_AJ_Q_{name} WORKERS', then start a worker for {name}, which creates it",
+            f"'nats consumer rm {queue_stream(name)} {QUEUE_CONSUMER}', then start a worker for {name}, "
+            "which creates it",
         )  # fmt: skip
         lease_ns = as_ns(queue.max_run_time)
         if lease_ns < SHORTEST_LEASE_NS:

@@ -8,9 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ajobs.client.storage.jetstream.buckets import RevisionError
+from ajobs.protocol.buckets import SchedulerProgress, decode_progress
 from ajobs.protocol.codec import encode
 from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.subjects import SCHEDULER_PROGRESS_KEY
@@ -18,14 +17,6 @@ from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from ajobs.client.client import Client
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """The document that is stored."""
-
-    done_until: str
-    """Every tick that was due up to this time is handled; RFC 3339."""
-    leader: str
 
 
 class ProgressLostError(Exception):
@@ -53,8 +44,8 @@ class ProgressRecord:
             return None
         self._revision = entry.revision
         done_ns = entry.stored_ns  # counts if the document is not valid
-        with suppress(msgspec.MsgspecError, AjobsError, ValueError):
-            done_ns = parse_timestamp(msgspec.json.decode(entry.value, type=Progress).done_until)
+        with suppress(AjobsError):
+            done_ns = parse_timestamp(decode_progress(entry.value).done_until)
         return done_ns
 
     async def save(self, done_ns: int) -> None:
@@ -64,7 +55,7 @@ class ProgressRecord:
             ProgressLostError: Another leader was at work.
             UnavailableError: The server did not answer.
         """
-        value = encode(Progress(format_timestamp(done_ns), self._leader))
+        value = encode(SchedulerProgress(format_timestamp(done_ns), self._leader))
         try:
             if self._revision:
                 self._revision = await self._bucket.update(SCHEDULER_PROGRESS_KEY, value, self._revision)

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from ajobs.client.client import Client
-from ajobs.client.nats.fast_path import header_block
 from ajobs.client.nats.requests import NoRespondersError
 from ajobs.protocol import headers
 from ajobs.protocol.codec import encode
 from ajobs.protocol.errors import InvalidPayloadError, PayloadTooLargeError, RequestTimeoutError, UnavailableError
+from ajobs.protocol.headers import header_block
 from ajobs.protocol.subjects import remote_handler_subject
 from ajobs.worker.context import Context
 from ajobs.worker.outcomes import TerminateTask

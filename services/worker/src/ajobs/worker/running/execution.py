@@ -54,6 +54,7 @@ from ajobs.protocol.errors import (
     TaskSignatureError,
     UnavailableError,
 )
+from ajobs.protocol.headers import SERVER_PREFIX
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.states import TaskState, transition
 from ajobs.protocol.task import Task
@@ -372,7 +373,7 @@ def _refuse_when_over(lease: Lease, task: Task) -> None:
 
 
 def _carried(delivery: Delivery) -> dict[str, str]:
-    return {name: value for name, value in delivery.headers.items() if not name.startswith("Nats-")}
+    return {name: value for name, value in delivery.headers.items() if not name.startswith(SERVER_PREFIX)}
 
 
 def _random_below(bound: int) -> int:

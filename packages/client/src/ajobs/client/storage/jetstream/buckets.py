@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ajobs.client.nats.fast_path import header_block
 from ajobs.client.storage.jetstream.api import (
     MESSAGE_NOT_FOUND,
     WRONG_LAST_SEQUENCE,
@@ -20,13 +19,13 @@ from ajobs.client.storage.jetstream.api import (
 from ajobs.client.storage.jetstream.publish import Message, publish_patiently
 from ajobs.client.storage.jetstream.scan import scan
 from ajobs.protocol.errors import StorageError
-from ajobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, parse_headers
+from ajobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, KV_OPERATION, header_block, parse_headers
+from ajobs.protocol.subjects import bucket_stream, key_subject
 from ajobs.protocol.timestamps import ZERO_TIME, parse_timestamp
 
 if TYPE_CHECKING:
     from ajobs.client.nats.connection import Connection
 
-OPERATION = "KV-Operation"
 _DELETED = frozenset({"DEL", "PURGE"})
 
 
@@ -68,8 +67,8 @@ class Bucket:
         self._connection = connection
         self._jetstream = jetstream
         self.name = name
-        self.stream = f"KV_{name}"
-        self._prefix = f"$KV.{name}."
+        self.stream = bucket_stream(name)
+        self._prefix = key_subject(name, "")
 
     async def get(self, key: str) -> Entry | None:
         """Return what a key has, if anything.
@@ -128,7 +127,7 @@ class Bucket:
         Raises:
             RevisionError: It has another revision.
         """
-        all_headers = {**(headers or {}), OPERATION: "DEL"}
+        all_headers = {**(headers or {}), KV_OPERATION: "DEL"}
         if revision is not None:
             all_headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(revision)
         await self._publish(key, b"", all_headers)
@@ -178,4 +177,4 @@ class Bucket:
 
 def is_deletion(headers: Mapping[str, str]) -> bool:
     """Tell by a message's headers whether it takes a key's value away."""
-    return headers.get(OPERATION) in _DELETED
+    return headers.get(KV_OPERATION) in _DELETED

@@ -32,7 +32,7 @@ from ajobs.client.storage.task_store import StoreInfo
 from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.retry import RETRY_POLICIES
-from ajobs.protocol.subjects import CONFIGURATION_BUCKET, TASKS_STREAM
+from ajobs.protocol.subjects import CONFIGURATION_BUCKET, TASKS_STREAM, bucket_stream
 from ajobs.protocol.timestamps import format_timestamp
 
 READY_S = 3.0
@@ -52,7 +52,7 @@ async def healthz(_: Call) -> Response:
 async def readyz(call: Call) -> Response:
     """Report whether the server is ready."""
     tasks, config = await asyncio.gather(
-        _check(call.service, TASKS_STREAM), _check(call.service, f"KV_{CONFIGURATION_BUCKET}")
+        _check(call.service, TASKS_STREAM), _check(call.service, bucket_stream(CONFIGURATION_BUCKET))
     )
     ready = tasks.ok and config.ok
     return Response(200 if ready else 503, ReadinessResponse(ready=ready, checks=Checks(tasks=tasks, config=config)))
