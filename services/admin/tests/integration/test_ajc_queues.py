@@ -20,8 +20,8 @@ def ajc(server) -> Ajc:
 
 async def test_a_newcomers_first_commands_say_that_there_is_nothing_and_make_nothing(ajc):
     for words, text in (
-        ("queue list", "There are no queues"),
-        ("schedule list", "There are no schedules"),
+        ("queue list", "No queues"),
+        ("schedule list", "No schedules"),
         ("schedule next", "Nothing is due"),
         ("worker list", "No worker"),
     ):
@@ -39,7 +39,7 @@ async def test_info_makes_the_stores_and_shows_everything(ajc, server):
     assert "0 B in memory" in ran.out
     assert "2h after the last change" in ran.out
     assert "none: start a scheduler with ajobs-scheduler" in ran.out
-    assert "There are no queues" in ran.out
+    assert "No queues" in ran.out
 
     await ajc("queue", "new", "EMAIL")
     found = (await ajc("info", "--json")).json

@@ -142,7 +142,7 @@ async def test_shells_complete_commands_and_options(ajc, tmp_path):
     assert "ajc.fish" in fish.line
     assert "scheduler" in (tmp_path / "new" / "ajc.fish").read_text()
     assert unknown.status == 2
-    assert "name one of bash, zsh, fish" in unknown.complaint
+    assert "pass one of bash, zsh, fish" in unknown.complaint
 
 
 async def test_an_unready_server_is_told_from_a_missing_one(server):

@@ -63,10 +63,10 @@ async def test_a_schedule_that_cannot_be_is_refused(ajc, client):
         (["view", "nope"], 1, "there is no schedule nope"),
         (["delete", "nope", "-f"], 1, "there is no schedule nope"),
         (["delete", "there"], 2, "Delete schedule there? Cannot ask without a terminal: rerun with --force"),
-        (["update", "there"], 2, "say what to change"),
+        (["update", "there"], 2, "nothing to change"),
         (["update", "nope", "--tries", "1"], 1, "there is no schedule nope"),
         (["pause", "nope"], 1, "there is no schedule nope"),
-        (["next", "-n", "0"], 2, "--count is 0"),
+        (["next", "-n", "0"], 2, "invalid --count 0"),
     ]
     ran = await asyncio.gather(*(ajc("schedule", *words) for words, _, _ in cases))
     for each, (words, status, text) in zip(ran, cases, strict=True):
@@ -83,7 +83,7 @@ async def test_schedules_are_listed(ajc, client):
         ajc("schedule", "ls", "--csv"),
     )  # fmt: skip
     header, first, second = table.out.splitlines()
-    assert header.split() == ["NAME", "SCHEDULE", "QUEUE", "TYPE", "STATE", "NEXT", "RUN"]
+    assert header.split() == ["NAME", "SCHEDULE", "QUEUE", "TYPE", "STATE", "NEXT", "TICK"]
     assert first.split()[:5] == ["nightly", "@daily", "Q", "t", "active"]
     assert second.split() == ["stopped", "@hourly", "Q", "u", "paused"]
     assert names.out == "nightly\nstopped\n"

@@ -74,7 +74,7 @@ async def test_what_cannot_be_added_is_said_in_one_line(ajc, client, tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\x00")
     cases = [
         (["bad type"], 2, "task type 'bad type' is invalid"),
-        ([], 2, "give the type of the task, or --many FILE"),
+        ([], 2, "pass TYPE, or --many FILE"),
         (["t", "-q", "NOPE"], 1, "queue NOPE does not exist"),
         (["t", "--file", "nope"], 2, "cannot read nope: No such file or directory"),
         (["t", "@nope"], 2, "cannot read nope"),
@@ -223,7 +223,7 @@ async def test_a_bad_filter_is_refused(ajc, client):
     cases = {
         "--state nope": "invalid task state 'nope'",
         "--since yesterday": "invalid --since 'yesterday'",
-        "0": "LIMIT is 0",
+        "0": "invalid LIMIT 0",
         "--page 0": "--page 0",
         "--watch": "needs a terminal",
     }

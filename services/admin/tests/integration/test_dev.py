@@ -55,7 +55,7 @@ def get(url: str):
 async def test_everything_runs_and_says_where_and_the_store_can_be_kept(tmp_path):
     store = tmp_path / "deep" / "store"
     async with dev(HANDLERS, "--store", str(store), "--queue", "Q") as process:
-        text = await read_until(process, "Ctrl-C stops everything")
+        text = await read_until(process, "Ctrl-C to stop everything")
         url, api = re.search(URL, text)[1], re.search(r"curl (http://127\.0\.0\.1:\d+)/v1/info", text)[1]
         assert "scheduler ready" in text
         assert "store in" in text
@@ -74,7 +74,7 @@ async def test_everything_runs_and_says_where_and_the_store_can_be_kept(tmp_path
         assert "scheduler stopped" in rest
         assert "server stopped" in rest
     async with dev("--no-scheduler", "--no-api", "--store", str(store)) as process:
-        text = await read_until(process, "Ctrl-C stops everything")
+        text = await read_until(process, "Ctrl-C to stop everything")
         async with Client.connect(re.search(URL, text)[1], queue="Q") as client:
             assert (await client.load(task.id)).state == "complete"
         await interrupt(process)
@@ -108,13 +108,13 @@ def command_line(pid: str) -> str:
 )
 async def test_when_one_part_ends_all_do_and_the_end_of_its_log_is_shown(module, name):
     async with dev(HANDLERS) as process:
-        await read_until(process, "Ctrl-C stops everything")
+        await read_until(process, "Ctrl-C to stop everything")
         (pid,) = [int(each) for each in in_session(process.pid) if module in command_line(each)]
         os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(60):
             rest = (await process.stdout.read()).decode()
             assert await process.wait() == 1
-    assert f"ajc: {name} ended with exit code -9; the end of its log:\n" in rest
+    assert f"ajc: {name} ended with exit code -9; end of its log:\n" in rest
     assert "worker stopped" in rest or name == "worker-1"
 
 

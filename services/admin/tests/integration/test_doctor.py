@@ -252,7 +252,7 @@ async def test_a_queue_with_items_and_no_worker_and_a_paused_one_are_named(serve
     await client.enqueue("t")
     ((level, check, text),) = await found(server)
     assert (level, check) == ("problem", "workers")
-    assert text.startswith("queue Q has 1 item, the oldest from")
+    assert text.startswith("queue Q has 1 item, the oldest ")
     await client.pause_queue("Q")
     assert await found(server) == [("warning", "pauses", "queue Q is paused until resumed")]
     await client.pause_queue("Q", duration=3600)

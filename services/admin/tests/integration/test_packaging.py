@@ -96,7 +96,7 @@ async def test_a_container_has_the_handlers_of_each_kind_and_they_run(server, pr
     status, output, errors = await ajc("package", "docker", "--output", str(out), cwd=project)
     assert (status, errors) == (0, "")
     assert "docker build --tag mailer-2" in output
-    assert "has to have the command pwd" in output
+    assert "run the command pwd" in output
     dockerfile = Dockerfile(out)
     # Whatever is copied is there, and the build may see it; nothing else is.
     sources = {source.rstrip("/") for source, _ in dockerfile.copied()}
@@ -172,7 +172,7 @@ async def test_in_the_folder_of_the_file_nothing_is_copied_and_nothing_overwritt
     (project / "Dockerfile").write_text("mine")
     status, _, errors = await ajc("package", "docker", cwd=project)
     assert status == 2
-    assert errors.startswith("ajc: . has Dockerfile, .dockerignore, ajobs-requirements.txt, wheels/README already")
+    assert errors.startswith("ajc: . already contains Dockerfile, .dockerignore, ajobs-requirements.txt, wheels/README")
     assert (project / "Dockerfile").read_text() == "mine"
     assert (await ajc("package", "docker", "--force", "--base", "python:3.13-slim", cwd=project))[0] == 0
     assert Dockerfile(project).all("ARG") == ["BASE=python:3.13-slim"]

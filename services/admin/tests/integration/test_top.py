@@ -83,12 +83,12 @@ async def test_keys_choose_what_is_shown(server):
         await terminal.wait(shows_all)
         for key, text in (
             ("s", "sort queues: rate"), ("t", "types: failing"), ("f", "queue: LONELY"), ("f", "queue: Q"),
-            ("f", "queue: all"), ("\x1b[A", "queue: all"), ("p", "paused: p goes on"), ("p", "p pause"),
+            ("f", "queue: all"), ("\x1b[A", "queue: all"), ("p", "paused: press p to continue"), ("p", "p pause"),
         ):  # fmt: skip
             terminal.type(key)
             await terminal.wait(text)
         terminal.type("p")
-        paused = await terminal.wait("paused: p goes on")
+        paused = await terminal.wait("paused: press p to continue")
         terminal.type("s")
         changed = await terminal.wait("sort queues: failures")
         numbers = re.compile(r"^Q +(.*)$", re.MULTILINE)
@@ -113,7 +113,7 @@ async def test_the_screen_survives_a_restart_of_the_server(server, client):
     async with top(server) as terminal:
         await terminal.wait(r"no workers")
         await server.stop()
-        await terminal.wait("disconnected, connecting again")
+        await terminal.wait("disconnected, reconnecting")
         await server.start()
         await terminal.wait(lambda text: "disconnected" not in text and "no workers" in text)
         await client.storage.connection.synchronize()

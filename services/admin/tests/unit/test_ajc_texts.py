@@ -12,7 +12,7 @@ from ajobs.admin.cli.schedule_options import cron_text
 from ajobs.admin.text import human
 from ajobs.admin.text.payloads import payload_of
 from ajobs.admin.text.printing import printable
-from ajobs.admin.text.tables import Column, show_table
+from ajobs.admin.text.tables import Column, fitting, show_table
 from ajobs.client.tasks.ages import parse_age
 from ajobs.protocol.durations import HOUR_NS, MINUTE_NS, SECOND_NS
 from ajobs.protocol.errors import ConfigurationError, InvalidDurationError
@@ -166,3 +166,32 @@ def test_a_piped_table_is_aligned_and_whole(capsys):
     assert second == f"b{' ' * 299}  1000"
     show_table([('a,"', 5)], columns, title="T", empty="", as_csv=True)
     assert capsys.readouterr().out == 'name,n\n"a,""",5\n'
+
+
+ROWS = [("a" * 20, "b" * 10, "c" * 60)]
+COLUMNS = (
+    Column[tuple[str, str, str]]("Name", lambda row: row[0]),
+    Column[tuple[str, str, str]]("Other", lambda row: row[1], dropped=1),
+    Column[tuple[str, str, str]]("Long", lambda row: row[2], is_long=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("room", "widths"),
+    [
+        (200, {"Name": 20, "Other": 10, "Long": 60}),
+        (96, {"Name": 20, "Other": 10, "Long": 60}),
+        (70, {"Name": 20, "Other": 10, "Long": 34}),
+        (52, {"Name": 20, "Other": 10, "Long": 16}),
+        (51, {"Name": 20, "Long": 27}),
+        (36, {"Name": 20, "Long": 12}),
+        (20, {"Name": 8, "Long": 8}),
+        (5, {"Name": 4, "Long": 4}),
+    ],
+)
+def test_a_table_leaves_columns_out_before_it_cuts_others(room, widths):
+    assert {column.title: width for column, width in fitting(ROWS, COLUMNS, room).items()} == widths
+
+
+def test_a_table_without_rows_is_as_wide_as_its_titles():
+    assert [*fitting([], COLUMNS, 80).values()] == [4, 5, 4]

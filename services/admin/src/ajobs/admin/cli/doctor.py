@@ -14,6 +14,8 @@ from ajobs.protocol.errors import UnavailableError
 if TYPE_CHECKING:
     from ajobs.admin.doctor.findings import Finding
 
+MARGIN = 10
+"""Width of the marks in front of findings."""
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "bold red")}
 
 
@@ -61,19 +63,33 @@ def _show(findings: list[Finding]) -> None:
     group = ""
     for finding in findings:
         if finding.group != group:
-            _line([(finding.group, "bold")], before="\n" if group else "")
+            _line(finding.group, "bold", before="\n" if group else "")
             group = finding.group
         mark, style = _MARKS[finding.level]
-        text = printable(finding.text)
-        _line([(f"  {mark:<8}", style), (f"{finding.check}: ", "bold"), (text, "")])
+        _hanging((f"  {mark:<8}", style), [(f"{finding.check}: ", "bold"), (printable(finding.text), "")])
         if finding.remedy:
-            _line([(" " * 10 + "→ ", style), (printable(finding.remedy), "")])
+            _hanging((" " * MARGIN, style), [("→ ", style), (printable(finding.remedy), "")])
 
 
-def _line(parts: list[tuple[str, str]], *, before: str = "") -> None:
+def _line(text: str, style: str, *, before: str = "") -> None:
     if not is_terminal():
-        say(before + "".join(text for text, _ in parts))
+        say(before + text)
         return
     from rich.text import Text
 
-    console().print(Text.assemble(before, *parts))
+    console().print(Text.assemble(before, (text, style)))
+
+
+def _hanging(mark: tuple[str, str], parts: list[tuple[str, str]]) -> None:
+    """Print a mark and a text. On a terminal, lines after the first start below the text."""
+    if not is_terminal():
+        say(mark[0] + "".join(text for text, _ in parts))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid()
+    grid.add_column(width=MARGIN, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(mark[0], style=mark[1]), Text.assemble(*parts))
+    console().print(grid)

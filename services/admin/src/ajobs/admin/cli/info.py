@@ -54,7 +54,7 @@ async def info(
     show_store(store)
     say("")
     show_fields(
-        "Schedules",
+        "Scheduling",
         [
             ("Schedules", _schedules_text(schedules)),
             *((f"Leader of {election}", leader) for election, leader in sorted(leaders.items())),

@@ -14,10 +14,10 @@ COLUMNS: tuple[Column[QueueInfo], ...] = (
     Column("Name", lambda info: info.queue.name, style="bold"),
     Column("Items", lambda info: info.items, count_text, right=True),
     Column("Running", lambda info: info.in_progress, count_text, right=True),
-    Column("Size", lambda info: info.size_bytes, size_text, right=True),
-    Column("Replicas", lambda info: info.replicas, right=True),
+    Column("Size", lambda info: info.size_bytes, size_text, right=True, dropped=2),
+    Column("Replicas", lambda info: info.replicas, right=True, dropped=3),
     Column("Max tries", lambda info: info.queue.max_tries, limit_text, right=True),
-    Column("Max items", lambda info: info.queue.max_entries, limit_text, right=True),
+    Column("Max items", lambda info: info.queue.max_entries, limit_text, right=True, dropped=1),
     Column("Max concurrent", lambda info: info.queue.max_concurrent, limit_text, right=True),
     Column("Run time", lambda info: as_ns(info.queue.max_run_time), duration_text, right=True),
     Column(

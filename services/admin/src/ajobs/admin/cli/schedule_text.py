@@ -24,8 +24,8 @@ def _next_tick(schedule: ScheduleInfo) -> str:
 COLUMNS: tuple[Column[ScheduleInfo], ...] = (
     Column("Name", lambda schedule: schedule.name, style="bold"),
     Column("Schedule", lambda schedule: schedule.schedule.schedule, is_long=True),
-    Column("Queue", lambda schedule: schedule.schedule.queue),
-    Column("Type", lambda schedule: schedule.schedule.task_type),
+    Column("Queue", lambda schedule: schedule.schedule.queue, dropped=1),
+    Column("Type", lambda schedule: schedule.schedule.task_type, dropped=2),
     Column("State", _state, style=lambda state: {"broken": "red", "paused": "yellow"}.get(state, "green")),
     Column("Next tick", _next_tick, lambda text: when_text(text) if text else ""),
 )

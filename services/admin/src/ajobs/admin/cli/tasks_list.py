@@ -31,9 +31,9 @@ COLUMNS: tuple[Column[Task], ...] = (
     Column("ID", lambda task: task.id, narrowest=TEXT_LENGTH),
     Column("State", lambda task: task.state, lambda state: state or "unknown", style=lambda s: STATE_STYLES.get(s, "")),
     Column("Type", lambda task: task.type),
-    Column("Queue", lambda task: task.queue),
+    Column("Queue", lambda task: task.queue, dropped=1),
     Column("Age", lambda task: task.created, age_text, right=True),
-    Column("Tries", lambda task: task.tries, count_text, right=True),
+    Column("Tries", lambda task: task.tries, count_text, right=True, dropped=2),
     Column("Error", lambda task: task.last_err, is_long=True),
 )
 CSV_COLUMNS: tuple[Column[Task], ...] = (

@@ -74,11 +74,10 @@ async def _print_once(client: Any, choices: Any, sample_ns: int, *, as_json: boo
     if as_json:
         show_json(view)
         return
-    lines = snapshot(view, choices, time.time_ns())
     if is_terminal():
         out = console()
-        for line in lines:
+        for line in snapshot(view, choices, time.time_ns(), out.width):
             out.print(line, soft_wrap=True, end="\n")
     else:
-        for line in lines:
+        for line in snapshot(view, choices, time.time_ns()):
             say(line.plain.rstrip())

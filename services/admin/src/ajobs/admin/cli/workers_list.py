@@ -22,13 +22,13 @@ def _done(worker: WorkerPresence) -> int:
 
 COLUMNS: tuple[Column[WorkerPresence], ...] = (
     Column("Name", lambda worker: worker.name, style="bold"),
-    Column("Host", lambda worker: worker.host),
-    Column("Pid", lambda worker: worker.pid, right=True),
+    Column("Host", lambda worker: worker.host, dropped=2),
+    Column("Pid", lambda worker: worker.pid, right=True, dropped=3),
     Column("State", lambda worker: worker.state, style=lambda state: "green" if state == "running" else "yellow"),
     Column("Up", lambda worker: worker.started, age_text, right=True),
     Column("Running", lambda worker: worker.running_count, count_text, right=True),
     Column("Slots", lambda worker: worker.concurrency, count_text, right=True),
-    Column("Tries", _done, count_text, right=True),
+    Column("Tries", _done, count_text, right=True, dropped=1),
     Column("Queues", lambda worker: _joined([queue.name for queue in worker.queues])),
     Column("Task types", lambda worker: _joined(worker.handlers), is_long=True),
 )

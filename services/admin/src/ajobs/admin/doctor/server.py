@@ -91,7 +91,7 @@ def _clock_is_fine(facts: Facts) -> str:
 def _usage(facts: Facts) -> str:
     def used(name: str, limit: str) -> str:
         most = facts.account.get("limits", {}).get(limit, -1)
-        return f"{size_text(facts.account.get(name, 0))} of {'no limit' if most <= 0 else size_text(most)}"
+        return f"{size_text(facts.account.get(name, 0))} {'(no limit)' if most <= 0 else f'of {size_text(most)}'}"
 
     return f"storage {used('storage', 'max_storage')}, memory {used('memory', 'max_memory')}"
 

@@ -19,6 +19,14 @@ NARROW = 100
 """Width of a terminal, in columns, below which tables have no frame."""
 
 
+GAP = 2
+"""Width between two columns."""
+LONG_ENOUGH = 16
+"""Width of a long column that is kept free for it by leaving other columns out."""
+SHORTEST_LONG = 8
+"""Width to which a long column is cut before other columns are."""
+
+
 @dataclass(frozen=True)
 class Column(Generic[T]):
     """A column of a table of ``T``."""
@@ -36,6 +44,8 @@ class Column(Generic[T]):
     """Whether it takes the remaining width of a terminal, and is cut before the others."""
     narrowest: int = 4
     """Minimum width on a terminal that is too narrow for all columns."""
+    dropped: int = 0
+    """Rank in which it is left out of a terminal that is too narrow: the highest first, 0 never."""
 
 
 def show_csv(rows: Iterable[T], columns: Sequence[Column[T]]) -> None:
@@ -85,22 +95,60 @@ def rich_table(rows: Iterable[T], columns: Sequence[Column[T]], *, title: str = 
         pad_edge=not is_narrow,
         header_style="bold",
     )
-    for column in columns:
+    rows = list(rows)
+    # The frame is a line, next to the gap, on both sides of each column.
+    gap, edge = (GAP, 0) if is_narrow else (GAP + 1, 1)
+    widths = fitting(rows, columns, console().width - edge, gap)
+    for column, width in widths.items():
         table.add_column(
-            column.title,
-            justify="right" if column.right else "left",
-            overflow="ellipsis",
-            ratio=1 if column.is_long else None,
-            min_width=None if column.is_long else column.narrowest,
+            column.title, justify="right" if column.right else "left", overflow="ellipsis", no_wrap=True, width=width
         )
     for row in rows:
         cells: list[Text] = []
-        for column in columns:
+        for column in widths:
             value = column.value(row)
             style = column.style if isinstance(column.style, str) else column.style(value)
             cells.append(Text(printable(column.show(value)), style=style, no_wrap=True, overflow="ellipsis"))
         table.add_row(*cells)
     return table
+
+
+def fitting(rows: Sequence[T], columns: Sequence[Column[T]], room: int, gap: int = GAP) -> dict[Column[T], int]:
+    """Return the columns of a table that is at most ``room`` wide, with their widths.
+
+    Columns that may be left out are left out, the highest rank first, until the others fit. Long columns take the rest
+    of the room. If that is not enough, the widest columns are cut.
+    """
+    natural = {column: _natural(rows, column) for column in columns}
+    widths = {
+        column: min(width, max(LONG_ENOUGH, len(column.title))) if column.is_long else width
+        for column, width in natural.items()
+    }
+
+    def left() -> int:
+        return room - sum(widths.values()) - gap * len(widths)
+
+    for column in sorted((each for each in columns if each.dropped), key=lambda each: -each.dropped):
+        if left() >= 0:
+            break
+        del widths[column]
+    for column, width in list(widths.items()):
+        if column.is_long:
+            widths[column] = width + max(0, min(left(), natural[column] - width))
+    while left() < 0 and any(width > column.narrowest for column, width in widths.items()):
+        # Long columns are cut before others, and wide ones before narrow ones.
+        widest = max(
+            (column for column, width in widths.items() if width > column.narrowest),
+            key=lambda column: (column.is_long and widths[column] > SHORTEST_LONG, widths[column]),
+        )
+        widths[widest] -= 1
+    return widths
+
+
+def _natural(rows: Sequence[T], column: Column[T]) -> int:
+    from rich.cells import cell_len  # slow to import, and not needed when piped
+
+    return max(cell_len(column.title), *(cell_len(printable(column.show(column.value(row)))) for row in rows), 1)
 
 
 def _aligned(rows: Sequence[T], columns: Sequence[Column[T]]) -> Iterable[str]:

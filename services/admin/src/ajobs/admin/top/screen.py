@@ -66,11 +66,11 @@ def picture(view: View, choices: Choices, width: int, height: int, now_ns: int) 
     return [*lines, foot]
 
 
-def snapshot(view: View, choices: Choices, now_ns: int) -> list[Text]:
-    """Return the same without the line of keys, as high and wide as needed."""
-    lines = _head(view, choices, None, now_ns)
-    for columns, rows in _sections(view, choices, None):
-        lines += [Text(), *table(columns, rows, None)]
+def snapshot(view: View, choices: Choices, now_ns: int, width: int | None = None) -> list[Text]:
+    """Return the same without the line of keys, as high as needed, and as wide as needed without a width."""
+    lines = _head(view, choices, width, now_ns)
+    for columns, rows in _sections(view, choices, width):
+        lines += [Text(), *table(columns, rows, width)]
     return lines
 
 
@@ -242,7 +242,7 @@ def _failures(view: View, *, wide: bool) -> Section:
         if wide:
             cells[1:1] = [printable(failure.task_id), printable(failure.queue)]
         rows.append(cells)
-    return tuple(columns), rows or [_nothing("no failures", len(columns))]
+    return tuple(columns), rows or [_nothing("none", len(columns))]
 
 
 def _nothing(text: str, columns: int) -> Row:
