@@ -14,8 +14,7 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
 from ajobs.testing.workers import working
-from ajobs.worker import Router
-from ajobs.worker.remote_service import remote_service
+from ajobs.worker import Router, remote_service
 from scripts.nats_grants import ADMIN, REMOTE, ROLES, published
 from tests.integration.accounts import Accounts, accounts
 

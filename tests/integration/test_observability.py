@@ -20,7 +20,7 @@ from tests import ROOT
 DASHBOARD = ROOT / "deploy/grafana/dashboards/ajobs.json"
 RULES = ROOT / "deploy/prometheus/rules.yml"
 MODULES = (
-    "ajobs.client.observability.metrics", "ajobs.client.maintenance.janitor", "ajobs.worker.running.metrics",
+    "ajobs.client.observability.metrics", "ajobs.client.maintenance.janitor", "ajobs.worker.running.observers",
     "ajobs.scheduler.metrics", "ajobs.scheduler.duties.queue_depths", "ajobs.admin.api.metrics",
 )  # fmt: skip
 SERIES = re.compile(r"\b((?:choria_asyncjobs|gnatsd_varz|jetstream|process)_\w+)(\{[^}]*\})?")

@@ -84,9 +84,9 @@ async def test_a_program_that_is_not_there_fails_the_try(client):
 async def test_what_else_is_not_there_is_told_apart(client, script):
     odd = script("")
     Path(odd).write_text("#!/no/such/interpreter\n")  # noqa: ASYNC240 - one line
-    assert "the program that its first line names is not there" in (await ended(client, odd)).last_err
+    assert "the interpreter in its first line does not exist" in (await ended(client, odd)).last_err
     elsewhere = await ended(client, Command("/bin/echo", folder="/no/such/folder"))
-    assert elsewhere.last_err == "cannot run /bin/echo: there is no folder /no/such/folder"
+    assert elsewhere.last_err == "cannot run /bin/echo: no such folder: /no/such/folder"
 
 
 async def test_a_result_that_is_not_utf_8_is_made_so(client, script):

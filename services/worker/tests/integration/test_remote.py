@@ -16,8 +16,7 @@ from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.signing import Signer, sign_task
 from ajobs.protocol.task import new_task
 from ajobs.testing.workers import working
-from ajobs.worker import Context, RetryTask, Router, TerminateTask
-from ajobs.worker.remote_service import remote_service
+from ajobs.worker import Context, RetryTask, Router, TerminateTask, remote_service
 
 SEED = bytes(range(32))
 
@@ -105,7 +104,7 @@ async def test_what_the_headers_of_the_answer_say_is_done(client, bare, headers,
 async def test_an_answer_that_is_no_json_fails_the_try_when_it_is_to_be_decoded(client, bare):
     await bare.subscribe("CHORIA_AJ.H.T.remote", cb=answering(b"{"))
     await bare.flush()
-    assert "is no JSON" in (await ended(client, asking(decode=True))).last_err
+    assert "is not valid JSON" in (await ended(client, asking(decode=True))).last_err
 
 
 async def test_the_catch_all_asks_its_own_subject(client, bare):
@@ -121,7 +120,7 @@ async def test_without_anybody_there_the_try_fails_and_the_next_one_may_do(clien
         async with client.watch(task.id) as events:
             async for event in events:
                 if event.state is TaskState.RETRY:
-                    assert "nobody listens" in event.last_error
+                    assert "no service is listening" in event.last_error
                     break
         await bare.subscribe("CHORIA_AJ.H.T.remote", cb=answering(b"1"))
         await bare.flush()
@@ -208,8 +207,8 @@ async def ask(bare, task_type, payload=None, *, seconds: float = 10, deadline: s
         ("later", None, b"", {"AJ-Error": "later"}),
         ("terminate", None, b"", {"AJ-Terminate": "of no use"}),
         ("text", b"3", b"", {"AJ-Terminate": "the payload does not fit: Expected `str`, got `int`"}),
-        ("longer", None, b"", {"AJ-Error": "a remote handler cannot ask for more time: the worker that passed the task on has it"}),  # noqa: E501
-        ("large", None, b"", {"AJ-Terminate": "the result of 2000000 bytes is larger than the server takes"}),
+        ("longer", None, b"", {"AJ-Error": "a remote handler cannot extend its run: only the worker that passed the task on can"}),  # noqa: E501
+        ("large", None, b"", {"AJ-Terminate": "the result of 2000000 bytes exceeds the server's max_payload"}),
     ],
 )  # fmt: skip
 async def test_the_answer_is_what_the_original_understands(server, bare, serving, task_type, payload, data, headers):  # noqa: PLR0917

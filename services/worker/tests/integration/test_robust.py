@@ -225,7 +225,7 @@ async def test_a_connection_that_ends_for_good_ends_the_worker_once_its_handlers
         await client.storage.connection.nats.close()
         await asyncio.sleep(0)
         release.set()
-        with pytest.raises(ConnectionFailedError, match="closed for good"):
+        with pytest.raises(ConnectionFailedError, match="closed permanently"):
             await running
         assert done == [True]
         assert worker.busy == 0

@@ -280,7 +280,7 @@ async def test_a_task_past_its_deadline_is_expired_and_not_run(client, router):
 
 
 async def test_a_child_waits_for_its_parents_and_gets_their_results(client, router, monkeypatch):
-    monkeypatch.setattr("ajobs.worker.running.execution.BLOCKED_DELAY_NS", 10**7)
+    monkeypatch.setattr("ajobs.worker.running.admission.BLOCKED_DELAY_NS", 10**7)
     go = asyncio.Event()
 
     @router.handler("parent")
@@ -305,7 +305,7 @@ async def test_a_child_waits_for_its_parents_and_gets_their_results(client, rout
 
 
 async def test_a_failed_parent_makes_its_children_and_grandchildren_unreachable(client, router, monkeypatch):
-    monkeypatch.setattr("ajobs.worker.running.execution.BLOCKED_DELAY_NS", 10**7)
+    monkeypatch.setattr("ajobs.worker.running.admission.BLOCKED_DELAY_NS", 10**7)
 
     @router.handler("parent")
     async def parent() -> None:
@@ -326,7 +326,7 @@ async def test_a_failed_parent_makes_its_children_and_grandchildren_unreachable(
 
 
 async def test_a_blocked_task_outlasts_the_deliveries_that_its_queue_allows(server, router, monkeypatch):
-    monkeypatch.setattr("ajobs.worker.running.execution.BLOCKED_DELAY_NS", 10**6)
+    monkeypatch.setattr("ajobs.worker.running.admission.BLOCKED_DELAY_NS", 10**6)
     go = asyncio.Event()
     looks: list[int] = []
 

@@ -16,7 +16,7 @@ from ajobs.worker.middleware.recover import RecoveredError
 from ajobs.worker.middleware.time_limit import TimeLimitError
 from ajobs.worker.outcomes import RetryTask, TerminateTask
 from ajobs.worker.routing.lifespan import provided_by
-from ajobs.worker.routing.table import Routes
+from ajobs.worker.routing.table import RoutingTable
 
 CONTEXT: Context = None  # none of these looks at it
 
@@ -36,7 +36,7 @@ def noting(name: str, calls: list[str]):
 
 
 async def run(router: Router, task_type: str):
-    return await Routes.of(router).find(task_type).handle(FakeContext())
+    return await RoutingTable.of(router).find(task_type).handle(FakeContext())
 
 
 class FakeContext:
@@ -98,8 +98,8 @@ def test_what_cannot_be_called_is_no_middleware(wrong):
             refused()
     router.use(lambda _: wrong)
     router.add("t", _handler([]))
-    with pytest.raises(ConfigurationError, match="returned"):
-        Routes.of(router)
+    with pytest.raises(ConfigurationError, match="middleware result"):
+        RoutingTable.of(router)
 
 
 async def test_a_time_limit_cancels_and_says_so():
@@ -155,8 +155,8 @@ def including(prefix: str, *task_types: str) -> Router:
 def test_included_types_get_the_prefix_those_that_are_added_later_too():
     outer = including("email:", "new", "")
     assert outer.task_types == ["email:", "email:new", "taken"]
-    assert Routes.of(outer).find("email:other").task_type == "email:"
-    assert Routes.of(outer).find("sms") is None
+    assert RoutingTable.of(outer).find("email:other").task_type == "email:"
+    assert RoutingTable.of(outer).find("sms") is None
 
 
 def test_a_type_that_two_routers_handle_is_refused():
@@ -165,7 +165,7 @@ def test_a_type_that_two_routers_handle_is_refused():
     with pytest.raises(DuplicateHandlerError, match="taken"):
         including("").include(inner)
     with pytest.raises(DuplicateHandlerError, match="taken"):
-        Routes.of(including("", "taken"))
+        RoutingTable.of(including("", "taken"))
 
 
 def test_a_router_cannot_include_itself_however_deep():
@@ -229,7 +229,7 @@ def test_what_lifespans_yield_is_provided_by_type():
 
 @pytest.mark.parametrize(
     ("functions", "text"),
-    [((replica, database), "no lifespan before it"), ((database, database), "there is already")],
+    [((replica, database), "no lifespan before it"), ((database, database), "is provided already")],
 )
 def test_lifespans_that_do_not_fit_together_are_refused(functions, text):
     with pytest.raises(ConfigurationError, match=text):
@@ -238,7 +238,7 @@ def test_lifespans_that_do_not_fit_together_are_refused(functions, text):
 
 @pytest.mark.parametrize("wrong", [3, _handler([])])
 def test_what_is_no_lifespan_is_refused(wrong):
-    with pytest.raises(ConfigurationError, match="no lifespan"):
+    with pytest.raises(ConfigurationError, match="cannot be a lifespan"):
         Router().lifespan(wrong)
 
 
@@ -259,4 +259,4 @@ def test_a_handler_for_processes_takes_nothing_that_stays_here(function):
     router = with_lifespans(database)
     router.add("t", function, executor="process")
     with pytest.raises(ConfigurationError, match="process"):
-        Routes.of(router, {Database})
+        RoutingTable.of(router, {Database})

@@ -15,7 +15,7 @@ from ajobs.protocol.errors import ConfigurationError, DuplicateHandlerError, Inv
 from ajobs.protocol.task import new_task
 from ajobs.worker import Context, Router, Task
 from ajobs.worker.routing.binding import bind
-from ajobs.worker.routing.table import Routes
+from ajobs.worker.routing.table import RoutingTable
 
 
 def nothing() -> None: ...
@@ -30,7 +30,7 @@ def router(*task_types):
 
 
 def target(made, task_type):
-    routed = Routes.of(made).find(task_type)
+    routed = RoutingTable.of(made).find(task_type)
     return None if routed is None else routed.handle.__self__.function.keywords["mark"]
 
 
@@ -147,7 +147,7 @@ def test_a_function_that_asks_for_what_nobody_yields_is_refused_when_the_worker_
     made = Router()
     made.add("t", function)
     with pytest.raises(ConfigurationError, match=function.__name__):
-        Routes.of(made)
+        RoutingTable.of(made)
 
 
 def test_what_is_not_callable_is_refused():

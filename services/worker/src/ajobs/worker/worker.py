@@ -1,4 +1,8 @@
-"""A worker: a client, a router, the queues to work on, and the slots between them."""
+"""A worker: runs the tasks of its queues with the handlers of a router.
+
+An item takes this way down through the layers: a queue's pull delivers it to the `Feed` (`queues`), a slot takes it
+from there, the `Execution` of its queue processes it (`running`), and the routing table finds its handler (`routing`).
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,11 @@ from ajobs.protocol.subjects import QUEUE_CONSUMER, queue_stream
 from ajobs.protocol.task import Task
 from ajobs.worker.options import Share, WorkerOptions
 from ajobs.worker.queues.feed import Feed, Source
-from ajobs.worker.queues.slots import Processor
-from ajobs.worker.routing.lifespan import CutOff, enter_lifespans, provided_by
+from ajobs.worker.queues.slots import Slots
+from ajobs.worker.routing.lifespan import CancelScope, enter_lifespans, provided_by
 from ajobs.worker.routing.router import Router
-from ajobs.worker.routing.table import Routes
-from ajobs.worker.running import metrics
+from ajobs.worker.routing.table import RoutingTable
+from ajobs.worker.running import observers
 from ajobs.worker.running.execution import Execution
 from ajobs.worker.running.executors import Executors
 
@@ -29,10 +33,10 @@ DEFAULTS = WorkerOptions()
 
 
 class Worker:
-    """Processes the tasks of one or several queues with the handlers of a router.
+    """Runs the tasks of one or several queues with the handlers of a router.
 
-    It runs as many tasks at once as the options' ``concurrency`` says, and no more of a queue than the queue's
-    ``max_concurrent`` over all workers together.
+    It runs up to `WorkerOptions.concurrency` tasks at once. All workers of a queue together run up to the queue's
+    ``max_concurrent``.
     """
 
     def __init__(
@@ -43,19 +47,19 @@ class Worker:
         *,
         logger: logging.Logger | None = None,
     ) -> None:
-        """Prepare a worker; `run` starts it.
+        """Prepare a worker. `run` starts it.
 
         Args:
-            client: Connected.
-            router: Has at least one handler.
-            options: Its queues, slots, and the rest of what it can be told.
-            logger: Where to log, instead of ``ajobs.worker``.
+            client: A connected client.
+            router: The handlers, at least one.
+            options: The queues, the number of slots, and all other options.
+            logger: Logs what happens. Default: the logger ``ajobs.worker``.
 
         Raises:
-            ConfigurationError: The router has no handler, a handler cannot be called.
+            ConfigurationError: The router has no handler, or a handler cannot be called.
         """
         if not router.task_types:
-            msg = "the router has no handler: register at least one, the type '' takes every task"
+            msg = "the router has no handler: register at least one. The type '' matches every task"
             raise ConfigurationError(msg)
         self.client = client
         self.options = options
@@ -63,13 +67,13 @@ class Worker:
         self.shares = tuple(options.queues) or (Share(client.queue),)
         self._logger = logger or logging.getLogger("ajobs.worker")
         self._lifespans = router.lifespans()
-        self.routes = Routes.of(router, provided_by(self._lifespans))
+        self.routes = RoutingTable.of(router, provided_by(self._lifespans))
         self._state: dict[Any, Any] = {}
         self._executors = Executors(options.concurrency)
         self._feed = Feed([self._source(share) for share in self.shares])
-        self._processor = Processor(self._feed, client.storage.items, slots=options.concurrency, logger=self._logger)
-        self._starting = CutOff()
-        self._closing = CutOff()
+        self._slots = Slots(self._feed, client.storage.items, slots=options.concurrency, logger=self._logger)
+        self._starting = CancelScope()
+        self._closing = CancelScope()
         self._has_drained = False
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
@@ -90,17 +94,17 @@ class Worker:
 
     @property
     def busy(self) -> int:
-        """How many tasks run right now."""
-        return self._processor.busy
+        """Number of tasks that are running."""
+        return self._slots.busy
 
     @property
     def running_tasks(self) -> list[Task]:
-        """The tasks that handlers have right now."""
+        """The tasks whose handlers are running."""
         return [task for source in self._feed.sources for task in source.execution.running]
 
     @property
     def counters(self) -> Counter[str]:
-        """How many tries ended in which state since the start."""
+        """Number of finished tries since the start, by the state they led to."""
         counted: Counter[str] = Counter()
         for source in self._feed.sources:
             counted.update(source.execution.counters)
@@ -108,16 +112,16 @@ class Worker:
 
     @property
     def stuck(self) -> int:
-        """How many handlers still run although the worker has stopped: in threads, or ignoring their cancellation."""
+        """Number of handlers that still run after a stop: in threads, or because they ignore their cancellation."""
         return self._executors.threads_running + self.busy
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it takes no more tasks."""
+        """Whether the worker takes no more tasks."""
         return self._stop.is_set()
 
     def problems(self) -> dict[str, str | None]:
-        """Return what keeps the worker from taking tasks, by what was looked at; ``None`` where all is well."""
+        """Return the problems that keep the worker from taking tasks, by check. ``None``: the check is fine."""
         connected = self.client.storage.connection.is_connected
         pulls = {f"queue {source.name}": source.pull for source in self._feed.sources}
         return {
@@ -125,20 +129,21 @@ class Worker:
             "started": None if self._ready.is_set() else "not started yet",
             "draining": "takes no more tasks" if self.is_stopping else None,
         } | {
-            name: None if pull is None or pull.is_healthy else "its consumer does not answer"
+            name: None if pull is None or pull.is_healthy else "the consumer does not answer"
             for name, pull in pulls.items()
         }
 
     def stop(self) -> None:
-        """Take no more tasks, and let `run` return once the running ones are done; a second call cancels those.
+        """Take no more tasks. `run` returns when the running ones are done.
 
-        A lifespan that is still being entered is cancelled by the first call, one that does not end by another one.
+        A second call stops waiting for handlers: it cancels them and hands their tasks back. A third call stops waiting
+        for lifespans. A lifespan that has not finished its setup is cancelled by the first call.
         """
-        self._starting.now()
+        self._starting.cancel()
         if self._has_drained:
-            self._closing.now()
+            self._closing.cancel()
         elif self._stop.is_set():
-            self._processor.hurry()
+            self._slots.interrupt()
         self._feed.close()
         self._stop.set()
 
@@ -146,8 +151,7 @@ class Worker:
         """Process tasks until `stop` is called.
 
         Raises:
-            ConnectionFailedError: The connection was closed for good, by the server or by somebody else. What a
-                lifespan of the router raises is raised as it is.
+            ConnectionFailedError: The connection was closed permanently. Exceptions of lifespans pass through.
         """
         connection = self.client.storage.connection
         closed = asyncio.create_task(self._watch_connection(), name="watch the connection")
@@ -156,7 +160,7 @@ class Worker:
                 self._state |= {Client: self.client}
                 async with self._starting:
                     await enter_lifespans(self._lifespans, self._state, stack)
-                if not self._starting.happened:
+                if not self._starting.is_cancelled:
                     await self._process(stack)
                 self._has_drained = True
         finally:
@@ -164,7 +168,7 @@ class Worker:
             closed.cancel()
             await asyncio.gather(closed, return_exceptions=True)
         if connection.nats.is_closed:
-            msg = "the connection to NATS was closed for good: see the log for what the server said"
+            msg = "the connection to NATS was closed permanently: see the log for the reason"
             raise ConnectionFailedError(msg)
 
     async def _process(self, stack: AsyncExitStack) -> None:
@@ -177,13 +181,13 @@ class Worker:
             self.options.concurrency,
             ", ".join(task_type or "(all)" for task_type in self.routes.task_types),
         )
-        await self._processor.run(self._stop, self._grace_s)
+        await self._slots.run(self._stop, self._grace_s)
 
     @asynccontextmanager
     async def _pull(self, source: Source) -> AsyncGenerator[PullSubscription]:
         storage = self.client.storage
-        metrics.PREFETCHED.labels(source.name).set_function(lambda: len(source.buffer))
-        metrics.RUNNING.labels(source.name).set_function(lambda: source.running)
+        observers.PREFETCHED.labels(source.name).set_function(lambda: len(source.buffer))
+        observers.RUNNING.labels(source.name).set_function(lambda: source.running)
         wanted: Callable[[], int] = lambda: self._feed.wanted(source)  # noqa: E731 - bound to this source
         async with PullSubscription.open(
             storage.connection,
@@ -191,8 +195,8 @@ class Worker:
             subject=storage.jetstream.subject(f"CONSUMER.MSG.NEXT.{queue_stream(source.name)}.{QUEUE_CONSUMER}"),
             wanted=wanted,
             deliver=lambda delivery: self._feed.deliver(source, delivery),
-            on_pull=metrics.POLLS.labels(source.name).inc,
-            on_failure=metrics.POLL_ERRORS.labels(source.name).inc,
+            on_pull=observers.POLLS.labels(source.name).inc,
+            on_failure=observers.POLL_ERRORS.labels(source.name).inc,
         ) as pull:
             yield pull
 
@@ -203,7 +207,7 @@ class Worker:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Worker]:
-        """Run for as long as the block does, for programs that have other things to do. Raises as `run` does."""
+        """Run until the end of the block, in the background of a program. Raises as `run` does."""
         running = asyncio.create_task(self.run(), name="worker")
         ready = asyncio.create_task(self._ready.wait(), name="wait for the worker")
         try:

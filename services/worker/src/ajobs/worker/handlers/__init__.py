@@ -1,4 +1,4 @@
-"""Handlers that are not written in Python, or not run by this process."""
+"""Handlers outside this process: programs, and services that answer requests."""
 
 from ajobs.worker.handlers.command import Command, CommandFailedError
 from ajobs.worker.handlers.remote import Remote, RemoteFailedError

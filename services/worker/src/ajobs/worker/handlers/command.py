@@ -1,7 +1,7 @@
-"""Having a program handle tasks.
+"""Handle tasks with a program.
 
-The program is run without a shell. It finds the task as JSON in the file that ``CHORIA_AJ_TASK`` names. What it writes,
-to its output and its error output together, is the result; a status other than 0 fails the try.
+The program runs without a shell. ``CHORIA_AJ_TASK`` names a file with the task as JSON. The result is the standard
+output and standard error together. A status other than 0 fails the try.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from ajobs.worker.context import Context
 
 TASK_VARIABLE = "CHORIA_AJ_TASK"
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-"""Variables of the worker that a program sees. The others may hold secrets that are none of its business."""
+"""Variables of the worker that a program sees. Others may hold secrets."""
 
 MAX_OUTPUT = 256 * 1024
-"""Bytes of output that are kept."""
+"""Bytes of output to keep."""
 ERROR_OUTPUT = 2_000
-"""Characters of a failed program's last output that go into the task's error."""
+"""Characters of the end of a failed program's output that go into the task's error."""
 TERMINATE_S = 3.0
-"""Seconds that a program has to end after SIGTERM before it is killed."""
+"""Seconds between SIGTERM and SIGKILL."""
 REST_S = 1.0
-"""Seconds to wait for the rest of the output once the program has ended: what left its group may hold it open."""
+"""Seconds to wait for the rest of the output once the program has ended. A detached child may hold it open."""
 CHUNK = 64 * 1024
 
 
 class CommandFailedError(Exception):
-    """A program could not be run, or ended with another status than 0."""
+    """A program could not be started, or ended with a status other than 0."""
 
 
 class CommandOptions(TypedDict, total=False):
-    """What a `Command` can be given."""
+    """The options of a `Command`."""
 
     environment: Mapping[str, str]
-    """Variables for the program besides ``CHORIA_AJ_TASK``, ``PATH`` and the locale's."""
+    """Environment variables, in addition to ``CHORIA_AJ_TASK``, ``PATH`` and those of the locale."""
     folder: str | None
-    """Where it runs, instead of the worker's working directory."""
+    """Working directory. Default: that of the worker."""
     max_output: int
-    """Bytes of output that become the result; more is cut off, and the result says so."""
+    """Bytes of output in the result. The rest is cut off, with a note."""
 
 
 class Command:
@@ -56,7 +56,7 @@ class Command:
         """Run the program at ``path`` with ``arguments``.
 
         Raises:
-            ConfigurationError: The path is empty, or an option is wrong.
+            ConfigurationError: The path is empty, or an option is invalid.
         """
         unknown = options.keys() - CommandOptions.__optional_keys__
         if not path or unknown:
@@ -66,17 +66,17 @@ class Command:
         self._folder = options.get("folder")
         self._max_output = options.get("max_output", MAX_OUTPUT)
         if self._max_output < 1:
-            raise ConfigurationError(f"max_output is {self._max_output}: use 1 or more")
+            raise ConfigurationError(f"invalid max_output {self._max_output}: use 1 or more")
 
     def __repr__(self) -> str:
         """Show the program and its arguments."""
         return f"Command{self._command!r}"
 
     async def __call__(self, context: Context) -> str:
-        """Run the program and return what it wrote.
+        """Run the program and return its output.
 
         Raises:
-            CommandFailedError: It is not there, cannot be run, or ended with another status than 0.
+            CommandFailedError: The program could not be started, or ended with a status other than 0.
         """
         descriptor, path = tempfile.mkstemp(prefix="ajobs-task-", suffix=".json")
         try:
@@ -98,14 +98,14 @@ class Command:
                     stderr=output.pipe,
                     env=kept | self._environment | {TASK_VARIABLE: task_file},
                     cwd=self._folder,
-                    start_new_session=True,  # a group of its own, to end it with all that it started
+                    start_new_session=True,  # a group of its own, to end it with its children
                 )
             except OSError as e:
                 raise CommandFailedError(f"cannot run {self._command[0]}: {self._why(e)}") from e
             output.close_pipe()
             try:
                 status = await process.wait()
-                # What it left running keeps its output open: the result is what was written until the program ended.
+                # Children left behind would keep the output open. The result is the output until the program ended.
                 _signal_group(process.pid, signal.SIGKILL)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(REST_S):
@@ -118,19 +118,19 @@ class Command:
         return output.text
 
     def _why(self, error: OSError) -> str:
-        """Return what is not there: the system says the same of three different things."""
+        """Return the reason. The system reports one error for a missing folder, program or interpreter."""
         if isinstance(error, FileNotFoundError):
             if self._folder is not None and not Path(self._folder).is_dir():
-                return f"there is no folder {self._folder}"
+                return f"no such folder: {self._folder}"
             if (Path(self._folder or ".") / self._command[0]).is_file():
-                return "the program that its first line names is not there"
+                return "the interpreter in its first line does not exist"
         return error.strerror or str(error)
 
 
 class _Output:
-    """The first bytes that a program writes; the rest is read and counted, for it would block otherwise.
+    """The first bytes that a program writes. The rest is read and counted, because the program would block otherwise.
 
-    It is a pipe of our own, because it may have to be closed while somebody still holds its other end.
+    The pipe is our own, because we may have to close it while a detached child still holds its other end.
     """
 
     def __init__(self, most: int) -> None:
@@ -152,7 +152,7 @@ class _Output:
         self.close_pipe()
 
     def close_pipe(self) -> None:
-        """Close the end that the program writes to, which has its own copy by now."""
+        """Close our copy of the writing end. The program has its own."""
         if self.pipe >= 0:
             os.close(self.pipe)
             self.pipe = -1
@@ -177,7 +177,7 @@ class _Output:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a program and all that it started, gently first."""
+    """End a program and its children, with SIGTERM first."""
     _signal_group(process.pid, signal.SIGTERM)
     try:
         async with asyncio.timeout(TERMINATE_S):

@@ -1,7 +1,7 @@
-"""Having a service handle tasks that answers requests over NATS, in whatever language: `RemoteService` in Python.
+"""Handle tasks with a service, in any language, that answers requests over NATS. In Python: `remote_service`.
 
-The request is the task as JSON on ``CHORIA_AJ.H.T.<task type>``. Its headers say until when an answer is of use, which
-is a little earlier than the run ends here, so that the answer still arrives in time.
+The request is the task as JSON on ``CHORIA_AJ.H.T.<task type>``. A header carries the deadline for the answer, a little
+before the end of the run, so that the answer still arrives in time.
 """
 
 from __future__ import annotations
@@ -23,42 +23,43 @@ from ajobs.worker.context import Context
 from ajobs.worker.outcomes import TerminateTask
 
 MARGIN_S = 2
-"""Seconds before the run's end at which the service is told to be done."""
+"""Seconds between the deadline of the service and the end of the run."""
 SHORTEST_S = 3
-"""Seconds that have to be left for a request to be of any use."""
+"""Seconds that must be left for a request."""
 
 
 class RemoteFailedError(Exception):
-    """A remote handler could not be asked, did not answer in time, or said that it failed."""
+    """A service could not be reached, did not answer in time, or reported a failure."""
 
 
 class Remote:
     """A handler that passes tasks on to a service."""
 
     def __init__(self, task_type: str, *, decode: bool = False) -> None:
-        """Ask the services for ``task_type``; ``""`` is what those listen on that take every type.
+        """Pass tasks to the services for ``task_type``; ``""`` addresses the services for all types.
 
-        The result is the answer's bytes, which are a base64 text in the task, as the original has it; with ``decode``
-        the answer is JSON, and the result is what it says.
+        The result is the bytes of the answer, in the task as base64 text like that of Choria Async Jobs. With
+        ``decode``, the answer is JSON and the result its value.
         """
         self._subject = remote_handler_subject(task_type)
         self._decode = decode
 
     def __repr__(self) -> str:
-        """Show whom it asks."""
+        """Show the subject of the requests."""
         return f"Remote({self._subject!r})"
 
     async def __call__(self, context: Context, client: Client) -> Any:
         """Pass the task on and return the answer.
 
         Raises:
-            TerminateTask: The service said that trying again is of no use.
-            RemoteFailedError: It failed, did not answer in time, or there is none.
+            TerminateTask: The service reported a permanent failure.
+            RemoteFailedError: The service failed, did not answer in time, or is not running.
+            InvalidPayloadError: The answer is not valid JSON.
         """
         remaining_s = context.remaining.total_seconds()
         if remaining_s < SHORTEST_S:
-            raise RemoteFailedError(f"less than {SHORTEST_S} s left, too short to ask {self._subject}")
-        # The header has whole seconds: rounded down, for the service must not be promised more than there is.
+            raise RemoteFailedError(f"less than {SHORTEST_S} s left: too short for a request to {self._subject}")
+        # The header has whole seconds. Round down, to promise the service no more time than is left.
         deadline = datetime.fromtimestamp(int(time.time() + remaining_s - MARGIN_S), UTC)
         asked = {
             headers.CONTENT_TYPE: headers.TASK_CONTENT_TYPE,
@@ -69,7 +70,7 @@ class Remote:
                 self._subject, encode(context.task), header_block(asked), remaining_s
             )
         except NoRespondersError as e:
-            raise RemoteFailedError(f"nobody listens on {self._subject}: start a service for it") from e
+            raise RemoteFailedError(f"no service is listening on {self._subject}: start one") from e
         except RequestTimeoutError as e:
             raise RemoteFailedError(f"no answer from {self._subject} in time") from e
         except PayloadTooLargeError as e:
@@ -86,4 +87,4 @@ class Remote:
         try:
             return msgspec.json.decode(reply.data or b"null")
         except (msgspec.MsgspecError, ValueError) as e:
-            raise InvalidPayloadError(f"the answer from {self._subject} is no JSON: {e}") from e
+            raise InvalidPayloadError(f"the answer from {self._subject} is not valid JSON: {e}") from e

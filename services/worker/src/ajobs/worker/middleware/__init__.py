@@ -1,4 +1,4 @@
-"""Middleware: what can be put around handlers, see `Router.use`."""
+"""Middleware: functions wrapped around handlers. See `Router.use`."""
 
 from ajobs.worker.middleware.chain import Handle, Middleware, chain
 from ajobs.worker.middleware.log_runs import log_runs

@@ -1,4 +1,4 @@
-"""What middleware is: a function that gets the next step and returns one to be called in its place.
+"""Middleware: a function that receives the next step and returns one to call in its place.
 
 ::
 
@@ -19,33 +19,35 @@ from ajobs.protocol.errors import ConfigurationError
 from ajobs.worker.context import Context
 
 Handle = Callable[[Context], Awaitable[Any]]
-"""A step on the way to a handler: returns the task's result, or raises."""
+"""A step on the way to a handler. Returns the task's result, or raises."""
 
 Middleware = Callable[[Handle], Handle]
 
 
 def chain(*middleware: Middleware) -> Middleware:
-    """Return one middleware that is all of these, the first outermost.
+    """Combine middleware into one. The first is outermost.
 
     Raises:
-        ConfigurationError: One is not callable.
+        ConfigurationError: A middleware is not callable.
     """
     checked = [check_middleware(each) for each in middleware]
 
     def wrap(handle: Handle) -> Handle:
         for each in reversed(checked):
-            handle = check_middleware(each(handle), "what middleware returned")
+            handle = check_middleware(each(handle), "middleware result")
         return handle
 
     return wrap
 
 
 def check_middleware(middleware: Any, what: str = "middleware") -> Any:
-    """Return it when it can be called.
+    """Return the middleware if it can be called.
 
     Raises:
-        ConfigurationError: It cannot.
+        ConfigurationError: It is not callable.
     """
     if not callable(middleware):
-        raise ConfigurationError(f"{what} is {middleware!r}: use a function that takes the next step and returns one")
+        raise ConfigurationError(
+            f"invalid {what} {middleware!r}: use a function that takes the next step and returns one"
+        )
     return middleware

@@ -1,4 +1,4 @@
-"""Log when a handler begins and how it ends."""
+"""Log the start and the end of handlers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ajobs.worker.middleware.chain import Handle, Middleware
 
 
 def log_runs(level: int = logging.INFO) -> Middleware:
-    """Return middleware that logs each call of a handler, with the task's id, type, queue and try.
+    """Return middleware that logs each call of a handler, with the ID, type, queue and try of the task.
 
-    The worker itself logs each task's start and end; this is for the routes that are worth a second look, or for
-    handlers whose worker's log is turned down.
+    The worker itself logs the start and end of each task. Use this for single routes, or if the log of the worker is
+    turned off.
     """
 
     def wrap(handle: Handle) -> Handle:
         async def call(context: Context) -> Any:
             logger = context.logger
-            logger.log(level, "handler begins")
+            logger.log(level, "handler started")
             began = time.perf_counter()
             try:
                 result = await handle(context)

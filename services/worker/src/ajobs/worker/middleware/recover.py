@@ -1,4 +1,4 @@
-"""Turn whatever a handler raises into a failure of its task, and tell somebody about it."""
+"""Turn every exception of a handler into a failure of its task, and report it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ Report = Callable[[BaseException, Context], None]
 
 
 class RecoveredError(Exception):
-    """What a handler raised, as a failure like any other. Its cause is the original."""
+    """Replaces an exception that a handler raised, which is its cause."""
 
 
 def recover(report: Report | None = None) -> Middleware:
-    """Return middleware after which a handler can raise anything and only its own task fails.
+    """Return middleware that keeps any exception of a handler within its own task.
 
-    That goes for ``KeyboardInterrupt`` and other exceptions that are meant to end a program. The
-    traceback is kept on the task's log line. What a handler decides on purpose, `TerminateTask` and the like, and the
-    cancellation of a run pass through.
+    This includes ``KeyboardInterrupt`` and other exceptions that are meant to end a program. The log keeps the
+    traceback. Exceptions raised on purpose, such as `TerminateTask`, and the cancellation of a run pass through.
 
     Args:
-        report: Is called with the exception and the context, to tell an error tracker. What it raises is logged.
+        report: Called with the exception and the context, for an error tracker. Its own exceptions are logged.
     """
 
     def wrap(handle: Handle) -> Handle:
@@ -49,4 +48,4 @@ def _report(report: Report, error: BaseException, context: Context) -> None:
     try:
         report(error, context)
     except Exception:
-        context.logger.exception("the report of an error failed")
+        context.logger.exception("failed to report an error")

@@ -1,4 +1,4 @@
-"""End a handler that takes too long."""
+"""Cancel a handler that takes too long."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ajobs.worker.middleware.chain import Handle, Middleware
 
 
 class TimeLimitError(Exception):
-    """A handler used up its time."""
+    """A handler exceeded its time limit."""
 
 
 def time_limit(limit: Duration) -> Middleware:
     """Return middleware that cancels a handler after this time; the task's try fails.
 
-    The queue's max run time holds besides. A thread cannot be stopped: a plain handler's task fails in time, but its
-    thread runs on, and its slot is taken until it ends.
+    The max run time of the queue applies too. A thread cannot be stopped: the try of a plain handler fails in time, but
+    its thread runs on and keeps its slot until it returns.
 
     Raises:
         InvalidDurationError: The time is not a duration.

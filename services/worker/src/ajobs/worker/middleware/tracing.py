@@ -1,7 +1,7 @@
 """OpenTelemetry spans around handlers, as children of the span in which the task was enqueued.
 
-The producer's side is the client's setting ``trace``: it puts the trace context into headers of the work item, where
-workers that do not know of it, Go ones included, do not look.
+The producer's side is the client's setting ``trace``. It adds the trace context to the headers of the work item, which
+other workers, including those in Go, ignore.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ INSTRUMENTATION = "ajobs"
 
 
 def tracing(provider: TracerProvider | None = None) -> Middleware:
-    """Return middleware that makes a span of each call of a handler.
+    """Return middleware that creates a span for each call of a handler.
 
     Args:
-        provider: Makes the tracer, instead of the global one.
+        provider: Creates the tracer. Default: the global provider.
 
     Raises:
         ConfigurationError: OpenTelemetry is not installed.
     """
     try:
-        from opentelemetry import propagate, trace  # only those who trace have it
+        from opentelemetry import propagate, trace  # an optional dependency
     except ImportError as e:
         raise ConfigurationError("tracing needs OpenTelemetry: pip install 'ajobs-worker[otel]'") from e
     tracer = trace.get_tracer(INSTRUMENTATION, tracer_provider=provider)

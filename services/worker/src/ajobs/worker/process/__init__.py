@@ -1,1 +1,1 @@
-"""The ajobs-worker process."""
+"""Workers as processes: the command, signals, health, presence and supervision."""

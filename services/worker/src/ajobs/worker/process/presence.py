@@ -1,8 +1,9 @@
-"""Telling whoever looks that this worker lives, and what it is doing."""
+"""Announce that this worker is alive, and what it is doing."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -10,7 +11,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from ajobs.client.identifiers import new_id
 from ajobs.client.storage.workers import workers_bucket
@@ -18,21 +18,17 @@ from ajobs.protocol.codec import encode
 from ajobs.protocol.errors import AjobsError, StorageError
 from ajobs.protocol.presence import MOST_RUNNING, RunningTask, WorkerPresence, WorkerQueue
 from ajobs.protocol.timestamps import format_timestamp
+from ajobs.worker.worker import Worker
 
-if TYPE_CHECKING:
-    import logging
-
-    from ajobs.worker.worker import Worker
-
-BEAT_S = 5.0
-"""Seconds between two announcements; the bucket forgets a worker after a multiple of it."""
+INTERVAL_S = 5.0
+"""Seconds between two announcements. The bucket forgets a worker after a multiple of this."""
 
 
 class Presence:
-    """Keeps a worker's entry in the bucket of workers."""
+    """Keeps the entry of a worker in the bucket of workers."""
 
     def __init__(self, worker: Worker, name: str | None, logger: logging.Logger) -> None:
-        """Announce ``worker`` as ``name``, its host and process id when there is none."""
+        """Announce ``worker`` as ``name``. Default: host name and process ID."""
         self.id = new_id()
         self._worker = worker
         self._host = socket.gethostname()
@@ -42,35 +38,35 @@ class Presence:
 
     @asynccontextmanager
     async def announced(self) -> AsyncGenerator[None]:
-        """Announce the worker for as long as the block runs. One that may not is logged and works all the same."""
+        """Announce the worker until the end of the block. If that is not permitted, log it and continue without."""
         client = self._worker.client
         try:
             bucket = await workers_bucket(client.storage, client.options, create=True)
         except StorageError as e:
-            self._logger.warning("this worker is not announced: %s", e)
+            self._logger.warning("cannot announce this worker, it will be missing from `ajc worker list`: %s", e)
             yield
             return
         assert bucket is not None  # noqa: S101 - it was made
 
-        async def beat() -> None:
+        async def announce() -> None:
             while True:
-                # Without a connection nobody can be told; the next beat will.
+                # While disconnected this fails, and the next announcement follows soon.
                 with suppress(AjobsError):
                     await bucket.put(self.id, encode(self.document()))
-                await asyncio.sleep(BEAT_S)
+                await asyncio.sleep(INTERVAL_S)
 
-        beating = asyncio.create_task(beat(), name="announce the worker")
+        announcing = asyncio.create_task(announce(), name="announce the worker")
         try:
             yield
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            announcing.cancel()
+            await asyncio.gather(announcing, return_exceptions=True)
             if client.storage.connection.is_connected:
                 with suppress(AjobsError):
                     await bucket.delete(self.id)
 
     def document(self) -> WorkerPresence:
-        """Return what there is to tell right now."""
+        """Return the current announcement."""
         worker = self._worker
         running = worker.running_tasks
         in_queue = Counter(task.queue for task in running)

@@ -1,4 +1,4 @@
-"""A worker as a process: connected, watched, announced, and stopped by signals."""
+"""Serve a worker as a process: connect it, monitor it, announce it, and stop it on signals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger("ajobs.worker")
 
 
 class QueueShare(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue as it was asked for: its name, and its own limit and weight if any."""
+    """A queue by name, with its limit and weight. `Share` has the queue itself."""
 
     name: str
     concurrency: int | None = None
@@ -34,23 +34,24 @@ class QueueShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker process is told beyond the settings of its client."""
+    """The options of a worker process."""
 
     server: str | None
     settings: Settings
     queues: tuple[QueueShare, ...]
     new_queue: dict[str, Any]
-    """Settings for queues that are made because they do not exist."""
+    """Settings of queues that this worker creates."""
     worker: WorkerOptions
     """The options of the worker itself, without its queues."""
     bind: bool
+    """Whether missing queues are an error. Otherwise they are created."""
     name: str | None
     monitor: int | None
     monitor_host: str
 
 
 async def serve(router: Router, options: ServeOptions) -> int:
-    """Run a worker until it is told to stop; return the exit status. Raises as `Client.connect` and `Worker` do."""
+    """Run a worker until a signal stops it; return the exit status. Raises as `Client.connect` and `Worker` do."""
     first, *others = options.queues
     settings: Settings = {**options.settings, "queue": _queue(first.name, options), "bind": options.bind}
     async with Client.connect(options.server, logger=logger, **settings) as client:
@@ -72,21 +73,21 @@ async def serve(router: Router, options: ServeOptions) -> int:
         logger.info("worker stopped")
         stuck = worker.stuck
     if stuck:
-        # Python would wait for them at exit. Their tasks were handed back.
-        logger.warning("leaving %d handlers behind that do not end", stuck)
+        # Python would wait for their threads at exit. Their tasks have been handed back.
+        logger.warning("exiting while %d handlers still run: they did not stop when cancelled", stuck)
         logging.shutdown()
         os._exit(0)
     return 0
 
 
 def _warn_when_different(queue: Queue, options: ServeOptions) -> None:
-    """Say that a queue was there already, and is not as it would have been made."""
+    """Warn about settings of an existing queue that differ from the requested ones."""
     for setting, wanted in options.new_queue.items():
         found = getattr(queue, setting)
         if found != wanted:
             values = (format_duration(as_ns(v)) if isinstance(v, timedelta) else v for v in (found, wanted))
             name = setting.replace("_", " ")
-            text = "queue %s exists, its %s stays %s: %s is for queues that are made here"
+            text = "queue %s already exists with %s %s: ignoring the requested %s"
             logger.warning(text, queue.name, name, *values)
 
 

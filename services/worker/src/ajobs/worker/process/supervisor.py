@@ -1,8 +1,8 @@
 """Several worker processes on one host, and their restarts.
 
-The supervisor starts the same command again for each process, restarts those that end without being told to, waiting
-longer each time that it happens soon, and passes SIGTERM and SIGINT on. A process that loses its supervisor, which it
-sees by the end of a pipe, stops as if it had been told to. In development it restarts all of them when code changes.
+The supervisor runs the same command in each process. It restarts a process that ends unexpectedly, after a delay that
+grows while restarts fail, and passes SIGTERM and SIGINT on. A process notices the death of its supervisor by the end of
+a pipe, and stops as on a signal. In development, the supervisor restarts all processes when code changes.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from typing import Any
 from ajobs.protocol.errors import ConfigurationError
 
 NUMBER = "AJ_SUPERVISED_NUMBER"
-"""The variable that tells a process which of several it is, from 0 on."""
+"""Environment variable with the number of a process, from 0."""
 PIPE = "AJ_SUPERVISED_PIPE"
-"""The variable with the file descriptor that ends when the supervisor does."""
+"""Environment variable with the file descriptor of the pipe that ends with the supervisor."""
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 STABLE_S = 30.0
-"""Seconds after which a process counts as one that works."""
+"""Seconds after which a process counts as working, so that its next restart is quick."""
 KILL_S = 10.0
-"""Seconds beyond the grace period that a process has to end before it is killed."""
+"""Seconds after the grace period until a process is killed."""
 BAD_USAGE = 2
-"""The exit status of a command line that will never work."""
+"""The exit status of a process whose command line or configuration is invalid."""
 
 logger = logging.getLogger("ajobs.supervisor")
 
 
 class Supervisor:
-    """Keeps processes running until it is told to stop."""
+    """Keeps processes running until a signal stops it."""
 
     def __init__(self, arguments: Sequence[str], *, processes: int, grace_s: float) -> None:
-        """Run ``ajobs-worker`` with ``arguments``, ``processes`` times."""
+        """Run ``ajobs-worker`` with ``arguments`` in ``processes`` processes."""
         self._command = [sys.executable, "-m", "ajobs.worker.process.main", *arguments]
         self._processes = processes
         self._grace_s = grace_s
@@ -53,7 +53,7 @@ class Supervisor:
         self._status = 0
 
     async def run(self, changes: Callable[[], AsyncGenerator[str]] | None = None) -> int:
-        """Run until a signal; return the exit status. With ``changes``, restart all processes at each of them."""
+        """Run until a signal; return the exit status. Restart all processes at each of the ``changes``."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
@@ -81,7 +81,7 @@ class Supervisor:
             _signal(process, signal.SIGTERM)
 
     async def _keep(self, number: int, pipe: int) -> None:
-        """Run one process, again and again."""
+        """Run one process, and restart it whenever it ends."""
         delay_s = FIRST_DELAY_S
         while not self._stopping.is_set():
             began = time.monotonic()
@@ -92,9 +92,12 @@ class Supervisor:
                 self._restarts.discard(number)
                 continue
             if status == BAD_USAGE:
-                # It has said what is wrong, and would say so for ever; in development somebody is about to mend it.
+                # A restart cannot help. In development, the next change of the code may.
                 if self._watches:
-                    logger.warning("process %d cannot work, waiting for the code to change", number)
+                    logger.warning(
+                        "process %d has an invalid command line or configuration: waiting for the code to change",
+                        number,
+                    )
                     await self._pause(None)
                     continue
                 self._status = status
@@ -102,12 +105,12 @@ class Supervisor:
                 break
             if time.monotonic() - began > STABLE_S:
                 delay_s = FIRST_DELAY_S
-            logger.warning("process %d ended with %s, starting it again in %.1f s", number, status, delay_s)
+            logger.warning("process %d ended with status %s, restarting it in %.1f s", number, status, delay_s)
             await self._pause(delay_s)
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
 
     async def _pause(self, seconds: float | None) -> None:
-        """Wait that long, or until it is to stop or code changes."""
+        """Wait for a time, or until a stop or a change of the code."""
         waits = [asyncio.create_task(event.wait()) for event in (self._stopping, self._changed)]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -118,12 +121,12 @@ class Supervisor:
 
     async def _once(self, number: int, pipe: int) -> int:
         environment = os.environ | {NUMBER: str(number), PIPE: str(pipe)}
-        # A group of its own: an interrupt from the keyboard is for the supervisor, which passes it on once.
+        # A process group of its own: Ctrl-C reaches only the supervisor, which passes it on once.
         process = await asyncio.create_subprocess_exec(
             *self._command, env=environment, pass_fds=(pipe,), process_group=0
         )
         self._running[number] = process
-        logger.info("process %d started with id %d", number, process.pid)
+        logger.info("process %d started with process ID %d", number, process.pid)
         if self._stopping.is_set():
             _signal(process, signal.SIGTERM)
         try:
@@ -139,7 +142,7 @@ class Supervisor:
             if not waiting.done():
                 await asyncio.wait({waiting}, timeout=self._grace_s + KILL_S)
             if not waiting.done():
-                logger.error("process with id %d does not end, killing it", process.pid)
+                logger.error("process ID %d did not stop in time: killing it", process.pid)
                 _signal(process, signal.SIGKILL)
             return await waiting
         finally:
@@ -149,15 +152,15 @@ class Supervisor:
     async def _watch(self, changes: AsyncGenerator[str]) -> None:
         try:
             async for change in changes:
-                logger.info("%s changed, starting again", change)
+                logger.info("%s changed: restarting", change)
                 for number, process in self._running.items():
                     self._restarts.add(number)
                     _signal(process, signal.SIGTERM)
-                # Those that wait right now wake up; whoever waits later waits for the next change.
+                # Wake up those that wait now. Later waits are for the next change.
                 self._changed.set()
                 self._changed.clear()
         except Exception:
-            logger.exception("the code is not watched any more")
+            logger.exception("cannot watch the code anymore: restart the worker to watch it again")
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
@@ -166,13 +169,13 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 
 
 def code_changes(folder: Path) -> AsyncGenerator[str]:
-    """Return what yields a path each time that Python code or configuration below a folder changes.
+    """Yield a path at each change of Python code or configuration below a folder.
 
     Raises:
-        ConfigurationError: The package that watches files is not installed.
+        ConfigurationError: watchfiles is not installed.
     """
     try:
-        import watchfiles  # a tool for development
+        import watchfiles  # optional, for development
     except ImportError as e:
         raise ConfigurationError("--watch needs watchfiles: pip install 'ajobs-worker[watch]'") from e
 
@@ -189,13 +192,13 @@ def _is_code(_change: Any, path: str) -> bool:
 
 
 def supervised_number() -> int | None:
-    """Return which of several processes this one is, if it is supervised."""
+    """Return the number of this process, or ``None`` if it has no supervisor."""
     number = os.environ.get(NUMBER)
     return None if number is None else int(number)
 
 
 def on_orphaned(callback: Callable[[], None]) -> None:
-    """Have ``callback`` called when this process's supervisor has ended, if it has one."""
+    """Call ``callback`` when the supervisor of this process ends, if it has one."""
     pipe = os.environ.pop(PIPE, None)
     os.environ.pop(NUMBER, None)
     if pipe is None:

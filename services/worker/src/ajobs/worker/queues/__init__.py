@@ -1,1 +1,1 @@
-"""From queues to slots."""
+"""Items on their way from the queues to the slots."""

@@ -1,8 +1,8 @@
-"""Work items of several queues, handed to whoever waits longest, by the queues' weights.
+"""Hand out the work items of several queues to waiting slots, by the weights of the queues.
 
-Each queue has a clock that a handed-out item moves on by one part in its weight, and the queue whose clock is furthest
-behind comes next: of two busy queues with weights 3 and 1, the first gets three items of four. One that had nothing to
-do for a while starts again beside the others, without a claim to what it did not need.
+This is weighted fair queuing. Each queue has a clock, and an item moves it forward by 1 / weight. The queue whose clock
+is furthest behind comes next: of two busy queues with weights 3 and 1, the first gets three items of four. A queue that
+was idle continues at the time of the others, so it cannot claim the turns that it did not need.
 """
 
 from __future__ import annotations
@@ -10,25 +10,27 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from ajobs.client.storage.items import Delivery
-    from ajobs.client.storage.jetstream.pull import PullSubscription
-    from ajobs.worker.running.execution import Execution
+from ajobs.client.storage.items import Delivery
+from ajobs.client.storage.jetstream.pull import PullSubscription
+from ajobs.worker.running.execution import Execution
 
 AHEAD_S = 0.02
-"""Seconds of work to have here in advance. What waits here cannot be done by an idle worker elsewhere."""
+"""Seconds of work to hold in advance. An idle worker elsewhere cannot get the items that wait here."""
+
 MOST_AHEAD = 256
+"""Items to hold in advance at most."""
+
 SMOOTHING = 0.05
-"""Weight of the newest item in the mean time that an item takes."""
+"""Weight of the newest item in the mean duration of items."""
 
 
 class Source:
-    """One queue: its items that are here, and how many of them may run at once."""
+    """One queue of a worker, with its limit and the items that wait here."""
 
     def __init__(self, name: str, execution: Execution, *, limit: int, weight: int = 1) -> None:
-        """Run at most ``limit`` items of the queue at once."""
+        """Process up to ``limit`` items of the queue at once."""
         self.name = name
         self.execution = execution
         self.limit = limit
@@ -42,41 +44,41 @@ class Source:
 
     @property
     def is_ready(self) -> bool:
-        """Whether an item of it could be started."""
+        """Whether an item waits and the limit allows to start it."""
         return bool(self.buffer) and self.running < self.limit
 
     def ahead(self) -> int:
-        """Return how many items will be started within the next moment."""
+        """Return how many items to hold in advance."""
         return max(self.least_ahead, min(int(AHEAD_S * self.limit / self._mean_s), MOST_AHEAD))
 
     def took(self, seconds: float) -> None:
-        """Learn how long one item took."""
+        """Record how long an item took."""
         self._mean_s += SMOOTHING * (seconds - self._mean_s)
 
 
 class Taken(NamedTuple):
-    """An item and where it came from; to be given back to `Feed.done`."""
+    """An item and its source. Pass it to `Feed.done` once it is processed."""
 
     source: Source
     delivery: Delivery
 
 
 class Feed:
-    """Hands out items. A source's ``pull`` delivers them, for as many as `wanted` says."""
+    """Hands out items. The ``pull`` of each source delivers as many as `wanted` returns."""
 
     def __init__(self, sources: list[Source]) -> None:
-        """Hand out items of these queues."""
+        """Hand out items of these sources."""
         self.sources = sources
         self._waiting: deque[asyncio.Future[Taken]] = deque()
         self._clock = 0.0
         self._closed = False
         if len(sources) > 1:
-            # Weights can only choose between items that are here.
+            # Weights can only choose between items that wait here.
             for source in sources:
                 source.least_ahead = 1
 
     def wanted(self, source: Source) -> int:
-        """Return how many more items of a queue may come."""
+        """Return how many more items of a source to request."""
         free = min(len(self._waiting), source.limit - source.running)
         return free + source.ahead() - len(source.buffer)
 
@@ -97,29 +99,29 @@ class Feed:
                 with suppress(ValueError):
                     self._waiting.remove(future)
             else:
-                # It was handed out in the same moment: somebody else, or `unclaimed`, shall have it.
+                # An item was handed out at the same time. Put it back for another slot, or for `unclaimed`.
                 source, delivery = future.result()
                 source.running -= 1
                 source.buffer.appendleft(delivery)
             raise
 
     def deliver(self, source: Source, delivery: Delivery) -> None:
-        """Take an item that arrived."""
+        """Accept an item that arrived."""
         source.buffer.append(delivery)
         self._hand_out()
 
     def done(self, taken: Taken, seconds: float) -> None:
-        """Note that an item that was handed out is dealt with, and how long that took."""
+        """Record that an item is processed, and how long that took."""
         taken.source.running -= 1
         taken.source.took(seconds)
         self._hand_out()
 
     def close(self) -> None:
-        """Hand out nothing more: what arrives from now on is `unclaimed`."""
+        """Hand out no more items. Those that arrive from now on are `unclaimed`."""
         self._closed = True
 
     def unclaimed(self) -> list[Taken]:
-        """Take all items that arrived and were not handed out."""
+        """Take out all items that arrived and were not handed out."""
         found = [Taken(source, delivery) for source in self.sources for delivery in source.buffer]
         for source in self.sources:
             source.buffer.clear()

@@ -1,10 +1,16 @@
-"""Slots: each takes an item, sees it through, and takes the next.
+"""Slots: each takes an item, processes it to the end, and takes the next.
 
-A slot is one asyncio task for as long as the worker runs, so that an item costs none of its own. Items are asked for as
-slots become free; when handlers are short, a few more are asked for ahead, so that a slot finds its next item here.
+A slot is one asyncio task for the life of the worker, so an item does not cost a task of its own. The worker requests
+items as slots become free. When handlers are short it requests a few more in advance, so that a slot finds its next
+item in the worker.
 
-Stopping goes: ask for no more items; give back those that no slot has; let handlers finish within the grace period;
-cancel the rest, which hands their tasks back; and should a handler not even end then, hand its task back over its head.
+A stop takes five steps:
+
+1. Request no more items.
+2. Return the items that have no slot yet.
+3. Let handlers finish within the grace period.
+4. Cancel the rest, which hands their tasks back.
+5. Hand back the tasks of handlers that ignore their cancellation, while these still run.
 """
 
 from __future__ import annotations
@@ -18,14 +24,14 @@ from ajobs.protocol.errors import UnavailableError
 from ajobs.worker.queues.feed import Feed
 
 UNWIND_S = 5.0
-"""Seconds that cancelled handlers have to come to an end."""
+"""Seconds for cancelled handlers to end."""
 
 
-class Processor:
-    """Runs the items of a feed, as many at once as there are slots."""
+class Slots:
+    """The slots of a worker."""
 
     def __init__(self, feed: Feed, items: WorkItems, *, slots: int, logger: logging.Logger) -> None:
-        """Run what ``feed`` hands out, and give those items back through ``items`` that it never did."""
+        """Process the items of ``feed`` in ``slots`` slots, and return unprocessed ones through ``items``."""
         self._feed = feed
         self._items = items
         self._slots = slots
@@ -35,11 +41,11 @@ class Processor:
 
     @property
     def busy(self) -> int:
-        """How many slots have an item right now."""
+        """Number of slots that have an item."""
         return len(self._busy)
 
     async def run(self, stop: asyncio.Event, grace_s: float) -> None:
-        """Process items until ``stop`` is set, and those that run then for up to ``grace_s`` seconds more."""
+        """Process items until ``stop`` is set; then give running ones up to ``grace_s`` seconds to finish."""
         slots = [asyncio.create_task(self._slot(), name=f"slot {n}") for n in range(self._slots)]
         try:
             await stop.wait()
@@ -48,8 +54,8 @@ class Processor:
             self._feed.close()
             await self._drain(slots, grace_s)
 
-    def hurry(self) -> None:
-        """Cancel what is running now, without waiting for the grace period to end."""
+    def interrupt(self) -> None:
+        """Cancel all running handlers, without waiting for the end of the grace period."""
         for source in self._feed.sources:
             source.execution.interrupt()
 
@@ -64,8 +70,10 @@ class Processor:
             try:
                 await taken.source.execution.process(taken.delivery)
             except Exception:
-                # A slot outlives whatever happens to an item; the item comes back when its lease is over.
-                self._logger.exception("item %s could not be processed", taken.delivery.subject)
+                # A slot survives any failure. The server redelivers the item when its lease ends.
+                self._logger.exception(
+                    "failed to process item %s: it is redelivered when its lease ends", taken.delivery.subject
+                )
             finally:
                 self._busy.discard(slot)
                 self._feed.done(taken, loop.time() - began)
@@ -77,15 +85,17 @@ class Processor:
             slot.cancel()
         await asyncio.gather(*idle, return_exceptions=True)
         for taken in self._feed.unclaimed():
-            # Without a connection nobody can be told; they come back when the max run time is over.
+            # While disconnected they cannot be returned. The server redelivers them when their lease ends.
             with suppress(UnavailableError):
                 await self._items.nak(taken.delivery)
         if self._busy:
-            self._logger.info("waiting up to %.1f s for %d running tasks", grace_s, len(self._busy))
+            self._logger.info("stopping: waiting up to %.1f s for %d running tasks", grace_s, len(self._busy))
             await asyncio.wait(set(self._busy), timeout=grace_s)
         if self._busy:
-            self._logger.warning("handing back %d tasks that did not finish in time", len(self._busy))
-            self.hurry()
+            self._logger.warning(
+                "grace period over: cancelling %d running tasks and handing them back", len(self._busy)
+            )
+            self.interrupt()
             await asyncio.wait(set(self._busy), timeout=UNWIND_S)
         for source in self._feed.sources:
             await source.execution.hand_back()

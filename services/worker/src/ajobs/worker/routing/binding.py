@@ -1,4 +1,4 @@
-"""Calling handlers: which arguments a function takes, and where it runs."""
+"""Bind a handler to a run: its arguments, and the place where it is called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pickle
 import typing
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,17 +15,19 @@ from ajobs.protocol.errors import ConfigurationError, InvalidPayloadError
 from ajobs.protocol.task import Task
 from ajobs.worker.context import Context
 from ajobs.worker.outcomes import TerminateTask
-from ajobs.worker.running.executors import ExecutorKind
+
+ExecutorKind = Literal["thread", "process"]
+"""Where a plain function runs."""
 
 Handler = Callable[..., Any]
-"""A function, async or plain, with up to one parameter for the payload, and others annotated `Context`, `Task` or with
-what a lifespan yields."""
+"""An async or plain function with at most one parameter for the payload. Others are annotated with `Context`, `Task` or
+a type that a lifespan yields."""
 
 Decode = Callable[[bytes | None], Any]
 
 
-class Invocation(msgspec.Struct, frozen=True):
-    """How to call one handler."""
+class Binding(msgspec.Struct, frozen=True):
+    """A handler, and how to call it."""
 
     function: Handler
     is_async: bool
@@ -36,7 +38,7 @@ class Invocation(msgspec.Struct, frozen=True):
     context_names: tuple[str, ...]
     task_names: tuple[str, ...]
     state_names: dict[str, Any]
-    """Parameters that get what a lifespan yields, with its type."""
+    """Parameters that receive the value of a lifespan, with its type."""
 
     def arguments(self, context: Context) -> dict[str, Any]:
         """Return the arguments for a run, with the payload decoded.
@@ -57,10 +59,10 @@ class Invocation(msgspec.Struct, frozen=True):
         return arguments
 
     async def __call__(self, context: Context) -> Any:
-        """Call the handler and return what it returns.
+        """Call the handler and return its result.
 
         Raises:
-            TerminateTask: The payload does not fit the parameter's type. The handler may raise anything.
+            TerminateTask: The payload does not fit the parameter's type. Exceptions of the handler pass through.
         """
         try:
             arguments = self.arguments(context)
@@ -68,10 +70,9 @@ class Invocation(msgspec.Struct, frozen=True):
             raise TerminateTask(str(e)) from e
         if self.is_async:
             return await self.function(**arguments)
-        executors = context.run.executors
         if self.executor == "process":
-            return await executors.in_process(self.function, arguments)
-        return await executors.in_thread(context.run, self.function, arguments)
+            return await context.run.in_process(self.function, arguments)
+        return await context.run.in_thread(self.function, arguments)
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -86,36 +87,36 @@ def parameters_of(function: Handler) -> list[Parameter]:
     """Return a handler's parameters.
 
     Raises:
-        ConfigurationError: It is no function, does not tell its parameters, or has one that cannot be given by name.
+        ConfigurationError: It is not a function, its parameters are unknown, or one cannot be passed by name.
     """
     if not callable(function):
-        msg = f"{function!r} is no handler: use a function"
+        msg = f"{function!r} cannot be a handler: use a function"
         raise ConfigurationError(msg)
     name = name_of(function)
     try:
         found = list(inspect.signature(function).parameters.values())
     except ValueError as e:
-        msg = f"handler {name} does not tell its parameters: wrap it into a function of your own"
+        msg = f"handler {name} has no signature: wrap it in a function of your own"
         raise ConfigurationError(msg) from e
     for parameter in found:
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
-            msg = f"handler {name} has the parameter {parameter}: use named parameters only"
+            msg = f"handler {name}: parameter {parameter} cannot be passed by name: use named parameters only"
             raise ConfigurationError(msg)
     hints = hints_of(function)
     return [Parameter(each.name, hints.get(each.name, Any), each.default is not each.empty) for each in found]
 
 
-def bind(function: Handler, *, executor: ExecutorKind = "thread", provided: Collection[Any] = ()) -> Invocation:
-    """Find out how to call a handler.
+def bind(function: Handler, *, executor: ExecutorKind = "thread", provided: Collection[Any] = ()) -> Binding:
+    """Inspect a handler and return how to call it.
 
     Args:
         function: The handler.
-        executor: Where it runs when it is not async.
+        executor: Where it runs if it is a plain function.
         provided: The types that lifespans yield.
 
     Raises:
-        ConfigurationError: It cannot be called with a payload, a context, a task and those types, or its payload's
-            type cannot be decoded to.
+        ConfigurationError: A parameter is not the payload, a context, a task or one of these types, or JSON cannot be
+            decoded to the payload's type.
     """
     name = name_of(function)
     payload: Parameter | None = None
@@ -133,17 +134,17 @@ def bind(function: Handler, *, executor: ExecutorKind = "thread", provided: Coll
             payload = parameter
         else:
             msg = (
-                f"handler {name} has two parameters for the payload, {payload.name} and {parameter.name}: put them "
-                "into one structure, or annotate one with Context, Task or a type that a lifespan yields"
+                f"handler {name} has two payload parameters, {payload.name} and {parameter.name}: combine them in one "
+                "struct, or annotate one with Context, Task or a type that a lifespan yields"
             )
             raise ConfigurationError(msg)
     is_async = _is_async(function)
     if executor == "process" and (is_async or contexts or state):
-        msg = f"handler {name} is to run in a process: make it a plain function of its payload and a Task, nothing else"
+        msg = f"handler {name} cannot run in a process: use a plain function of the payload and a Task, nothing else"
         raise ConfigurationError(msg)
     if executor == "process":
         _check_importable(function, name)
-    return Invocation(
+    return Binding(
         function=function,
         is_async=is_async,
         executor=executor,
@@ -160,12 +161,12 @@ def _check_importable(function: Handler, name: str) -> None:
     try:
         pickle.dumps(function)
     except Exception as e:
-        msg = f"handler {name} is to run in a process, which cannot import it: define it at the top of a module ({e})"
+        msg = f"handler {name} cannot run in a process: define it at the top level of a module ({e})"
         raise ConfigurationError(msg) from e
 
 
 def name_of(function: Handler) -> str:
-    """Return what to call a function in a message."""
+    """Return the name of a function for messages."""
     return getattr(function, "__qualname__", repr(function))
 
 
@@ -173,7 +174,7 @@ def hints_of(function: Handler) -> dict[str, Any]:
     """Return a function's annotations by parameter.
 
     Raises:
-        ConfigurationError: One names something that is not there.
+        ConfigurationError: An annotation names something that does not exist.
     """
     target = _unwrapped(function)
     if not inspect.isroutine(target):
@@ -182,7 +183,7 @@ def hints_of(function: Handler) -> dict[str, Any]:
         return typing.get_type_hints(target, include_extras=True)
     except NameError as e:
         msg = (
-            f"handler {name_of(function)} has an annotation that cannot be looked up: {e}; "
+            f"handler {name_of(function)} has an annotation that cannot be resolved ({e}): "
             "import it where the handler is defined"
         )
         raise ConfigurationError(msg) from e
@@ -200,7 +201,7 @@ def _unwrapped(function: Any) -> Any:
 def _decoder(payload_type: Any, name: str) -> Decode:
     if payload_type is bytes:
         return lambda payload: payload or b""
-    wrong = f"handler {name} wants its payload as {payload_type!r}, which JSON cannot be decoded to"
+    wrong = f"handler {name}: cannot decode JSON to the payload type {payload_type!r}"
     try:
         decoder = msgspec.json.Decoder(payload_type)
         is_custom = isinstance(msgspec.inspect.type_info(payload_type), msgspec.inspect.CustomType)

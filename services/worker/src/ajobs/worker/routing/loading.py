@@ -1,4 +1,4 @@
-"""Finding what a worker was told to run."""
+"""Import the router or handler that a command line or a configuration file names."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ DEFAULT_NAME = "router"
 
 
 def load_router(reference: str) -> Router:
-    """Import ``module:name`` (``name`` is ``router`` when left out) from the working directory or what is installed.
+    """Import the router ``module:name`` from the working directory or the installed packages. Default name: ``router``.
 
     Raises:
-        ConfigurationError: There is no such module or name, or it is no router. What goes wrong inside of the module
-            is raised as it is.
+        ConfigurationError: The module or name does not exist, or is not a router. Exceptions raised inside the module
+            pass through.
     """
     router = load_object(reference, default=DEFAULT_NAME)
     if not isinstance(router, Router):
         module_name, _, name = reference.partition(":")
         routers = (key for key, value in vars(sys.modules[module_name]).items() if isinstance(value, Router))
         found = ", ".join(sorted(routers))
-        msg = f"{module_name}:{name or DEFAULT_NAME} is no Router; the module has {found or 'no Router at all'}"
+        msg = f"{module_name}:{name or DEFAULT_NAME} is not a Router: the module has {found or 'no Router'}"
         raise ConfigurationError(msg)
     return router
 
 
 def load_object(reference: str, *, default: str) -> Any:
-    """Import ``module:name``, with ``default`` for a name that is left out.
+    """Import ``module:name``, or ``module:default`` if the name is left out.
 
     Raises:
-        ConfigurationError: There is no such module or name.
+        ConfigurationError: The module or name does not exist.
     """
     module_name, _, name = reference.partition(":")
     name = name or default
@@ -46,12 +46,12 @@ def load_object(reference: str, *, default: str) -> Any:
     except ModuleNotFoundError as e:
         if e.name is None or not (module_name == e.name or module_name.startswith(f"{e.name}.")):
             raise
-        msg = f"there is no module {module_name!r}: give it as package.module:{default}, and run where it is importable"
+        msg = f"no module named {module_name!r}: pass package.module:{default}, and run where Python can import it"
         raise ConfigurationError(msg) from e
     except (ValueError, TypeError) as e:
         if module_name.strip(".") == module_name and module_name:
             raise
-        raise ConfigurationError(f"{reference!r} names no module: give it as package.module:{default}") from e
+        raise ConfigurationError(f"invalid reference {reference!r}: pass package.module:{default}") from e
     try:
         return getattr(module, name)
     except AttributeError as e:

@@ -1,4 +1,4 @@
-"""Routing: which handler a task type goes to, what is around it, and what lives as long as the worker."""
+"""Routers: the handlers of task types, their middleware, and the lifespans that they share."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from ajobs.protocol.retry import RetryPolicy, retry_policy
 from ajobs.worker.handlers.command import Command
 from ajobs.worker.handlers.remote import Remote
 from ajobs.worker.middleware.chain import Middleware, check_middleware
-from ajobs.worker.routing.binding import Handler, hints_of, name_of, parameters_of
-from ajobs.worker.running.executors import ExecutorKind
+from ajobs.worker.routing.binding import ExecutorKind, Handler, hints_of, name_of, parameters_of
 
 H = TypeVar("H", bound=Handler)
 L = TypeVar("L", bound=Callable[..., Any])
 
 CATCH_ALL = ""
-"""The task type under which a handler takes every task that no other takes."""
+"""The task type of a handler for all tasks that no other handler matches."""
 
 
 class RouteOptions(TypedDict, total=False):
-    """What a route can be given besides its type and handler."""
+    """The options of a route."""
 
     middleware: tuple[Middleware, ...]
-    """What is around this handler alone, the first outermost, within the router's own."""
+    """Middleware around this handler only, inside the router's own. The first is outermost."""
     executor: ExecutorKind
-    """Where a plain function runs: ``thread``, or ``process`` for one that computes."""
+    """Where a plain function runs: ``thread``, or ``process`` if it is CPU-bound."""
     max_run_time: Duration | None
-    """How long one run may take. It never takes longer than the queue allows."""
+    """How long one run may take, if that is shorter than the max run time of the queue."""
     retry_policy: RetryPolicy | str | None
-    """How long failed tasks of this type wait, instead of the client's policy."""
+    """Delays between tries, instead of the worker's policy: a policy, or the name of one."""
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A handler and what belongs to it. ``middleware`` has the outermost first."""
+    """A handler with its options. The first middleware is outermost."""
 
     task_type: str
     function: Handler
@@ -52,14 +51,14 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Lifespan(msgspec.Struct, frozen=True):
-    """Something that lives as long as the worker, and the type under which handlers get it (``None``: not at all)."""
+    """A lifespan, and the type of the value that it provides to handlers (``None``: no value)."""
 
     enter: Callable[..., Any]
     provides: Any
 
 
 class Router:
-    """Handlers by task type: the exact type first, then the longest registered prefix; ``""`` is every type's prefix.
+    """Handlers by task type: the exact type wins, then the longest registered prefix. ``""`` matches every type.
 
     ::
 
@@ -70,27 +69,27 @@ class Router:
     """
 
     def __init__(self) -> None:
-        """Make a router without handlers."""
+        """Create a router without handlers."""
         self._routes: dict[str, Route] = {}
         self._middleware: list[Middleware] = []
         self._lifespans: list[Lifespan] = []
         self._included: list[tuple[str, Router]] = []
 
     def handler(self, task_type: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
-        """Register the decorated function for a task type, and for all types that begin with it and have no other.
+        """Register the decorated function for a task type or a prefix of task types.
 
-        The function may be async, or plain and then runs in a thread. It may have one parameter for the payload, which
-        is decoded to the parameter's annotation (``bytes``: as it is), and parameters annotated `Context`, `Task` or
-        with what a lifespan yields. It returns the task's result: any value that msgspec encodes as JSON.
+        An async function runs in the event loop, a plain one in a thread. One parameter receives the payload, decoded
+        to its annotation (``bytes``: not decoded). Parameters annotated with `Context`, `Task` or a type that a
+        lifespan yields receive these. The return value is the task's result: any value that msgspec encodes as JSON.
 
         Args:
-            task_type: The type or prefix; ``""`` takes what no other handler takes.
+            task_type: The type or prefix. ``""`` matches every type.
             options: See `RouteOptions`.
 
         Raises:
             InvalidNameError: The task type is not a valid name.
-            DuplicateHandlerError: It has a handler already.
-            ConfigurationError: The function cannot be called that way, or an option is wrong.
+            DuplicateHandlerError: The task type has a handler already.
+            ConfigurationError: The function cannot be called like this, or an option is invalid.
         """
 
         def register(function: H) -> H:
@@ -106,7 +105,9 @@ class Router:
         unknown = options.keys() - RouteOptions.__optional_keys__
         if unknown:
             known = ", ".join(sorted(RouteOptions.__optional_keys__))
-            raise ConfigurationError(f"unknown route option {', '.join(sorted(unknown))}: use some of {known}")
+            raise ConfigurationError(
+                f"unknown route option {', '.join(map(repr, sorted(unknown)))}: choose from {known}"
+            )
         parameters_of(function)
         self._check_free(task_type)
         max_run_time = options.get("max_run_time")
@@ -121,42 +122,47 @@ class Router:
         )
 
     def command(self, task_type: str, path: str, *arguments: str, **options: Unpack[RouteOptions]) -> None:
-        """Have a program handle a task type; for more settings, `add` a `Command`. Raises as `handler` does."""
+        """Run a program for each task of a type. For more options, `add` a `Command`. Raises as `handler` does."""
         self.add(task_type, Command(path, *arguments), **options)
 
     def remote(self, task_type: str, *, decode: bool = False, **options: Unpack[RouteOptions]) -> None:
-        """Have a service that answers requests over NATS handle a task type; see `Remote`. Raises as `handler` does."""
+        """Pass tasks of a type to a service, as NATS requests; see `Remote`. Raises as `handler` does."""
         self.add(task_type, Remote(task_type, decode=decode), **options)
 
     def use(self, *middleware: Middleware) -> None:
-        """Put middleware around all handlers of this router, those that are registered later too, the first outermost.
+        """Wrap middleware around all handlers of this router, including later ones. The first is outermost.
 
         Raises:
-            ConfigurationError: One is not callable.
+            ConfigurationError: A middleware is not callable.
         """
         self._middleware += [check_middleware(each) for each in middleware]
 
     def lifespan(self, function: L) -> L:
-        """Have the decorated async generator run around the worker: up to its ``yield`` before the first task.
+        """Run the decorated async generator up to its ``yield`` before the first task, and the rest after the last.
 
-        What it yields is given to every handler, and to every lifespan registered later, that has a parameter
-        annotated with the same type as the generator's return type says::
+        Handlers and later lifespans receive the yielded value in a parameter annotated with its type, which the return
+        type of the generator declares::
 
             @router.lifespan
             async def database() -> AsyncGenerator[Database]:
                 async with Database.connect() as connected:
                     yield connected
 
-        A function that returns an async context manager is fine too. A parameter annotated `Client` gets the worker's.
+        A function that returns an async context manager works too. A parameter annotated with `Client` receives the
+        worker's client.
 
         Raises:
-            ConfigurationError: It is neither, or does not tell its parameters.
+            ConfigurationError: It is neither, or its parameters are unknown.
         """
         enter: Any = function
         if inspect.isasyncgenfunction(function):
             enter = asynccontextmanager(function)
         elif not callable(function) or inspect.iscoroutinefunction(function):
-            raise ConfigurationError(f"{function!r} is no lifespan: use an async generator that yields once")
+            msg = (
+                f"{function!r} cannot be a lifespan: use an async generator that yields once, "
+                "or a function that returns an async context manager"
+            )
+            raise ConfigurationError(msg)
         parameters_of(function)
         yielded = get_args(hints_of(function).get("return"))
         provides = yielded[0] if yielded and yielded[0] is not type(None) else None
@@ -164,17 +170,17 @@ class Router:
         return function
 
     def include(self, router: Router, prefix: str = "") -> None:
-        """Take over another router's handlers, those that it gets later too, with ``prefix`` before their types.
+        """Add the handlers of another router, including later ones, with ``prefix`` before their types.
 
-        Its middleware stays around its handlers, within that of this router. Its lifespans run too.
+        Its middleware stays around its handlers, inside that of this router. Its lifespans run too.
 
         Raises:
             InvalidNameError: The prefix is not a valid name.
-            DuplicateHandlerError: A type has a handler already.
-            ConfigurationError: It is no router, or includes this one.
+            DuplicateHandlerError: A task type has a handler already.
+            ConfigurationError: It is not a router, or includes this one.
         """
         if not isinstance(router, Router):  # pyright: ignore[reportUnnecessaryIsInstance] - not everybody checks types
-            raise ConfigurationError(f"{router!r} is no router")
+            raise ConfigurationError(f"include() expects a Router, got {router!r}")
         if router is self or self in router.included():
             raise ConfigurationError("a router cannot include itself")
         if prefix:
@@ -189,7 +195,7 @@ class Router:
         return sorted(route.task_type for route in self.routes())
 
     def routes(self) -> Iterator[Route]:
-        """Return all routes, those of included routers too, each with all middleware that is around it."""
+        """Return all routes, including those of included routers, each with all of its middleware."""
         around = tuple(self._middleware)
         for route in self._routes.values():
             yield msgspec.structs.replace(route, middleware=around + route.middleware)
@@ -200,14 +206,14 @@ class Router:
                 )
 
     def lifespans(self) -> list[Lifespan]:
-        """Return all lifespans in the order in which they are entered, one that was included twice once."""
+        """Return all lifespans in the order in which they are entered, each once."""
         found = list(self._lifespans)
         for _, router in self._included:
             found += [each for each in router.lifespans() if each not in found]
         return found
 
     def included(self) -> Iterator[Router]:
-        """Return the routers that are included, those within them too."""
+        """Return the included routers, and the routers included in those."""
         for _, router in self._included:
             yield router
             yield from router.included()
@@ -221,5 +227,5 @@ class Router:
 
 def _check_executor(kind: Any) -> Literal["thread", "process"]:
     if kind not in {"thread", "process"}:
-        raise ConfigurationError(f"executor is {kind!r}: use 'thread' or 'process'")
+        raise ConfigurationError(f"invalid executor {kind!r}: use 'thread' or 'process'")
     return kind

@@ -1,4 +1,4 @@
-"""The table that a worker looks handlers up in, made once from its router."""
+"""The table in which a worker looks up handlers, built once from its router."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from ajobs.worker.routing.binding import bind
 from ajobs.worker.routing.router import Route, Router
 
 
-class Routed(msgspec.Struct, frozen=True):
-    """How to handle a task type."""
+class BoundRoute(msgspec.Struct, frozen=True):
+    """A handler that is ready to be called, with its middleware and options."""
 
     task_type: str
-    """The type or prefix that it was registered for."""
+    """The task type or prefix for which it is registered."""
     handle: Handle
     max_run_time_s: float | None
     retry_policy: RetryPolicy | None
 
 
-class Routes:
-    """Handlers by task type."""
+class RoutingTable:
+    """Handlers by task type: the exact type wins, then the longest prefix."""
 
-    def __init__(self, routed: Sequence[Routed]) -> None:
-        """Look up among ``routed``.
+    def __init__(self, routes: Sequence[BoundRoute]) -> None:
+        """Build the table.
 
         Raises:
-            DuplicateHandlerError: Two are for one type.
+            DuplicateHandlerError: A task type has two handlers.
         """
-        self._exact = {each.task_type: each for each in routed}
-        if len(self._exact) < len(routed):
-            doubled = sorted({each.task_type for each in routed if self._exact[each.task_type] is not each})
+        self._exact = {each.task_type: each for each in routes}
+        if len(self._exact) < len(routes):
+            doubled = sorted({each.task_type for each in routes if self._exact[each.task_type] is not each})
             raise DuplicateHandlerError(f"more than one handler for task type {', '.join(map(repr, doubled))}")
         self._longest_first = sorted(self._exact, key=len, reverse=True)
 
     @classmethod
-    def of(cls, router: Router, provided: Collection[Any] = ()) -> Routes:
-        """Make the table of a router, whose handlers may ask for the ``provided`` types.
+    def of(cls, router: Router, provided: Collection[Any] = ()) -> RoutingTable:
+        """Build the table of a router, whose handlers may have parameters of the ``provided`` types.
 
         Raises:
-            ConfigurationError: A handler cannot be called with what there is.
-            DuplicateHandlerError: Two are for one type.
+            ConfigurationError: A handler cannot be called.
+            DuplicateHandlerError: A task type has two handlers.
         """
-        return cls([_routed(route, provided) for route in router.routes()])
+        return cls([_bound(route, provided) for route in router.routes()])
 
     @property
     def task_types(self) -> list[str]:
         """The registered task types and prefixes, sorted."""
         return sorted(self._exact)
 
-    def find(self, task_type: str) -> Routed | None:
-        """Return how to handle a task type: by the exact one, else the longest prefix, if there is any."""
+    def find(self, task_type: str) -> BoundRoute | None:
+        """Return the handler for a task type, or ``None`` if there is no handler for it."""
         found = self._exact.get(task_type)
         if found is not None:
             return found
@@ -65,9 +65,9 @@ class Routes:
         return None
 
 
-def _routed(route: Route, provided: Collection[Any]) -> Routed:
-    invocation = bind(route.function, executor=route.executor, provided=provided)
-    # Without middleware there is no call more than that of the handler.
-    handle = chain(*route.middleware)(invocation.__call__) if route.middleware else invocation.__call__
+def _bound(route: Route, provided: Collection[Any]) -> BoundRoute:
+    binding = bind(route.function, executor=route.executor, provided=provided)
+    # Without middleware, the call of the handler is the only one.
+    handle = chain(*route.middleware)(binding.__call__) if route.middleware else binding.__call__
     max_run_time_s = None if route.max_run_time is None else route.max_run_time.total_seconds()
-    return Routed(route.task_type, handle, max_run_time_s, route.retry_policy)
+    return BoundRoute(route.task_type, handle, max_run_time_s, route.retry_policy)

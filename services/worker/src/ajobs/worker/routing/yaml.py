@@ -1,4 +1,4 @@
-"""The router that an ``asyncjobs.yaml`` describes; see `ajobs.runtime.worker_file`."""
+"""Build the router that an ``asyncjobs.yaml`` describes. `ajobs.runtime.worker_file` reads the file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ def router_of(config: WorkerConfig, folder: Path) -> Router:
 
     Args:
         config: The configuration.
-        folder: Where relative paths of commands begin: that of the file.
+        folder: The folder of the file, to which paths of commands are relative.
 
     Raises:
-        ConfigurationError: A task has none or several of package, remote and command, or a package cannot be loaded.
-        DuplicateHandlerError: Two are for one type.
-        InvalidNameError: A type is not a valid name.
+        ConfigurationError: A task type does not have exactly one of package, remote and command, or a package cannot be
+            imported.
+        DuplicateHandlerError: A task type has two handlers.
+        InvalidNameError: A task type is not a valid name.
     """
     router = Router()
     for task in config.tasks:
@@ -42,9 +43,9 @@ def _add(router: Router, task_type: str, found: Any, reference: str) -> None:
     elif callable(found):
         router.add(task_type, found)
     else:
-        raise ConfigurationError(f"package {reference!r} is {found!r}: name a function or a Router")
+        raise ConfigurationError(f"invalid package {reference!r}: expected a function or a Router, got {found!r}")
 
 
 def _path(command: str, folder: Path) -> str:
-    """Return the command's path; a bare name is looked up on the PATH."""
+    """Return the path of a command. A name without a slash is searched for on the PATH."""
     return str(folder / command) if "/" in command else command

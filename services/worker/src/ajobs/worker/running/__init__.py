@@ -1,1 +1,1 @@
-"""One run of one task, from its item to its outcome."""
+"""One run of one task, from its item to the acknowledgement."""

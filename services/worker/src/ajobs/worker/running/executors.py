@@ -1,4 +1,4 @@
-"""Where plain handlers run: in threads of this process, or in processes of their own when they compute."""
+"""The threads and processes in which plain handlers run. Handlers that compute belong in processes."""
 
 from __future__ import annotations
 
@@ -14,65 +14,60 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from ajobs.protocol.decisions import error_text
 
-if TYPE_CHECKING:
-    from ajobs.worker.running.run import Run
-
-ExecutorKind = Literal["thread", "process"]
-
 STOP_S = 5.0
-"""Seconds that processes have to end before they are killed."""
+"""Seconds for processes to end before they are killed."""
 
 
 class ProcessDiedError(RuntimeError):
-    """The process that ran a handler ended before the handler did."""
+    """The process of a handler ended before the handler did."""
 
 
 class HandlerFailedError(RuntimeError):
-    """What a handler raised in its process, when that itself cannot be passed on."""
+    """Replaces an exception that a handler raised in its process and that cannot be pickled."""
 
 
 class Executors:
-    """Threads, and processes once a handler asks for one."""
+    """Threads, and processes once a handler needs one."""
 
     def __init__(self, slots: int) -> None:
-        """Have a thread for each of ``slots``, and a process for each core at most."""
+        """Use up to one thread per slot, and up to one process per slot and core."""
         self._threads = ThreadPoolExecutor(slots, "ajobs-handler")
         self._processes: ProcessPool | None = None
         self._most_processes = min(slots, os.cpu_count() or 1)
         self._closed = False
         self.threads_running = 0
-        """How many plain handlers are running, those whose time is over included."""
+        """Number of threads in use, including those of handlers whose run has ended."""
 
-    async def in_thread(self, run: Run, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        """Call a function in a thread, with a copy of this task's context variables."""
+    def start_thread(self, function: Callable[..., Any], arguments: dict[str, Any]) -> asyncio.Future[Any]:
+        """Call a function in a thread, with a copy of the current context variables, and return its future."""
         call = partial(contextvars.copy_context().run, partial(_call, function, arguments))
-        run.thread = run.loop.run_in_executor(self._threads, call)
+        thread = asyncio.get_running_loop().run_in_executor(self._threads, call)
         self.threads_running += 1
-        run.thread.add_done_callback(self._thread_ended)
-        # A cancelled wait must not be taken for a thread that ended.
-        return await asyncio.shield(run.thread)
+        thread.add_done_callback(self._thread_ended)
+        return thread
 
     def _thread_ended(self, thread: asyncio.Future[Any]) -> None:
         self.threads_running -= 1
         if not thread.cancelled():
-            thread.exception()  # a run that gave up on its thread does not look
+            thread.exception()  # retrieved here, because a run that timed out no longer reads it
 
     async def in_process(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        """Call a function in another process, which is killed when this is cancelled.
+        """Call a function in another process, which is killed if the call is cancelled.
 
         Raises:
-            ProcessDiedError: The process ended on its own.
+            ProcessDiedError: The process ended before the function returned.
+            HandlerFailedError: The call or the exception cannot be pickled. Other exceptions pass through.
         """
         try:
             call = pickle.dumps((function, arguments))
         except Exception as e:
-            raise HandlerFailedError(f"the handler or its arguments cannot be given to a process: {e}") from e
+            raise HandlerFailedError(f"the handler or its arguments cannot be pickled for a process: {e}") from e
         future = self._living_pool().schedule(_call_there, args=(call,))  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - partly typed
         try:
             answer: bytes = await asyncio.wrap_future(future)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -86,9 +81,9 @@ class Executors:
 
     def _living_pool(self) -> ProcessPool:
         if self._closed:
-            raise RuntimeError("the worker has stopped: there are no more processes")
+            raise RuntimeError("the worker has stopped: it starts no more processes")
         if self._processes is None or not self._processes.active:
-            # Forking this very process would copy its loop, its threads and its connection.
+            # Forking this process would copy its event loop, threads and connection.
             start = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
             self._processes = ProcessPool(
                 max_workers=self._most_processes,
@@ -98,7 +93,7 @@ class Executors:
         return self._processes
 
     async def close(self) -> None:
-        """Take no more calls. Threads cannot be stopped; processes are."""
+        """Accept no more calls and stop the processes. Threads cannot be stopped."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._processes is not None:
@@ -110,14 +105,15 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     try:
         return function(**arguments)
     except StopIteration as e:
-        # No future takes it: whoever waits would wait for ever.
+        # A future rejects StopIteration, so its awaiter would never wake up.
         raise RuntimeError("the handler raised StopIteration: give next() a default, or catch it") from e
 
 
 def _call_there(call: bytes) -> bytes:
-    """Call a function in a process, and return what it returned or raised as something that the worker can read.
+    """Call a function in this process and return its result or exception, pickled.
 
-    The pool would not survive an answer that cannot be sent or read, as exceptions with a constructor of their own are.
+    An answer that cannot be pickled or unpickled, such as some exceptions with a constructor of their own, would break
+    the pool.
     """
     try:
         function, arguments = pickle.loads(call)  # noqa: S301 - from the worker
@@ -129,10 +125,10 @@ def _call_there(call: bytes) -> bytes:
 def _readable(error: BaseException) -> bytes:
     note = f"in its process:\n{''.join(traceback.format_exception(error))}"
     if isinstance(error, Exception | SystemExit):
-        with suppress(Exception):  # whatever its class does
+        with suppress(Exception):  # pickling runs code of the class
             error.add_note(note)
             answer = pickle.dumps((False, error))
-            pickle.loads(answer)  # noqa: S301 - made a line above
+            pickle.loads(answer)  # noqa: S301 - pickled a line above
             return answer
     name, text = type(error).__name__, error_text(error)
     failed = HandlerFailedError(text if text.startswith(name) else f"{name}: {text}")
@@ -141,13 +137,13 @@ def _readable(error: BaseException) -> bytes:
 
 
 def _begin_process() -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the worker, and end when the worker does."""
+    """Ignore Ctrl-C, which the terminal sends to every process, and end when the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_worker, name="end with the worker", daemon=True).start()
 
 
 def _end_with_worker() -> None:
-    """Wait for the end of the worker, and end this process: one that was killed had no time to do it."""
+    """Wait until the worker ends, then end this process. A killed worker cannot end it itself."""
     worker = multiprocessing.parent_process()
     if worker is not None:
         worker.join()

@@ -1,9 +1,11 @@
-"""A handler's right to work on an item: until when, and how it is kept up.
+"""The lease of a running handler: how long it may work on an item, and how the item is kept from other workers.
 
-The server delivers an item to somebody else once the queue's max run time has passed since it last heard of it. While
-the handler lives it is told so three times within that time, so that only a worker that died loses its item. The
-handler itself has one max run time, its route's if that is shorter, from its start or from the last time that it asked
-for more.
+Two clocks run side by side:
+
+- **The item's lease.** The server redelivers an item that nobody has renewed for the queue's max run time. The worker
+  renews it three times in that period while the handler runs, so only a dead or disconnected worker loses it.
+- **The handler's time limit.** A handler may run for one max run time (the route's, if that is shorter), counted from
+  its start or its last `Lease.extend`. Then it is cancelled.
 """
 
 from __future__ import annotations
@@ -17,118 +19,123 @@ from typing import Self
 from ajobs.protocol.durations import SECOND_NS, format_duration
 from ajobs.protocol.errors import UnavailableError
 
-LOOK_S = 0.05
-"""Seconds after which a lease gets a timer at the latest, unless something is due so soon that it has one at once."""
+DEFERRAL_S = 0.05
+"""Age in seconds at which a run gets its timer. Runs with a shorter deadline get it at once."""
 
-BEATS = 3
-"""How often within the max run time the server is told that the handler lives."""
+RENEWALS = 3
+"""Renewals of the item's lease per max run time."""
 
 
-class Young:
-    """Leases that began a moment ago and have no timer yet: most blocks are over long before anything is due."""
+class DeferredTimers:
+    """Starts the timers of leases late and in batches, because most runs end before they need one."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start with no leases."""
         self._leases: list[Lease] = []
 
     def add(self, lease: Lease) -> None:
-        """Give a lease a timer within `LOOK_S` seconds, if it is still needed then."""
+        """Start the lease's timer after `DEFERRAL_S` seconds or sooner, unless it has ended by then."""
         if not self._leases:
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+            asyncio.get_running_loop().call_later(DEFERRAL_S, self._start_timers)
         self._leases.append(lease)
 
-    def _look(self) -> None:
+    def _start_timers(self) -> None:
         leases, self._leases = self._leases, []
         for lease in leases:
-            lease.grow_up()
+            lease.start_timer()
 
 
 class Lease:
-    """Bounds a block by the max run time and keeps the item while the block runs."""
+    """Limits the run time of a block and renews the lease on its item. Use it with ``async with``."""
 
     def __init__(
-        self, max_run_time_s: float, lease_s: float, beat: Callable[[], Awaitable[None]], young: Young
+        self, max_run_time_s: float, lease_s: float, renew: Callable[[], Awaitable[None]], timers: DeferredTimers
     ) -> None:
-        """Take the bound and the time that the server leaves the item to us, in seconds, and what renews the latter.
+        """Prepare a lease; entering the block starts it.
 
-        One of several whose ``young`` look after them at first.
+        Args:
+            max_run_time_s: Seconds after which the block is cancelled, unless it is extended.
+            lease_s: Seconds after which the server redelivers an item that is not renewed.
+            renew: Renews the item's lease on the server.
+            timers: Starts the timer if the block outlives its first moments.
         """
         self._max_run_time_s = max_run_time_s
-        self._beat_s = lease_s / BEATS
-        self._beat = beat
-        self._young = young
+        self._renewal_s = lease_s / RENEWALS
+        self._renew = renew
+        self._timers = timers
         self._loop = asyncio.get_running_loop()
-        # One timer serves both, the beats and the end: most blocks are over long before it is due.
+        # A single timer serves both the renewals and the time limit. Most blocks end before it fires.
         self._timeout = asyncio.timeout(None)
         self._end = 0.0
-        self._next_beat = 0.0
+        self._next_renewal = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
         self._over = False
 
     async def __aenter__(self) -> Self:
-        """Start the time."""
+        """Start the time limit and the renewals."""
         await self._timeout.__aenter__()
         self.extend()
-        self._next_beat = self._loop.time() + self._beat_s
-        if min(self._beat_s, self._max_run_time_s) < 2 * LOOK_S:
-            self._wait()
+        self._next_renewal = self._loop.time() + self._renewal_s
+        if min(self._renewal_s, self._max_run_time_s) < 2 * DEFERRAL_S:
+            self._schedule()
         else:
-            self._young.add(self)
+            self._timers.add(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        """Stop the time. A block that used it up ends in ``TimeoutError``."""
+        """Stop both. Raise ``TimeoutError`` if the block was cancelled because its time was up."""
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._beating is not None:
-            await self._beating
+        if self._renewing is not None:
+            await self._renewing
         return await self._timeout.__aexit__(kind, error, traceback)
 
     @property
     def is_over(self) -> bool:
-        """Whether the block has ended, or is being ended because its time was used up."""
+        """Whether the block has ended or is being cancelled because its time was up."""
         return self._over or self._timeout.expired()
 
     @property
     def expired(self) -> bool:
-        """Whether the block was ended because its time was used up."""
+        """Whether the block was cancelled because its time was up."""
         return self._timeout.expired()
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the block is ended."""
+        """Seconds until the block is cancelled."""
         return self._end - self._loop.time()
 
     @property
     def max_run_time(self) -> str:
-        """The bound as people read it."""
+        """The time limit as Go duration text, such as ``1m30s``."""
         return format_duration(int(self._max_run_time_s * SECOND_NS))
 
     def extend(self) -> None:
-        """Give the block one more max run time from now on."""
+        """Grant the block one max run time, counted from now."""
         self._end = self._loop.time() + self._max_run_time_s
 
-    def grow_up(self) -> None:
-        """Get a timer if the block still runs."""
+    def start_timer(self) -> None:
+        """Start the timer if the block is still running."""
         if not self._over:
-            self._wait()
+            self._schedule()
 
-    def _wait(self) -> None:
-        self._timer = self._loop.call_at(min(self._next_beat, self._end), self._tick)
+    def _schedule(self) -> None:
+        self._timer = self._loop.call_at(min(self._next_renewal, self._end), self._tick)
 
     def _tick(self) -> None:
         if self._loop.time() >= self._end:
             self._timeout.reschedule(self._end)
             return
-        self._beating = self._loop.create_task(self._safely_beat())
-        self._next_beat = self._loop.time() + self._beat_s
-        self._wait()
+        self._renewing = self._loop.create_task(self._safely_renew())
+        self._next_renewal = self._loop.time() + self._renewal_s
+        self._schedule()
 
-    async def _safely_beat(self) -> None:
-        # Without a connection there is nobody to tell; should the item be lost, so is the compare-and-set that ends it.
+    async def _safely_renew(self) -> None:
+        # While disconnected there is no way to renew. If the server gives the item away, the save that concludes this
+        # run loses its compare-and-set, so a stale outcome is never stored.
         with suppress(UnavailableError):
-            await self._beat()
+            await self._renew()

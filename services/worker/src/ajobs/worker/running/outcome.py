@@ -1,4 +1,16 @@
-"""Running one handler: whatever it does becomes an outcome."""
+"""Call a handler and turn whatever it does into an outcome: this is what happens when a handler fails.
+
+| the handler | the outcome |
+|---|---|
+| returns a value | `Succeeded`; `Terminated` if it cannot be encoded as JSON |
+| raises `TerminateTask` or `DiscardTask` | `Terminated` |
+| raises `RetryTask` | `Failed`, with the delay that it chose |
+| uses up its time | `Failed` |
+| is cancelled because the worker stops | `Interrupted` |
+| raises anything else | `Failed` |
+
+`ajobs.protocol.decisions.conclude` decides what an outcome means for the task.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +30,24 @@ from ajobs.worker.running.run import Run
 
 
 def encode_result(value: Any) -> bytes:
-    """Return a result as JSON."""
+    """Return a result as JSON.
+
+    Raises:
+        InvalidPayloadError: JSON cannot express the result.
+    """
     return encode_value("result", value)
 
 
 async def handle_run(handle: Handle, run: Run, encode: Callable[[Any], bytes] = encode_result) -> Outcome:
-    """Call a handler, bounded by the run's lease, and return what came of it, its result as ``encode`` makes it.
+    """Call a handler within the run's lease and return the outcome.
 
-    Raises nothing but what ends the process. What the handler raised is kept in ``run.error``, for the log.
+    An exception that the handler did not raise on purpose is kept in ``run.error``, for the log. Raises only what ends
+    the process: ``KeyboardInterrupt`` and ``GeneratorExit``.
+
+    Args:
+        handle: The handler with its middleware.
+        run: The run, which the handler sees as its context.
+        encode: Encodes the result.
     """
     try:
         async with run.lease:
@@ -38,11 +60,11 @@ async def handle_run(handle: Handle, run: Run, encode: Callable[[Any], bytes] = 
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as e:
-        # Libraries have errors that are no `Exception`, a panic in Rust for one: they fail the task, not the slot.
+        # Some libraries raise errors that are not an `Exception`, such as a panic in Rust. They fail only the task.
         if isinstance(e, DECISIONS):
             return _outcome_of(e, run.lease)
         run.error = e
-        # What a handler raises on its way out when it is told to stop says nothing about its task.
+        # An exception raised while the worker cancels the handler says nothing about the task.
         return Interrupted() if is_cancelled() else _outcome_of(e, run.lease)
     try:
         return Succeeded(encode(value))
@@ -68,6 +90,6 @@ def _outcome_of(error: BaseException, lease: Lease) -> Outcome:
 
 
 def is_cancelled() -> bool:
-    """Tell whether this very asyncio task is being cancelled, as opposed to something that it waited for."""
+    """Return whether the current asyncio task is being cancelled, and not only one that it awaits."""
     current = asyncio.current_task()
     return current is not None and current.cancelling() > 0

@@ -1,49 +1,78 @@
-"""One run of one task, as the parts of a worker see it; handlers see it as a `Context`."""
+"""One run of one task, as the parts of a worker see it. Handlers see it as a `Context`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from ajobs.protocol.task import Task
-    from ajobs.worker.running.executors import Executors
-    from ajobs.worker.running.lease import Lease
-
-Extend = Callable[[], Coroutine[Any, Any, None]]
+from ajobs.protocol.task import Task
+from ajobs.worker.running.executors import Executors
+from ajobs.worker.running.lease import Lease
 
 
 class Run:
-    """A task that a handler has right now."""
+    """A task whose handler is running. Implements `HandlerRun`."""
 
     def __init__(
         self,
         task: Task,
         lease: Lease,
-        extend: Extend,
+        extend: Callable[[], Awaitable[None]],
         *,
         executors: Executors,
         state: Mapping[Any, Any],
         raw_headers: bytes,
     ) -> None:
-        """Keep the saved task, the time that it has, how to get more, and what its worker has to offer."""
+        """Prepare a run in the current asyncio task.
+
+        Args:
+            task: The task as saved when the run started.
+            lease: Limits the run time and keeps the item.
+            extend: Grants one more max run time.
+            executors: Where plain functions run.
+            state: The values that lifespans yield, by type.
+            raw_headers: The headers of the work item's message, as received.
+        """
         self.task = task
         self.lease = lease
-        self.extend = extend
-        self.executors = executors
         self.state = state
-        """What the router's lifespans yielded, by type."""
         self.raw_headers = raw_headers
-        """The headers of the work item's message, as they were sent."""
         self.loop = asyncio.get_running_loop()
         self.slot = _current_task()
-        """What runs it, and is cancelled to stop it."""
+        """The asyncio task of the run. Cancelling it cancels the handler."""
         self.began = self.loop.time()
+        """The loop's time at the start of the run, in seconds."""
         self.thread: asyncio.Future[Any] | None = None
-        """A plain handler's thread, which cannot be stopped and may outlive the run."""
+        """The thread of a plain handler. It cannot be stopped and may outlive the run."""
         self.error: BaseException | None = None
-        """What the handler raised, for the log."""
+        """The exception that the handler raised, for the log."""
+        self._extend = extend
+        self._executors = executors
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the run is cancelled."""
+        return self.lease.remaining_s
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return self.loop.time() - self.began
+
+    async def extend(self) -> None:
+        """Grant the run one more max run time, from now on."""
+        await self._extend()
+
+    async def in_thread(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        """Call a plain function in a thread and return its result."""
+        self.thread = self._executors.start_thread(function, arguments)
+        # Without the shield, cancelling the run would mark the thread as cancelled while it still runs.
+        return await asyncio.shield(self.thread)
+
+    async def in_process(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        """Call a plain function in another process, which is killed if the run is cancelled, and return its result."""
+        return await self._executors.in_process(function, arguments)
 
 
 def _current_task() -> asyncio.Task[Any]:

@@ -1,11 +1,11 @@
-"""A service that handles tasks for workers elsewhere, which pass them on over NATS request-reply (`Router.remote`).
+"""The service side of remote handlers: answer the requests in which workers pass on tasks (`Router.remote`).
 
 ::
 
     async with remote_service(router, "nats://127.0.0.1:4222"):
         await asyncio.Event().wait()
 
-It needs NATS alone, neither JetStream nor the task store. Start as many as you like: each request goes to one of them.
+It needs neither JetStream nor the task store. Each request goes to one of any number of services.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from ajobs.protocol.subjects import remote_handler_subject
 from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.worker.routing.lifespan import State, enter_lifespans, provided_by
 from ajobs.worker.routing.router import Router
-from ajobs.worker.routing.table import Routed, Routes
+from ajobs.worker.routing.table import BoundRoute, RoutingTable
 from ajobs.worker.running.executors import Executors
-from ajobs.worker.running.lease import Lease, Young
+from ajobs.worker.running.lease import DeferredTimers, Lease
 from ajobs.worker.running.outcome import handle_run
 from ajobs.worker.running.run import Run
 
 GROUP = "ajobs"
-"""The queue group in which services share requests."""
+"""The NATS queue group in which services share requests."""
 MOST_ERROR = 1_000
-"""Characters of an error that fit a header."""
+"""Characters of an error to send in a header."""
 
 logger = logging.getLogger("ajobs.remote")
 
@@ -61,18 +61,18 @@ async def remote_service(
     concurrency: int = 10,
     **settings: Unpack[Settings],
 ) -> AsyncGenerator[Connection]:
-    """Answer requests with the handlers of a router for as long as the block runs; yields the connection.
+    """Answer requests with the handlers of a router until the end of the block. Yields the connection.
 
-    At the end it takes no more requests and answers those that it has.
+    At the end of the block it takes no more requests, and answers those that it has.
 
     Args:
-        router: Its handlers and lifespans; these cannot ask for a `Client`.
+        router: The handlers and lifespans. They cannot have a `Client`, because the service needs no task store.
         servers: As for `Client.connect`.
         concurrency: Requests to handle at once. Others wait.
         settings: As for `Client.connect`. With a verification key, tasks without a valid signature are refused.
 
     Raises:
-        ConfigurationError: The router has no handler, one cannot be called, or settings contradict each other.
+        ConfigurationError: The router has no handler, a handler cannot be called, or settings are invalid.
         AuthenticationError: The server refused the credentials.
         ConnectionFailedError: No server could be reached.
     """
@@ -81,9 +81,9 @@ async def remote_service(
     connect_options, options = split_settings(servers, settings)
     keys = keys_of(options)
     lifespans = router.lifespans()
-    routes = Routes.of(router, provided_by(lifespans, given=()))
+    routes = RoutingTable.of(router, provided_by(lifespans, given=()))
     if not routes.task_types:
-        raise ConfigurationError("the router has no handler: register at least one, the type '' takes every task")
+        raise ConfigurationError("the router has no handler: register at least one. The type '' matches every task")
     state: State = {}
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(Connection.open(connect_options))
@@ -99,7 +99,7 @@ class _Service:
     def __init__(
         self,
         connection: Connection,
-        routes: Routes,
+        routes: RoutingTable,
         executors: Executors,
         state: State,
         verifier: Verifier | None,
@@ -112,7 +112,7 @@ class _Service:
         self._state = state
         self._verifier = verifier
         self._optional = optional
-        self._young = Young()
+        self._timers = DeferredTimers()
 
     @asynccontextmanager
     async def serving(self, concurrency: int) -> AsyncGenerator[None]:
@@ -152,7 +152,7 @@ class _Service:
             case _:
                 said = {headers.ERROR: "the service is stopping"}
         if len(data) > self._connection.nats.max_payload:
-            said, data = {headers.TERMINATE: f"the result of {len(data)} bytes is larger than the server takes"}, b""
+            said, data = {headers.TERMINATE: f"the result of {len(data)} bytes exceeds the server's max_payload"}, b""
         await self._connection.nats.publish(message.reply, data, headers=said or None)
 
     async def _handle(self, message: Msg) -> Outcome:
@@ -164,18 +164,18 @@ class _Service:
             if self._verifier is not None:
                 verify_task(task, self._verifier, optional=self._optional)
         except (TaskNotSignedError, TaskSignatureError) as e:
-            logger.error("task %s is refused: %s", task.id, e)
+            logger.error("refused task %s: %s", task.id, e)
             return Terminated(str(e))
-        routed = self._routes.find(task.type)
-        if routed is None:
+        route = self._routes.find(task.type)
+        if route is None:
             return Failed(f'no handler for task type "{task.type}"')
         try:
-            remaining_s = _remaining_s((message.headers or {}).get(headers.HANDLER_DEADLINE, ""), routed)
+            remaining_s = _remaining_s((message.headers or {}).get(headers.HANDLER_DEADLINE, ""), route)
         except InvalidTimestampError as e:
             return Failed(f"{headers.HANDLER_DEADLINE}: {e}")
         if remaining_s <= 0:
             return Failed("the request came after its deadline")
-        lease = Lease(remaining_s, NO_BEATS_S, _nothing, self._young)
+        lease = Lease(remaining_s, NEVER_S, _no_renewal, self._timers)
         run = Run(
             task,
             lease,
@@ -184,35 +184,35 @@ class _Service:
             state=self._state,
             raw_headers=header_block(message.headers),
         )
-        outcome = await handle_run(routed.handle, run, encode=_encode)
+        outcome = await handle_run(route.handle, run, encode=_encode)
         if run.error is not None:
             logger.warning("task %s of type %s failed", task.id, task.type, exc_info=run.error)
         return outcome
 
 
-NO_BEATS_S = 10.0**9
-"""There is no item to keep here: the worker that asks does."""
+NEVER_S = 10.0**9
+"""Seconds until a lease is renewed here: the worker that passed the task on holds and renews the item."""
 
 
-def _remaining_s(deadline: str, routed: Routed) -> float:
+def _remaining_s(deadline: str, route: BoundRoute) -> float:
     remaining_s = (parse_timestamp(deadline) - time.time_ns()) / SECOND_NS
-    bound_s = routed.max_run_time_s
+    bound_s = route.max_run_time_s
     return remaining_s if bound_s is None else min(remaining_s, bound_s)
 
 
 def _encode(value: Any) -> bytes:
-    """Return the answer's bytes: those that the handler returned, or any other value as JSON."""
+    """Return the bytes of the answer: bytes as they are, any other value as JSON."""
     if value is None:
         return b""
     return value if isinstance(value, bytes) else encode_value("result", value)
 
 
-async def _nothing() -> None:
-    """Tell nobody."""
+async def _no_renewal() -> None:
+    """Renew nothing."""
 
 
 async def _no_extension() -> None:
-    raise ConfigurationError("a remote handler cannot ask for more time: the worker that passed the task on has it")
+    raise ConfigurationError("a remote handler cannot extend its run: only the worker that passed the task on can")
 
 
 def _one_line(error: str) -> str:

@@ -1,0 +1,161 @@
+"""Admit a task to a run: load it, check it, and save it as active.
+
+Not every item leads to a run. `Admission.start` disposes of items whose task is finished, expired, refused, running
+elsewhere, or blocked by its parents. `ajobs.protocol.decisions.admit` decides between these.
+
+A start is a compare-and-set on the loaded revision. Losing it means that the task changed meanwhile, so it is loaded
+and checked again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import msgspec
+
+from ajobs.client.client import Client
+from ajobs.client.storage.items import Delivery
+from ajobs.client.storage.tasks import Stored
+from ajobs.protocol.decisions import (
+    BLOCKED_DELAY_NS,
+    Action,
+    Conclusion,
+    Disposal,
+    Readiness,
+    admit,
+    again,
+    error_text,
+    expire,
+    resolve,
+    start,
+)
+from ajobs.protocol.durations import SECOND_NS, as_ns, format_duration
+from ajobs.protocol.errors import (
+    CorruptTaskError,
+    PayloadTooLargeError,
+    TaskChangedError,
+    TaskNotFoundError,
+    TaskNotSignedError,
+    TaskSignatureError,
+)
+from ajobs.protocol.queue import Queue
+from ajobs.protocol.retry import RetryPolicy
+from ajobs.protocol.states import TaskState, transition
+from ajobs.worker.running import observers
+from ajobs.worker.running.settlement import Settlement, random_below
+
+UNAVAILABLE_DELAY_NS = 2 * SECOND_NS
+"""Redelivery delay of an item when the server did not answer, or when its task kept changing during admission."""
+
+ADMISSIONS = 3
+"""Attempts to admit and start a task that keeps changing, before its item is returned to the queue."""
+
+
+class Admission:
+    """Starts the tasks of one queue."""
+
+    def __init__(
+        self, client: Client, queue: Queue, *, policy: RetryPolicy, settlement: Settlement, logger: logging.Logger
+    ) -> None:
+        """Start tasks of ``queue``. Items of unreadable tasks wait as ``policy`` says."""
+        self._verify = client.verify
+        self._tasks = client.storage.tasks
+        self._items = client.storage.items
+        self._queue = queue
+        self._policy = policy
+        self._settlement = settlement
+        self._logger = logger
+
+    async def start(self, task_id: str, delivery: Delivery) -> Stored | None:
+        """Save the task as active and return it; return ``None`` if the item needed no run and was disposed of."""
+        for attempt in range(ADMISSIONS):
+            try:
+                admitted = await self._admit(task_id, delivery, exact=attempt > 0)
+                if admitted is None:
+                    return None
+                return await self._tasks.save(start(admitted.task, time.time_ns()), admitted.revision)
+            except TaskChangedError:
+                continue
+            except TaskNotFoundError:
+                self._logger.warning("removed the item of task %s: the task does not exist", task_id)
+                observers.TASKS_NOT_FOUND.labels(self._queue.name).inc()
+                await self._items.terminate(delivery)
+            except (CorruptTaskError, PayloadTooLargeError) as e:
+                # Saving over an unreadable task would destroy it. Keep both task and item until an operator steps in.
+                self._logger.error("task %s cannot be started, its item stays in the queue: %s", task_id, e)
+                observers.TASKS_NOT_FOUND.labels(self._queue.name).inc()
+                await self._items.nak(delivery, as_ns(self._policy.delay(delivery.delivered, random_below)))
+            return None
+        await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
+        return None
+
+    async def _admit(self, task_id: str, delivery: Delivery, *, exact: bool) -> Stored | None:
+        """Return the task if it may start; return ``None`` if the item needed no run and was disposed of.
+
+        Args:
+            task_id: The task that the item refers to.
+            delivery: The item.
+            exact: Read the current task. Otherwise any replica may answer, possibly with an older version.
+        """
+        stored = await (self._tasks.load if exact else self._tasks.load_hint)(task_id)
+        admission = admit(stored.task, self._queue, time.time_ns())
+        if admission.action is not Action.RUN and not exact and not self._tasks.direct_is_exact:
+            # A start on stale data is caught by its compare-and-set. Every other action needs the current task.
+            return await self._admit(task_id, delivery, exact=True)
+        if admission.action is Action.ACKNOWLEDGE:
+            await self._items.ack(delivery)
+            return None
+        try:
+            self._verify(stored.task)
+        except (TaskNotSignedError, TaskSignatureError) as e:
+            self._logger.error("refused task %s: %s", stored.task.id, e)
+            observers.REFUSED.labels(self._queue.name).inc()
+            await self._give_up(stored, TaskState.TERMINATED, error_text(e), delivery)
+            return None
+        match admission.action:
+            case Action.RUN:
+                return stored
+            case Action.RESOLVE:
+                return await self._resolve(stored, delivery)
+            case Action.EXPIRE_DEADLINE:
+                observers.PAST_DEADLINE.labels(self._queue.name).inc()
+                await self._settlement.finish(stored, Conclusion(expire(stored.task), Disposal.ACK), delivery)
+            case Action.EXPIRE_TRIES:
+                observers.PAST_MAX_TRIES.labels(self._queue.name).inc()
+                await self._settlement.finish(stored, Conclusion(expire(stored.task), Disposal.ACK), delivery)
+            case Action.LEAVE:
+                delay_ns = admission.delay_ns
+                self._logger.info(
+                    "task %s is running on another worker, checking again in %s", task_id, format_duration(delay_ns)
+                )
+                await self._settlement.dispose(again(self._queue, delivery.delivered), delay_ns, stored.task, delivery)
+        return None
+
+    async def _resolve(self, stored: Stored, delivery: Delivery) -> Stored | None:
+        """Check the parents of a blocked task: return the task if it may start, else dispose of the item."""
+        parents = await self._tasks.load_many(stored.task.dependencies or ())
+        for parent in filter(None, parents.values()):
+            try:
+                self._verify(parent)
+            except (TaskNotSignedError, TaskSignatureError) as e:
+                observers.DEPENDENCIES_FAILED.inc()
+                await self._give_up(stored, TaskState.UNREACHABLE, f"task dependencies failed: {e}", delivery)
+                return None
+        resolution = resolve(stored.task, parents)
+        match resolution.readiness:
+            case Readiness.READY:
+                return Stored(resolution.task, stored.revision)
+            case Readiness.WAIT:
+                await self._settlement.dispose(
+                    again(self._queue, delivery.delivered), BLOCKED_DELAY_NS, stored.task, delivery
+                )
+            case Readiness.FAILED:
+                observers.DEPENDENCIES_FAILED.inc()
+                await self._settlement.finish(stored, Conclusion(resolution.task, Disposal.TERM), delivery)
+        return None
+
+    async def _give_up(self, stored: Stored, state: TaskState, error: str, delivery: Delivery) -> None:
+        """Save the task in a final state without running it, and remove its item."""
+        given_up = msgspec.structs.replace(stored.task, state=transition(stored.task, state), last_err=error)
+        await self._settlement.finish(stored, Conclusion(given_up, Disposal.TERM), delivery)
