@@ -1,4 +1,4 @@
-"""Every document, signature, id, duration and name that Go made is understood, and comes back as it was."""
+"""Every document, signature, id, duration and name that Go wrote is decoded, and encoded to the same bytes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_fields_come_in_the_order_that_go_writes_them(vector):
 
 
 @pytest.mark.parametrize("vector", SIGNED, ids=named)
-def test_a_signature_of_go_is_over_the_same_bytes_verifies_and_is_made_again(vector):
+def test_a_signature_of_go_covers_the_same_bytes_verifies_and_is_reproduced(vector):
     task = codec.decode_task(vector["wire"].encode())
     assert signature_message(task).decode() == vector["signature_message"]
     verify_task(task, Verifier(bytes.fromhex(VECTORS["public_key_hex"])), optional=False)
@@ -62,13 +62,13 @@ def test_a_duration_is_parsed_and_written_as_go_does(vector):
 
 
 @pytest.mark.parametrize("text", VECTORS["invalid_durations"])
-def test_what_go_refuses_as_a_duration_is_refused(text):
+def test_a_text_that_go_refuses_as_a_duration_is_refused(text):
     with pytest.raises(InvalidDurationError):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("vector", VECTORS["ksuids"], ids=lambda vector: vector["text"])
-def test_a_ksuid_is_made_and_taken_apart_as_go_does(vector):
+def test_a_ksuid_is_formatted_and_parsed_as_go_does(vector):
     parts = (vector["unix_seconds"], bytes.fromhex(vector["payload_hex"]))
     assert format_ksuid(*parts) == vector["text"]
     assert parse_ksuid(vector["text"]) == parts

@@ -1,4 +1,4 @@
-"""What becomes of a work item: a row for every state, and the laws that hold for all."""
+"""Decisions about work items: a row for every state, and the laws that hold for all of them."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_termination_is_final():
 
 
 @pytest.mark.parametrize(("delivery", "delay_s"), [(1, 2), (2, 3), (3, 3), (99, 3)])
-def test_a_failure_waits_as_the_policy_says_for_this_delivery(delivery, delay_s):
+def test_a_failed_task_waits_as_its_policy_decides_for_this_delivery(delivery, delay_s):
     conclusion = concluded(Failed("boom"), delivery=delivery)
     assert conclusion.task.state is S.RETRY
     assert (conclusion.disposal, conclusion.delay_ns) == (Disposal.NAK, delay_s * SECOND_NS)
@@ -201,7 +201,7 @@ def test_a_failure_expires_the_task_when_no_try_of_its_own_or_delivery_of_the_qu
     assert conclusion.disposal is (Disposal.NAK if state is S.RETRY else Disposal.ACK)
 
 
-def test_an_interrupted_task_is_handed_back_as_if_it_had_not_been_started():
+def test_an_interrupted_task_is_handed_back_without_counting_the_try():
     conclusion = concluded(Interrupted(), tries=2)
     assert (conclusion.task.state, conclusion.task.tries) == (S.RETRY, 1)
     assert (conclusion.disposal, conclusion.delay_ns) == (Disposal.NAK, 0)
@@ -251,7 +251,7 @@ def test_a_retry_by_id_can_be_enqueued_has_all_its_tries_and_follows_the_table(s
     ("state", "tries", "expected"),
     [(S.UNREACHABLE, 0, S.BLOCKED), (S.BLOCKED, 0, S.BLOCKED), (S.EXPIRED, 2, S.RETRY), (S.COMPLETE, 1, S.RETRY)],
 )
-def test_a_retry_looks_at_the_parents_again_only_when_the_task_never_got_past_them(state, tries, expected):
+def test_a_retry_waits_for_the_parents_again_only_if_they_were_never_all_complete(state, tries, expected):
     assert retried(task(state, tries=tries, dependencies=("b",))).state is expected
 
 
@@ -264,4 +264,4 @@ def test_an_error_text_is_never_empty_too_long_or_impossible_to_encode():
         def __str__(self):
             raise RuntimeError("none")
 
-    assert error_text(NoTextError()) == "NoTextError, whose text cannot be had: it raises RuntimeError"
+    assert error_text(NoTextError()) == "NoTextError, whose text cannot be read: it raises RuntimeError"

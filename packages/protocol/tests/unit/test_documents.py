@@ -58,7 +58,7 @@ def test_any_schedule_survives(schedule):  # fmt: skip
 
 
 @given(tasks, st.integers(1_400_000_000, 1_400_000_000 + 2**32 - 1), st.binary(min_size=16, max_size=16))
-def test_any_event_survives_and_says_what_the_task_says(task, unix_s, payload):
+def test_any_event_survives_with_the_fields_of_its_task(task, unix_s, payload):
     event_id = format_ksuid(unix_s, payload)
     event = task_state_event(task, event_id=event_id, unix_s=unix_s, now_ns=parse_timestamp(task.created) + 5)
     assert codec.decode_event(codec.encode(event)) == event
@@ -120,7 +120,7 @@ def test_a_task_with_a_wrong_value_is_corrupt(change):
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b'{"kind":1,"job":"a"}', b'{"kind":0,"job":""}', b'{"kind":0,"job":"a.b"}']
 )
-def test_an_item_without_a_usable_task_id_is_corrupt(data):
+def test_an_item_without_a_valid_task_id_is_corrupt(data):
     with pytest.raises(CorruptItemError):
         codec.decode_item(data)
 
@@ -140,7 +140,7 @@ def test_a_payload_is_encoded_and_decoded(value):
     assert codec.decode_payload(encoded, object) == value
 
 
-def test_bytes_are_a_payload_as_they_are_and_none_is_no_payload():
+def test_bytes_are_a_payload_unchanged_and_none_is_no_payload():
     assert codec.encode_payload(b"\x00raw") == b"\x00raw"
     assert codec.encode_payload(None) is None
     assert codec.decode_payload(None, int | None) is None

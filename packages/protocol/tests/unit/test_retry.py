@@ -27,7 +27,7 @@ def test_a_delay_of_nothing_becomes_the_shortest_interval():
     assert policy.delay(1, lambda _: 0) == timedelta(seconds=1)
 
 
-def test_an_unknown_policy_names_those_that_there_are():
+def test_the_error_for_an_unknown_policy_names_the_known_ones():
     assert retry_policy("1m") is RETRY_POLICIES["1m"]
     with pytest.raises(UnknownRetryPolicyError, match=r"1h, 1m, default"):
         retry_policy("2m")

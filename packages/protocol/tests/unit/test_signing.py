@@ -60,7 +60,7 @@ def test_changing_any_signed_field_breaks_the_signature(field, task, data):
 
 
 @given(signable)
-def test_what_happens_to_a_task_later_does_not_break_its_signature(task):
+def test_later_changes_of_state_do_not_break_the_signature(task):
     signed = sign_task(task, SIGNER)
     later = msgspec.structs.replace(signed, state=TaskState.RETRY, tries=7, last_err="x", result=None)
     verify_task(later, SIGNER.verifier, optional=False)
@@ -78,7 +78,7 @@ TASK = new_task("t", b"1", task_id="a", now_ns=1, queue="Q")
 
 
 @pytest.mark.parametrize("signature", ["00", "zz" * 64, "ü" * 128, " " + "00" * 64, "AB" * 64, "00" * 64])
-def test_a_text_that_is_no_signature_is_a_wrong_one(signature):
+def test_a_text_that_is_not_a_signature_does_not_verify(signature):
     with pytest.raises(TaskSignatureError):
         verify_task(msgspec.structs.replace(TASK, signature=signature), SIGNER.verifier, optional=True)
 
@@ -104,7 +104,7 @@ def test_a_wrong_key_is_refused_without_showing_it(text):
     assert caught.value.__cause__ is None
 
 
-def test_a_key_may_have_white_space_around_it_as_files_do():
+def test_white_space_around_a_key_is_ignored():
     assert parse_key("seed", "00" * 32 + "\n") == bytes(32)
     with pytest.raises(InvalidKeyError):
         Verifier(b"short")

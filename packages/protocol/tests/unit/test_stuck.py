@@ -1,4 +1,4 @@
-"""What the janitor makes of a task, for every state and every kind of item."""
+"""How repair ends a stuck task, for every state and every kind of item."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ UNFINISHED = [state for state in TaskState if state not in FINAL_STATES]
 
 def task_in(state: TaskState, *, tried_s_ago: float | None = None, last_err: str = ""):
     tried = None if tried_s_ago is None else format_timestamp(NOW - int(tried_s_ago * SECOND))
-    made = new_task("t", None, task_id="a", now_ns=NOW - 10_000 * SECOND, queue="Q")
-    return msgspec.structs.replace(made, state=state, tried=tried, last_err=last_err)
+    created = new_task("t", None, task_id="a", now_ns=NOW - 10_000 * SECOND, queue="Q")
+    return msgspec.structs.replace(created, state=state, tried=tried, last_err=last_err)
 
 
 def ended(task, item=ItemState.MISSING, queue=QUEUE, changed_s_ago=5_000.0):
@@ -31,12 +31,12 @@ def ended(task, item=ItemState.MISSING, queue=QUEUE, changed_s_ago=5_000.0):
 
 @pytest.mark.parametrize("item", ItemState)
 @pytest.mark.parametrize("state", sorted(FINAL_STATES))
-def test_a_finished_task_stays_as_it_is(state, item):
+def test_a_finished_task_is_not_changed(state, item):
     assert ended(task_in(state), item) is None
 
 
 @pytest.mark.parametrize("state", UNFINISHED)
-def test_a_task_with_its_item_stays_as_it_is(state):
+def test_a_task_with_its_item_is_not_changed(state):
     assert ended(task_in(state, tried_s_ago=9_000), ItemState.PRESENT) is None
 
 
@@ -49,7 +49,7 @@ def test_a_task_with_its_item_stays_as_it_is(state):
         (ItemState.SPENT, QUEUE, TaskState.EXPIRED, "delivered 3 times"),
     ],
 )
-def test_a_task_that_nothing_moves_says_so(state, item, queue, expected, text):
+def test_a_stuck_task_ends_with_the_reason(state, item, queue, expected, text):
     found = ended(task_in(state, tried_s_ago=9_000, last_err="boom"), item, queue)
     assert found.state is expected
     assert text in found.last_err
@@ -58,7 +58,7 @@ def test_a_task_that_nothing_moves_says_so(state, item, queue, expected, text):
 
 
 @pytest.mark.parametrize("state", UNFINISHED)
-def test_a_task_that_changed_lately_has_its_time_of_grace(state):
+def test_a_recently_changed_task_is_left_alone(state):
     assert ended(task_in(state, tried_s_ago=9_000), changed_s_ago=599) is None
     assert ended(task_in(state, tried_s_ago=9_000), changed_s_ago=600) is not None
 

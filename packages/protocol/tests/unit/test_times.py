@@ -1,4 +1,4 @@
-"""Ids, times and durations, beside other implementations and by their properties."""
+"""IDs, times and durations: compared with other implementations, and by their properties."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ payloads = st.binary(min_size=16, max_size=16)
 
 
 @given(seconds, payloads)
-def test_a_ksuid_is_what_another_implementation_makes(unix_s, payload):
+def test_a_ksuid_equals_that_of_another_implementation(unix_s, payload):
     other = OtherKsuid.from_bytes((unix_s - EPOCH_S).to_bytes(4) + payload)
     assert format_ksuid(unix_s, payload) == str(other)
     assert parse_ksuid(str(other)) == (unix_s, payload)
@@ -46,7 +46,7 @@ def test_a_head_never_reaches_into_another_second(edge):
 
 
 @pytest.mark.parametrize("text", ["", "0" * 26, "z" * 27, "0" * 26 + "-", "0" * 26 + "é"])
-def test_a_text_that_is_no_ksuid_is_refused(text):
+def test_a_text_that_is_not_a_ksuid_is_refused(text):
     with pytest.raises(InvalidNameError):
         parse_ksuid(text)
 
@@ -70,13 +70,13 @@ def test_a_time_is_written_without_trailing_zeros(unix_ns):
 
 
 @given(offset_times)
-def test_a_time_with_an_offset_is_the_moment_that_datetime_says(text):
+def test_a_time_with_an_offset_is_parsed_as_datetime_does(text):
     whole = datetime.fromisoformat(text[:19] + text[19:].lstrip(".0123456789"))
     second = (whole - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     assert parse_timestamp(text) // 10**9 == second
 
 
-def test_the_zero_time_is_understood():
+def test_the_zero_time_of_go_is_parsed():
     assert format_timestamp(parse_timestamp(ZERO_TIME)) == ZERO_TIME
     assert parse_timestamp("2022-02-02T13:04:26.1234567899Z") == 1_643_807_066_123_456_789
 
@@ -87,7 +87,7 @@ def test_the_zero_time_is_understood():
      "2022-02-02t00:00:00Z", "2022-02-02T00:00:00,5Z", "2022-02-02T00:00:00.Z", "0000-01-01T00:00:00Z",
      "2022-02-02T00:00:00+24:00", "2022-02-02T00:00:00Z\n", " 2022-02-02T00:00:00Z", "\uff12022-02-02T00:00:00Z"],
 )  # fmt: skip
-def test_what_is_not_rfc_3339_is_refused(text):
+def test_a_text_that_is_not_rfc_3339_is_refused(text):
     with pytest.raises(InvalidTimestampError):
         parse_timestamp(text)
 

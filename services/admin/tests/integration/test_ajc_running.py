@@ -94,7 +94,7 @@ async def test_what_cannot_be_processed_is_refused(ajc, client, tmp_path):
         (["t", "Q", "1", "/bin/true", "--remote"], "got both"),
         (["t", "Q", "1", "/no/such/program"], "'/no/such/program' not found"),
         (["t", "Q", "1", str(tmp_path / "text")], "is not executable"),
-        (["bad type", "Q", "1", "/bin/true"], "task type 'bad type' is invalid"),
+        (["bad type", "Q", "1", "/bin/true"], "invalid task type 'bad type'"),
     ]
     ran = await asyncio.gather(*(ajc("task", "process", *words) for words, _ in cases))
     for each, (_, text) in zip(ran, cases, strict=True):

@@ -57,7 +57,7 @@ async def test_a_schedule_that_cannot_be_is_refused(ajc, client):
     await client.schedules.create("there", "@daily", "t")
     cases = [
         (["add", "a", "* * *", "t"], 2, "has 3 fields and needs 5"),
-        (["add", "a b", "@daily", "t"], 2, "schedule name 'a b' is invalid"),
+        (["add", "a b", "@daily", "t"], 2, "invalid schedule name 'a b'"),
         (["add", "a", "@daily", "t", "--deadline", "5s"], 2, "use 30s or more"),
         (["add", "there", "@daily", "t"], 1, "there is a schedule there already"),
         (["view", "nope"], 1, "there is no schedule nope"),

@@ -73,7 +73,7 @@ async def test_a_payload_comes_from_an_argument_the_input_or_a_file(ajc, client,
 async def test_what_cannot_be_added_is_said_in_one_line(ajc, client, tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\x00")
     cases = [
-        (["bad type"], 2, "task type 'bad type' is invalid"),
+        (["bad type"], 2, "invalid task type 'bad type'"),
         ([], 2, "pass TYPE, or --many FILE"),
         (["t", "-q", "NOPE"], 1, "queue NOPE does not exist"),
         (["t", "--file", "nope"], 2, "cannot read nope: No such file or directory"),
@@ -81,7 +81,7 @@ async def test_what_cannot_be_added_is_said_in_one_line(ajc, client, tmp_path):
         (["t", "@bytes"], 2, "the payload in bytes is no text: use --raw"),
         (["t", "x", "--file", "nope"], 2, "not both"),
         (["t", "--deadline", "soon"], 2, "invalid duration 'soon'"),
-        (["t", "--tries", "-1"], 2, "max_tries is -1"),
+        (["t", "--tries", "-1"], 2, "invalid max_tries -1"),
         (["--many", "nope"], 2, "cannot read nope"),
         (["t", "x", "--many", "nope"], 2, "leave PAYLOAD"),
     ]

@@ -50,7 +50,7 @@ async def client(server):
     [
         (Panic("oh"), "oh"),
         (BaseExceptionGroup("several", [Panic()]), "several (1 sub-exception)"),
-        (NoTextError(), "NoTextError, whose text cannot be had: it raises RuntimeError"),
+        (NoTextError(), "NoTextError, whose text cannot be read: it raises RuntimeError"),
         (StopIteration(), "StopIteration"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,

@@ -75,6 +75,7 @@ from ajobs.protocol.errors import (
     InvalidScheduleError,
     InvalidStateNameError,
     InvalidTimestampError,
+    InvalidTransitionError,
     JetStreamNotEnabledError,
     NotFoundError,
     PayloadTooLargeError,
@@ -107,7 +108,9 @@ from ajobs.protocol.events import (
     TaskStateEvent,
 )
 from ajobs.protocol.presence import (
+    RunningTask,
     WorkerPresence,
+    WorkerQueue,
 )
 from ajobs.protocol.queue import (
     Queue,
@@ -128,6 +131,7 @@ from ajobs.protocol.states import (
     TaskState,
 )
 from ajobs.protocol.task import (
+    Result,
     Task,
 )
 
@@ -161,6 +165,7 @@ __all__ = [
     "InvalidScheduleError",
     "InvalidStateNameError",
     "InvalidTimestampError",
+    "InvalidTransitionError",
     "JetStreamNotEnabledError",
     "LeaderEvent",
     "Moment",
@@ -176,7 +181,9 @@ __all__ = [
     "QueueInfo",
     "QueueNotFoundError",
     "RequestTimeoutError",
+    "Result",
     "RetryPolicy",
+    "RunningTask",
     "Schedule",
     "ScheduleAlreadyExistsError",
     "ScheduleChangedError",
@@ -210,6 +217,7 @@ __all__ = [
     "UnavailableError",
     "UnknownRetryPolicyError",
     "WorkerPresence",
+    "WorkerQueue",
     "exponential_policy",
     "linear_policy",
     "retry_policy",

@@ -28,6 +28,7 @@ from ajobs.protocol.errors import (
     InvalidScheduleError,
     InvalidStateNameError,
     InvalidTimestampError,
+    InvalidTransitionError,
     JetStreamNotEnabledError,
     NotFoundError,
     PayloadTooLargeError,
@@ -62,7 +63,9 @@ from ajobs.protocol.events import (
     TaskStateEvent,
 )
 from ajobs.protocol.presence import (
+    RunningTask,
     WorkerPresence,
+    WorkerQueue,
 )
 from ajobs.protocol.queue import (
     Queue,
@@ -83,6 +86,7 @@ from ajobs.protocol.states import (
     TaskState,
 )
 from ajobs.protocol.task import (
+    Result,
     Task,
 )
 
@@ -110,6 +114,7 @@ __all__ = [
     "InvalidScheduleError",
     "InvalidStateNameError",
     "InvalidTimestampError",
+    "InvalidTransitionError",
     "JetStreamNotEnabledError",
     "LeaderEvent",
     "NotFoundError",
@@ -121,8 +126,10 @@ __all__ = [
     "QueueFullError",
     "QueueNotFoundError",
     "RequestTimeoutError",
+    "Result",
     "RetryPolicy",
     "RunOverError",
+    "RunningTask",
     "Schedule",
     "ScheduleAlreadyExistsError",
     "ScheduleChangedError",
@@ -148,6 +155,7 @@ __all__ = [
     "UnavailableError",
     "UnknownRetryPolicyError",
     "WorkerPresence",
+    "WorkerQueue",
     "exponential_policy",
     "linear_policy",
     "retry_policy",

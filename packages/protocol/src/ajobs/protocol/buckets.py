@@ -119,8 +119,8 @@ def bucket_config(name: str, description: str, *, replicas: int, memory: bool, t
     Args:
         name: The bucket's name.
         description: For people.
-        replicas: On how many servers it is kept.
-        memory: Whether it is kept in memory instead of in files.
+        replicas: On how many servers it is stored.
+        memory: Whether it is stored in memory instead of in files.
         ttl_ns: Nanoseconds that a value is kept; 0: until it is deleted.
     """
     return {

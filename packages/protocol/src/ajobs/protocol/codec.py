@@ -1,4 +1,4 @@
-"""Documents to JSON bytes and back. Whatever the bytes are, decoding raises `DecodeError` and nothing else."""
+"""Encode documents as JSON and decode them. Whatever the bytes are, decoding raises `DecodeError` and nothing else."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def decode_task(data: bytes) -> Task:
     """Decode a stored task.
 
     Raises:
-        CorruptTaskError: The bytes are no task, or one of its times is none.
+        CorruptTaskError: Not a task document, or it holds an invalid timestamp.
     """
     try:
         return _with_valid_times(_task_decoder.decode(data))
@@ -61,7 +61,7 @@ def decode_item(data: bytes) -> WorkItem:
     """Decode a work item.
 
     Raises:
-        CorruptItemError: The bytes are empty or no work item, of an unknown kind, or without a usable task id.
+        CorruptItemError: Not a work item, of an unknown kind, or without a valid task id.
     """
     try:
         item = _item_decoder.decode(data)
@@ -78,7 +78,7 @@ def decode_schedule(data: bytes) -> Schedule:
     """Decode a stored schedule.
 
     Raises:
-        DecodeError: The bytes are no schedule.
+        DecodeError: Not a schedule document, or it holds an invalid timestamp.
     """
     try:
         schedule = _schedule_decoder.decode(data)
@@ -90,10 +90,10 @@ def decode_schedule(data: bytes) -> Schedule:
 
 
 def decode_schedule_options(data: bytes) -> ScheduleOptions:
-    """Decode what a schedule has beyond the original.
+    """Decode the options of a schedule, which Choria Async Jobs does not have.
 
     Raises:
-        DecodeError: The bytes are no such document.
+        DecodeError: Not a document of schedule options, or one of its values is out of range.
     """
     try:
         return _options_decoder.decode(data)
@@ -106,7 +106,7 @@ def decode_event(data: bytes) -> Event:
     """Decode an event of either type.
 
     Raises:
-        DecodeError: The bytes are no event, or one of a type that is not known.
+        DecodeError: Not an event document, of an unknown type, or with an invalid timestamp.
     """
     try:
         kind = _event_type_decoder.decode(data).type
@@ -123,7 +123,7 @@ def decode_event(data: bytes) -> Event:
 
 
 def _with_valid_times(task: Task) -> Task:
-    """Make sure that a time which somebody asks for later is one."""
+    """Check the times now, so that code which parses them later cannot fail."""
     parse_timestamp(task.created)
     if task.tried is not None:
         parse_timestamp(task.tried)
@@ -139,7 +139,7 @@ def _with_valid_times(task: Task) -> Task:
 
 
 def encode_payload(payload: Any) -> bytes | None:
-    """Encode a task's payload as JSON. ``None`` is no payload; ``bytes`` are taken as they are.
+    """Encode a task's payload as JSON. ``None`` means no payload; ``bytes`` are passed on unchanged.
 
     Raises:
         InvalidPayloadError: The value cannot be encoded.
@@ -150,7 +150,7 @@ def encode_payload(payload: Any) -> bytes | None:
 
 
 def encode_value(what: str, value: Any) -> bytes:
-    """Encode a value as JSON, naming ``what`` it is in the error.
+    """Encode a value as JSON. The text of an error calls it ``what``.
 
     Raises:
         InvalidPayloadError: The value cannot be encoded.
@@ -166,10 +166,10 @@ def encode_value(what: str, value: Any) -> bytes:
 
 
 def decode_payload(payload: bytes | None, payload_type: type[T] | Any) -> T:
-    """Decode a task's payload to a type that msgspec knows; no payload is decoded as JSON's ``null``.
+    """Decode a task's payload to a type that msgspec supports. A missing payload is decoded as JSON's ``null``.
 
     Raises:
-        InvalidPayloadError: It does not fit. The text has the path of the field, such as ``$.user.id``.
+        InvalidPayloadError: It does not fit the type. The text has the path of the field, such as ``$.user.id``.
     """
     try:
         return msgspec.json.decode(payload or b"null", type=payload_type)
@@ -179,10 +179,10 @@ def decode_payload(payload: bytes | None, payload_type: type[T] | Any) -> T:
 
 
 def decode_result(result: Result | None, result_type: type[T] | Any) -> T:
-    """Decode a task's result to a type that msgspec knows; no result is decoded as JSON's ``null``.
+    """Decode a task's result to a type that msgspec supports. A missing result is decoded as JSON's ``null``.
 
     Raises:
-        InvalidPayloadError: It does not fit.
+        InvalidPayloadError: It does not fit the type.
     """
     raw = JSON_NULL if result is None else result.payload
     try:

@@ -1,18 +1,19 @@
-"""What becomes of a work item: pure functions of the task, its queue, the clock and what the handler did.
+"""Decide about a work item: pure functions of the task, its queue, the clock and the outcome of the handler.
 
-A worker takes an item through three questions, each a function here::
+A worker processes an item in three steps, each a function here::
 
     admit    ──► RUN ─────────────────────────────────────────────► start ──► (handler) ──► conclude
        │                                                              ▲
        ├──► RESOLVE: load the parents ──► resolve ──► READY ──────────┘
-       │                                     ├──► WAIT: nak, look again in a while
+       │                                     ├──► WAIT: nak, check again after a delay
        │                                     └──► FAILED: save unreachable, terminate the item
        ├──► EXPIRE: save expired, acknowledge
-       ├──► ACKNOWLEDGE: nothing to do for this task any more
-       └──► LEAVE: another worker has it, look again when its time is up
+       ├──► ACKNOWLEDGE: the task is finished
+       └──► LEAVE: another worker runs it, check again when its lease has ended
 
-Nothing here saves or acknowledges. `conclude` says both what to save and what to do with the item, so that the caller
-can do them in that order: a crash between the two has the item delivered again, and `admit` finds the task finished.
+Nothing here saves or acknowledges. `conclude` returns both the task to save and what to do with the item, and the
+caller does them in that order. After a crash between the two the item is delivered again, and `admit` finds the task
+finished.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ajobs.protocol.task import Result, Task, is_past_deadline, tried_ns
 from ajobs.protocol.timestamps import format_timestamp
 
 BLOCKED_DELAY_NS = 5 * SECOND_NS
-"""How long an item of a blocked task waits until its parents are looked at again."""
+"""The delay before the parents of a blocked task are checked again."""
 
 MAX_ERROR_LENGTH = 8_192
 """Characters of an error's text that a task keeps."""
@@ -39,7 +40,7 @@ _replace = msgspec.structs.replace
 
 
 class Action(Enum):
-    """What to do with an item that was just received."""
+    """What to do with a received item."""
 
     RUN = auto()
     RESOLVE = auto()
@@ -50,7 +51,7 @@ class Action(Enum):
 
 
 class Admission(msgspec.Struct, frozen=True, gc=False):
-    """An action, and for `Action.LEAVE` the nanoseconds after which to look again."""
+    """An action, and for `Action.LEAVE` the nanoseconds until the next check."""
 
     action: Action
     delay_ns: int = 0
@@ -65,7 +66,7 @@ _ACKNOWLEDGED = frozenset({TaskState.COMPLETE, TaskState.EXPIRED, TaskState.TERM
 
 
 def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
-    """Decide what to do with a received item, by its task as it is stored."""
+    """Decide what to do with a received item, given its stored task."""
     if task.state in _ACKNOWLEDGED:
         return _ACKNOWLEDGE
     if task.state is _ACTIVE:
@@ -73,7 +74,7 @@ def admit(task: Task, queue: Queue, now_ns: int) -> Admission:
         started_ns = tried_ns(task)
         left_ns = lease_ns if started_ns is None else started_ns + lease_ns - now_ns
         if left_ns > 0:
-            # A start time ahead of our clock is another host's clock, not a longer lease.
+            # A start time in the future comes from another host's clock and must not make the lease longer.
             return Admission(Action.LEAVE, min(left_ns, lease_ns))
     if is_past_deadline(task, now_ns):
         return Admission(Action.EXPIRE_DEADLINE)
@@ -140,7 +141,7 @@ def start(task: Task, now_ns: int) -> Task:
 
 
 def expire(task: Task) -> Task:
-    """Return the task as it is saved when it may not be started any more."""
+    """Return the task as it is saved when it can no longer start."""
     return _replace(task, state=transition(task, TaskState.EXPIRED))
 
 
@@ -151,44 +152,44 @@ class Succeeded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):
-    """The handler failed, and may be tried again; after ``delay_ns`` when it says so, else by the retry policy."""
+    """The try failed. The next one is due after ``delay_ns``, or as the retry policy decides."""
 
     error: str
     delay_ns: int | None = None
 
 
 class Terminated(msgspec.Struct, frozen=True, gc=False):
-    """The handler said that trying again is of no use, and with ``discard`` that nobody needs the task any more."""
+    """A permanent failure; with ``discard`` the task is deleted too."""
 
     error: str
     discard: bool = False
 
 
 class Interrupted(msgspec.Struct, frozen=True, gc=False):
-    """The worker stopped before the handler was done: the task is handed back as if it had not been started."""
+    """The worker stopped before the handler ended: the task is handed back without counting the try."""
 
 
 Outcome = Succeeded | Failed | Terminated | Interrupted
 
 
 class Disposal(Enum):
-    """What to tell the queue about an item."""
+    """What happens to an item."""
 
     ACK = auto()
-    """Done with."""
+    """Acknowledge it."""
     TERM = auto()
-    """Done with, and never to be tried again."""
+    """Remove it as permanently failed."""
     NAK = auto()
     """Deliver it again after a delay."""
     REPLACE = auto()
-    """Deliver it again, but the server has delivered it as often as it may: put a fresh item into its place."""
+    """Put a new item in its place, because the server will not deliver this one again."""
 
 
 _ACK = Disposal.ACK
 
 
 class Conclusion(msgspec.Struct, frozen=True, gc=False):
-    """The task to save, or with ``discard`` to announce and delete, and then what to do with its item."""
+    """The task to save, or with ``discard`` to announce and delete; and then what to do with its item."""
 
     task: Task
     disposal: Disposal
@@ -206,16 +207,16 @@ def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing e
     policy: RetryPolicy,
     random_below: RandomBelow,
 ) -> Conclusion:
-    """Decide what a handler's outcome means.
+    """Decide about the task and its item after a run.
 
     Args:
-        task: The task as `start` made it.
-        outcome: What the handler did.
+        task: The task as `start` returned it.
+        outcome: How the run ended.
         queue: The queue's settings.
         delivery: How often the server delivered this item, from 1 on.
         now_ns: Nanoseconds since 1970.
-        policy: Gives the delay until the next try.
-        random_below: Randomness for the policy.
+        policy: Decides the delay before the next try.
+        random_below: A source of randomness for the policy.
     """
     match outcome:
         case Succeeded(payload):
@@ -228,11 +229,8 @@ def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing e
             failed = _replace(task, last_err=_cut(error))
             if failed.is_out_of_tries() or 0 < queue.max_tries <= max(task.tries, delivery):
                 return Conclusion(expire(failed), Disposal.ACK)
-            delay_ns = (
-                as_ns(policy.delay(delivery, random_below), "delay of the retry policy")
-                if delay_ns is None
-                else delay_ns
-            )
+            if delay_ns is None:
+                delay_ns = max(0, as_ns(policy.delay(delivery, random_below), "delay of the retry policy", signed=True))
             return Conclusion(_replace(failed, state=transition(failed, TaskState.RETRY)), Disposal.NAK, delay_ns)
         case Interrupted():
             handed_back = _replace(task, state=transition(task, TaskState.RETRY), tries=task.tries - 1)
@@ -240,14 +238,14 @@ def conclude(  # noqa: PLR0913 - all that the decision depends on, and nothing e
 
 
 def again(queue: Queue, delivery: int) -> Disposal:
-    """Return how to have an item delivered once more that did not count as a try."""
+    """Return how to get an item delivered again without counting a try."""
     return Disposal.REPLACE if 0 < queue.max_tries <= delivery else Disposal.NAK
 
 
 def retried(task: Task) -> Task:
-    """Return the task as it is saved when somebody retries it by id: with all its tries before it again.
+    """Return the task as it is saved by a retry by id: with all its tries.
 
-    One that did not get past its parents has them looked at again.
+    If its parents were never all complete, it waits for them again.
     """
     state = TaskState.BLOCKED if task.dependencies and not task.tries and task.state in _UNRESOLVED else TaskState.RETRY
     return _replace(task, state=transition(task, state), tries=0, last_err="", result=None)
@@ -257,15 +255,15 @@ _UNRESOLVED = frozenset({TaskState.BLOCKED, TaskState.UNREACHABLE, TaskState.QUE
 
 
 def error_text(error: BaseException) -> str:
-    """Return an exception's text for ``last_err``: its message, or its type when it has none."""
+    """Return an exception's text for ``last_err``: its message, or its type if the message is empty."""
     try:
         text = str(error)
     except Exception as e:
-        text = f"{type(error).__name__}, whose text cannot be had: it raises {type(e).__name__}"
+        text = f"{type(error).__name__}, whose text cannot be read: it raises {type(e).__name__}"
     return _cut(text) or type(error).__name__
 
 
 def _cut(text: str) -> str:
-    # A text taken from the operating system can hold lone surrogates, which no JSON encoder takes.
+    # A text from the operating system can hold lone surrogates, which a JSON encoder refuses.
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= MAX_ERROR_LENGTH else text[: MAX_ERROR_LENGTH - 1] + "…"

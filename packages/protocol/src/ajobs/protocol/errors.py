@@ -3,7 +3,7 @@
 ::
 
     AjobsError                      internal
-    ├── InvalidArgumentError            invalid_argument    the caller's value is wrong; repeating does not help
+    ├── InvalidArgumentError            invalid_argument    a value of the caller is not valid; repeating does not help
     │   ├── InvalidNameError                                a task type, task id, queue or schedule name
     │   ├── InvalidDurationError
     │   ├── InvalidTimestampError
@@ -20,7 +20,7 @@
     │   ├── QueueNotFoundError
     │   │   └── QueueConsumerNotFoundError
     │   └── ScheduleNotFoundError
-    ├── ConflictError                   conflict            somebody, or an earlier call, was first
+    ├── ConflictError                   conflict            the state of the task, or another writer, forbids it
     │   ├── TaskChangedError                                a lost compare-and-set
     │   ├── TaskCannotEnqueueError
     │   ├── InvalidTransitionError                          the state machine does not have this change of state
@@ -39,8 +39,8 @@
     ├── PayloadTooLargeError            payload_too_large
     ├── TaskNotSignedError              signature_required
     ├── TaskSignatureError              signature_invalid
-    ├── TaskFailedError                 dependency_failed   the task that was waited for did not complete
-    ├── DecodeError                     internal            a document that is not what the wire contract says
+    ├── TaskFailedError                 dependency_failed   the awaited task did not complete
+    ├── DecodeError                     internal            a document that does not follow the wire contract
     │   ├── CorruptTaskError
     │   └── CorruptItemError
     └── UnavailableError                unavailable         try again later, or look at the server
@@ -53,8 +53,8 @@
         ├── QueueFullError
         └── RequestTimeoutError
 
-``code`` is the family and ``reason`` the exact error; both are what the HTTP API and the command line show, and
-neither ever changes. Nothing in the project decides by an error's text.
+``code`` is the family and ``reason`` the exact error. The HTTP API and the command line show both, and neither ever
+changes. Programs decide by them or by the class, never by the text.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ from typing import ClassVar
 
 
 class AjobsError(Exception):
-    """The root of all errors raised on purpose."""
+    """The root of all errors that ajobs raises on purpose."""
 
     code: ClassVar[str] = "internal"
     reason: ClassVar[str] = "internal"
 
 
 class InvalidArgumentError(AjobsError, ValueError):
-    """A value given by the caller is wrong; repeating the call does not help."""
+    """A value that the caller passed is not valid. Repeating the call does not help."""
 
     code = "invalid_argument"
     reason = "invalid_argument"
@@ -83,7 +83,7 @@ class InvalidNameError(InvalidArgumentError):
 
 
 class InvalidDurationError(InvalidArgumentError):
-    """A text that is not a Go duration, or one that does not fit 64 bits of nanoseconds."""
+    """A value that is not a duration, or does not fit 64 bits of nanoseconds."""
 
     reason = "invalid_duration"
 
@@ -95,25 +95,25 @@ class InvalidTimestampError(InvalidArgumentError):
 
 
 class InvalidStateNameError(InvalidArgumentError):
-    """A name that is no task state, or a state that may not be used here."""
+    """A name that is not a task state, or a state that cannot be used here."""
 
     reason = "task_state_invalid"
 
 
 class InvalidPayloadError(InvalidArgumentError):
-    """A payload that cannot be encoded, or one that does not fit the type that a handler asks for."""
+    """A payload or result that cannot be encoded, or does not fit the type that it is decoded to."""
 
     reason = "payload_invalid"
 
 
 class InvalidKeyError(InvalidArgumentError):
-    """A signing seed or verification key of the wrong length or text. The key is never part of the message."""
+    """A signing seed or verification key that is not valid. No part of the key is in the text."""
 
     reason = "key_invalid"
 
 
 class InvalidScheduleError(InvalidArgumentError):
-    """A schedule with a bad cron text, queue, task type, deadline or number of tries."""
+    """A schedule whose cron expression, queue, task type, deadline or number of tries is not valid."""
 
     reason = "schedule_invalid"
 
@@ -125,19 +125,19 @@ class InvalidIdempotencyKeyError(InvalidArgumentError):
 
 
 class UnknownRetryPolicyError(InvalidArgumentError):
-    """A retry policy name that does not exist."""
+    """The name of a retry policy that does not exist."""
 
     reason = "unknown_retry_policy"
 
 
 class ConfigurationError(InvalidArgumentError):
-    """Options that contradict each other, or a configuration file that cannot be used."""
+    """Options that are out of range or contradict each other, or a configuration file that cannot be used."""
 
     reason = "configuration_invalid"
 
 
 class NotFoundError(AjobsError, LookupError):
-    """Something that was asked for by name or id is not there."""
+    """Nothing exists by that name or id."""
 
     code = "not_found"
     reason = "not_found"
@@ -150,7 +150,7 @@ class TaskNotFoundError(NotFoundError):
 
 
 class TaskDiscardedError(TaskNotFoundError):
-    """The task reached a final state and was then deleted, as its worker was told to."""
+    """The task reached a final state, and its worker then discarded it."""
 
     reason = "task_discarded"
 
@@ -162,7 +162,7 @@ class QueueNotFoundError(NotFoundError):
 
 
 class QueueConsumerNotFoundError(QueueNotFoundError):
-    """The queue's stream exists, its consumer does not."""
+    """The queue's stream exists, but its consumer does not."""
 
     reason = "queue_consumer_not_found"
 
@@ -174,20 +174,20 @@ class ScheduleNotFoundError(NotFoundError):
 
 
 class ConflictError(AjobsError):
-    """Somebody else, or an earlier call, was first."""
+    """The state of the task forbids the call, or another writer changed it first."""
 
     code = "conflict"
     reason = "conflict"
 
 
 class TaskChangedError(ConflictError):
-    """A compare-and-set was lost: the stored task is not the one that this write was based on."""
+    """A lost compare-and-set: the task changed since the revision that the write names. Load it and try again."""
 
     reason = "task_changed"
 
 
 class TaskCannotEnqueueError(ConflictError):
-    """Only tasks in the states new, retry and blocked can be enqueued."""
+    """The task is in a state other than new, retry and blocked, so it cannot be enqueued."""
 
     reason = "task_cannot_enqueue"
 
@@ -199,19 +199,19 @@ class InvalidTransitionError(ConflictError):
 
 
 class TaskAlreadyActiveError(ConflictError):
-    """The task is being run by a worker right now."""
+    """The task is active: a worker runs it, or has died while it did."""
 
     reason = "task_already_active"
 
 
 class TaskAlreadySignedError(ConflictError):
-    """The task carries a signature and may not be signed again."""
+    """The task has a signature, so it cannot be signed again."""
 
     reason = "task_already_signed"
 
 
 class ScheduleChangedError(ConflictError):
-    """A compare-and-set was lost: another client changed the schedule meanwhile. Load it and try again."""
+    """A lost compare-and-set: another client changed the schedule. Load it and try again."""
 
     reason = "schedule_changed"
 
@@ -223,83 +223,83 @@ class IdempotencyKeyReusedError(ConflictError):
 
 
 class RunOverError(ConflictError):
-    """A handler's run has ended, or its time was used up: it cannot have more."""
+    """A handler's run has ended, or has used up its time, so it cannot be extended."""
 
     reason = "run_over"
 
 
 class TaskPastDeadlineError(ConflictError):
-    """The task's deadline has passed, it would never be run."""
+    """The task's deadline has passed, so it would never start."""
 
     reason = "task_past_deadline"
 
 
 class DuplicateError(AjobsError):
-    """A thing by that name or id is there already."""
+    """Something by that name or id already exists."""
 
     code = "duplicate"
     reason = "duplicate"
 
 
 class TaskAlreadyExistsError(DuplicateError):
-    """A task with that id is stored already."""
+    """A task with that id is already stored."""
 
     reason = "task_already_exists"
 
 
 class DuplicateItemError(DuplicateError):
-    """The queue refused the work item because it saw one for the same task a short while ago."""
+    """The queue refused the work item because it accepted one for the same task within its duplicate window."""
 
     reason = "duplicate_item"
 
 
 class DuplicateHandlerError(DuplicateError):
-    """A handler for that task type is registered already."""
+    """A handler for that task type is already registered."""
 
     reason = "duplicate_handler"
 
 
 class QueueAlreadyExistsError(DuplicateError):
-    """A queue by that name is there already."""
+    """A queue by that name already exists."""
 
     reason = "queue_already_exists"
 
 
 class ScheduleAlreadyExistsError(DuplicateError):
-    """A schedule by that name is stored already."""
+    """A schedule by that name already exists."""
 
     reason = "schedule_already_exists"
 
 
 class PayloadTooLargeError(AjobsError):
-    """The encoded document is larger than the server takes in one message."""
+    """The encoded document is larger than the server's ``max_payload``."""
 
     code = "payload_too_large"
     reason = "payload_too_large"
 
 
 class TaskNotSignedError(AjobsError):
-    """Signatures are required and the task has none."""
+    """Signatures are required, but the task has none."""
 
     code = "signature_required"
     reason = "task_not_signed"
 
 
 class TaskSignatureError(AjobsError):
-    """The task's signature was not made by the expected key over this content."""
+    """The task was changed after it was signed, or signed with another key."""
 
     code = "signature_invalid"
     reason = "task_signature_invalid"
 
 
 class TaskFailedError(AjobsError):
-    """A task whose result was waited for ended in another state than complete."""
+    """The awaited task reached a final state other than complete."""
 
     code = "dependency_failed"
     reason = "task_failed"
 
     def __init__(self, message: str, *, task_id: str, state: str, last_err: str) -> None:
-        """Keep the final ``state`` and the task's ``last_err`` beside the message."""
+        """Keep the final ``state`` and the task's ``last_err`` next to the text."""
         super().__init__(message)
         self.task_id = task_id
         self.state = state
@@ -307,25 +307,25 @@ class TaskFailedError(AjobsError):
 
 
 class DecodeError(AjobsError):
-    """Bytes that are not the document that the wire contract says they are."""
+    """Bytes that do not follow the wire contract."""
 
     reason = "corrupt_document"
 
 
 class CorruptTaskError(DecodeError):
-    """A stored task that cannot be decoded. It is left as it is."""
+    """A stored task that cannot be decoded. It stays in the store."""
 
     reason = "corrupt_task"
 
 
 class CorruptItemError(DecodeError):
-    """A work item that is empty or cannot be decoded. It is taken off its queue."""
+    """A work item that is empty or cannot be decoded. The worker removes it from its queue."""
 
     reason = "corrupt_item"
 
 
 class UnavailableError(AjobsError):
-    """The server, or what is needed on it, cannot be used right now."""
+    """The server, or something that is needed on it, cannot be used now."""
 
     code = "unavailable"
     reason = "unavailable"
@@ -350,35 +350,35 @@ class JetStreamNotEnabledError(UnavailableError):
 
 
 class StorageNotReadyError(UnavailableError):
-    """A stream or bucket that is needed does not exist."""
+    """A required stream or bucket does not exist."""
 
     reason = "storage_not_ready"
 
 
 class StorageError(UnavailableError):
-    """JetStream answered a request with an error that has no name of its own here."""
+    """JetStream answered a request with an error that has no class of its own here."""
 
     reason = "storage_error"
 
     def __init__(self, message: str, *, err_code: int = 0) -> None:
-        """Keep JetStream's numeric ``err_code`` (0 when it sent none)."""
+        """Keep JetStream's numeric ``err_code`` (0: it sent none)."""
         super().__init__(message)
         self.err_code = err_code
 
 
 class PermissionDeniedError(StorageError):
-    """The server does not let this user publish to a subject, or subscribe to it; nothing was done."""
+    """The NATS user may not publish to a subject, or subscribe to it. Nothing was changed."""
 
     reason = "permission_denied"
 
 
 class QueueFullError(UnavailableError):
-    """The queue holds as many work items as it may."""
+    """The queue holds as many work items as its ``max_entries`` allows."""
 
     reason = "queue_full"
 
 
 class RequestTimeoutError(UnavailableError):
-    """The server did not answer in time; whether it did what was asked is not known."""
+    """The server did not answer in time. Whether the operation happened is not known."""
 
     reason = "request_timeout"

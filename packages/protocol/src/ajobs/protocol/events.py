@@ -1,4 +1,4 @@
-"""Events: announcements on plain NATS subjects that nobody stores."""
+"""Events: announcements on plain NATS subjects. They are not stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEADER_EVENT = "io.choria.asyncjobs.v1.leader_elected"
 
 
 class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A task reached a state."""
+    """A task changed its state."""
 
     event_id: str
     type: str = msgspec.field(default_factory=lambda: TASK_STATE_EVENT)
@@ -43,11 +43,11 @@ Event = TaskStateEvent | LeaderEvent
 
 
 def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> TaskStateEvent:
-    """Make the event for a task's present state.
+    """Return the event for the current state of a task.
 
     Args:
         task: The task as it was saved.
-        event_id: A KSUID made in second ``unix_s``.
+        event_id: A KSUID of second ``unix_s``.
         unix_s: That second, which is the event's timestamp.
         now_ns: Nanoseconds since 1970, for the task's age.
     """
@@ -65,6 +65,6 @@ def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> 
 
 
 def leader_event(name: str, component: str, *, event_id: str) -> LeaderEvent:
-    """Make the event that ``name`` now leads ``component``."""
+    """Return the event that ``name`` now leads ``component``."""
     timestamp = format_second(parse_ksuid(event_id).unix_s)
     return LeaderEvent(event_id=event_id, timestamp=timestamp, name=name, component=component)

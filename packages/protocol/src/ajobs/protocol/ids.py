@@ -1,6 +1,7 @@
-"""KSUIDs: ids of 27 base62 characters that sort by the second in which they were made.
+"""KSUIDs: ids of 27 base62 characters that sort by the second of their creation.
 
 A KSUID is 4 bytes of big-endian seconds since `EPOCH_S` and 16 random bytes. Time and randomness come from the caller.
+The format is that of https://github.com/segmentio/ksuid.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ _DIGIT = {char: value for value, char in enumerate(_ALPHABET)}
 _LIMIT = 1 << 160
 
 # A 160-bit number is cut into three parts of nine digits, each of which fits a machine word, and a part into digits by
-# looking up three at a time: a fifth of the time of dividing the big number by 62 for each digit.
+# looking up three at a time: this takes a fifth of the time of dividing the big number by 62 for each digit.
 _PART = 62**9
 TAILS = _PART
-"""How many ids there are with one head."""
+"""The number of ids with one head."""
 _TRIPLE = 62**3
 _TRIPLES = tuple(a + b + c for a in _ALPHABET for b in _ALPHABET for c in _ALPHABET)
 
 
 class Ksuid(NamedTuple):
-    """The two parts of an id: the second it was made in, as Unix time, and its 16 random bytes."""
+    """The two parts of an id: the second of its creation, as Unix time, and its 16 random bytes."""
 
     unix_s: int
     payload: bytes
 
 
 def format_ksuid(unix_s: int, payload: bytes) -> str:
-    """Make the id's text.
+    """Return the text of an id.
 
     Args:
         unix_s: Seconds since 1970, from `EPOCH_S` to `MAX_UNIX_S`.
@@ -56,7 +57,7 @@ def format_ksuid(unix_s: int, payload: bytes) -> str:
 def ksuid_head(unix_s: int, payload: bytes) -> str:
     """Return 18 characters that, with any nine more of `ksuid_tail`, are an id of that second.
 
-    For many ids of one second: the head is made once. Raises as `format_ksuid` does.
+    It saves work for many ids of one second. Raises as `format_ksuid` does.
     """
     head = format_ksuid(unix_s, payload)[:-9]
     ends = (parse_ksuid(head + digit * 9).unix_s for digit in (_ALPHABET[0], _ALPHABET[-1]))
@@ -67,7 +68,7 @@ def ksuid_head(unix_s: int, payload: bytes) -> str:
 
 
 def ksuid_tail(number: int) -> str:
-    """Return nine characters for a number, of which only what is below `TAILS` counts."""
+    """Return nine characters for a number modulo `TAILS`."""
     return _nine_digits(number % TAILS)
 
 
@@ -78,7 +79,7 @@ def _nine_digits(part: int) -> str:
 
 
 def parse_ksuid(text: str) -> Ksuid:
-    """Take an id's text apart.
+    """Split the text of an id into its parts.
 
     Raises:
         InvalidNameError: The text is not a KSUID.
@@ -90,6 +91,6 @@ def parse_ksuid(text: str) -> Ksuid:
     except KeyError:
         number = _LIMIT
     if len(text) != TEXT_LENGTH or number >= _LIMIT:
-        msg = f"{text!r} is not a KSUID: {TEXT_LENGTH} characters of 0-9, A-Z and a-z"
+        msg = f"invalid KSUID {text!r}: use {TEXT_LENGTH} characters of 0-9, A-Z and a-z"
         raise InvalidNameError(msg)
     return Ksuid((number >> 128) + EPOCH_S, (number & (1 << 128) - 1).to_bytes(PAYLOAD_BYTES))

@@ -11,24 +11,24 @@ _is_name = re.compile(NAME_PATTERN).fullmatch
 
 
 def is_valid_name(text: str) -> bool:
-    """Tell whether ``text`` may be a task type, task id, queue or schedule name."""
+    """Tell whether ``text`` can be a task type, task id, queue or schedule name."""
     return _is_name(text) is not None
 
 
 def check_name(kind: str, text: str) -> str:
-    """Return ``text`` when it is a valid name.
+    """Return ``text`` if it is a valid name.
 
     Args:
-        kind: What the name is for, as the error shall call it: ``"task type"``, ``"queue name"``.
+        kind: The use of the name, for the text of an error: ``"task type"``, ``"queue name"``.
         text: The name.
 
     Raises:
-        InvalidNameError: It is empty or has a character that may not be in a name.
+        InvalidNameError: It is empty, or has a character that a name cannot have.
     """
     if _is_name(text) is None:
         if not text:
-            msg = f"a {kind} is required, got an empty text"
+            msg = f"empty {kind}: use letters, digits, '_', ':' and '-'"
         else:
-            msg = f"{kind} {text!r} is invalid: use letters, digits, '_', ':' and '-' only"
+            msg = f"invalid {kind} {text!r}: use letters, digits, '_', ':' and '-' only"
         raise InvalidNameError(msg)
     return text

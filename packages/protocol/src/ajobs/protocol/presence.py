@@ -1,4 +1,4 @@
-"""What a worker tells about itself while it lives."""
+"""Presence: the document in which a worker process announces itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class WorkerQueue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunningTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that a handler of the worker has."""
+    """A task that a handler of the worker runs."""
 
     id: str
     type: str
@@ -30,39 +30,39 @@ class WorkerPresence(msgspec.Struct, frozen=True, kw_only=True):
     """One worker process. Times are RFC 3339."""
 
     id: str
-    """Unique for this start of the process."""
+    """Unique for each start of the process."""
     name: str
     host: str
     pid: int
     version: str
     state: str
-    """``running``, or ``draining`` when it takes no more tasks."""
+    """``running``, or ``draining`` when it accepts no more tasks."""
     started: str
     updated: str
     concurrency: int
     queues: tuple[WorkerQueue, ...]
     handlers: tuple[str, ...]
-    """The task types and prefixes that it has handlers for."""
+    """The task types and prefixes of its handlers."""
     running: tuple[RunningTask, ...] = ()
     """At most `MOST_RUNNING` of them."""
     running_count: int = 0
     counters: dict[str, int] = {}
-    """How many tries ended in which state since the start."""
+    """The number of tries since the start, by the state in which they ended."""
 
 
 MOST_RUNNING = 500
-"""How many running tasks a worker lists, so that its document stays small."""
+"""The maximum of listed tasks, which keeps the document small."""
 
 _decode = msgspec.json.Decoder(WorkerPresence).decode
 
 
 def decode_presence(data: bytes) -> WorkerPresence:
-    """Decode what a worker told.
+    """Decode the presence of a worker.
 
     Raises:
-        DecodeError: The bytes are no such document.
+        DecodeError: Not a presence document.
     """
     try:
         return _decode(data)
     except (msgspec.MsgspecError, ValueError) as e:
-        raise DecodeError(f"corrupt worker document: {e}") from e
+        raise DecodeError(f"corrupt worker presence: {e}") from e

@@ -1,4 +1,4 @@
-"""Queues, and the streams and consumers that they are on the server."""
+"""Queues, and the configuration of their streams and consumers on the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_REPLICAS = 5
 _HOUR = timedelta(hours=1)
 
 StreamConfig = dict[str, Any]
-"""A stream's or consumer's configuration as the server's JSON has it."""
+"""The configuration of a stream or consumer, as the JSON of the server has it."""
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def default_queue() -> Queue:
-    """Return the settings of the queue that is used when none is named."""
+    """Return the settings of the queue for tasks that name no queue."""
     return Queue(name=DEFAULT_QUEUE, max_tries=100, max_run_time=timedelta(minutes=1), max_concurrent=100)
 
 
@@ -89,9 +89,9 @@ def tasks_stream_config(*, replicas: int, memory: bool, retention_ns: int) -> St
     """Return the configuration of the stream that stores tasks.
 
     Args:
-        replicas: On how many servers it is kept, 1 to 5.
-        memory: Whether it is kept in memory instead of in files.
-        retention_ns: Nanoseconds after its last change that a task is kept; 0: for ever.
+        replicas: On how many servers it is stored, 1 to 5.
+        memory: Whether it is stored in memory instead of in files.
+        retention_ns: Nanoseconds for which a task is kept after its last change; 0: until it is deleted.
     """
     return {
         "name": TASKS_STREAM,
@@ -106,7 +106,7 @@ def tasks_stream_config(*, replicas: int, memory: bool, retention_ns: int) -> St
         "max_msgs_per_subject": 1,
         "max_age": retention_ns,
         "num_replicas": replicas,
-        # Reads of a task by its subject then come from any replica without passing the leader.
+        # Any replica can then answer reads of a task by its subject, and the leader is not needed.
         "allow_direct": True,
         "storage": "memory" if memory else "file",
     }
@@ -145,7 +145,7 @@ def queue_consumer_config(queue: Queue) -> StreamConfig:
 
 
 def queue_from_config(name: str, stream: StreamConfig, consumer: StreamConfig) -> Queue:
-    """Return the settings that a queue on the server really has."""
+    """Return the settings of a queue on the server."""
     return Queue(
         name=name,
         max_age=from_ns(stream.get("max_age", 0)),

@@ -1,4 +1,4 @@
-"""Schedules: tasks that are made again and again."""
+"""Schedules: rules that create tasks at times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORTEST_DEADLINE_NS = 30 * SECOND_NS
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A cron entry as it is stored. Its cron text is not looked into here."""
+    """A schedule as it is stored. The protocol does not interpret its cron expression."""
 
     name: str
     schedule: str
@@ -26,7 +26,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task_type: str
     payload: bytes | None = msgspec.field(default_factory=lambda: None)
     deadline: int = 0
-    """Nanoseconds after a run's tick that its task may still be started; 0: no limit."""
+    """Nanoseconds after a tick within which its task must start; 0: no limit."""
     max_tries: int = msgspec.field(default_factory=int)
     created_at: Timestamp
 
@@ -37,46 +37,46 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CatchUp(StrEnum):
-    """What to do about runs that were missed while no scheduler led."""
+    """The ticks for which tasks are created after no scheduler led for a while."""
 
     NONE = "none"
-    """Nothing."""
+    """None of the missed ticks."""
     LAST = "last"
-    """Make up for the last of them."""
+    """The last missed tick."""
     ALL = "all"
-    """Make up for all of them, the last ``catch_up_limit`` at the most."""
+    """All missed ticks, but at most the last ``catch_up_limit``."""
 
 
 class ScheduleOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a schedule has beyond the original, kept beside it under a key of its own."""
+    """The options of a schedule that Choria Async Jobs does not have. They are stored under a key of their own."""
 
     paused: bool = False
     catch_up: CatchUp = CatchUp.LAST
     catch_up_limit: int = 100
     jitter: int = 0
-    """Nanoseconds by which a run may be late, so that not all begin at once; the same for each run of a tick."""
+    """Up to how many nanoseconds after a tick its task is created, to spread tasks out; fixed for each tick."""
     belongs_to: str = ""
-    """When the schedule was made that these are of: one that is made later by the same name begins without them."""
+    """The ``created_at`` of the schedule. A later schedule by the same name ignores these options."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers out of range.
+        """Check the numbers.
 
         Raises:
-            InvalidScheduleError: They are.
+            InvalidScheduleError: ``catch_up_limit`` is below 1, or the jitter is negative.
         """
         if self.catch_up_limit < 1:
-            raise InvalidScheduleError(f"catch_up_limit is {self.catch_up_limit}: use 1 or more")
+            raise InvalidScheduleError(f"invalid catch_up_limit {self.catch_up_limit}: use 1 or more")
         if self.jitter < 0:
-            raise InvalidScheduleError(f"jitter is {self.jitter}: use 0 or more nanoseconds")
+            raise InvalidScheduleError(f"invalid jitter of {self.jitter} ns: must not be negative")
 
 
 def tick_id(name: str, tick_ns: int) -> str:
-    """Return the id of the one task that a schedule makes for a tick: a KSUID of the tick's second and a hash."""
+    """Return the id of the one task that a schedule creates for a tick: a KSUID of the tick's second and a hash."""
     return format_ksuid(tick_ns // SECOND_NS, _hash(name, tick_ns)[:PAYLOAD_BYTES])
 
 
 def due_ns(name: str, tick_ns: int, jitter_ns: int) -> int:
-    """Return when the task for a tick is made: at the tick, or up to ``jitter_ns`` later, the same for everybody."""
+    """Return when the task of a tick is created: up to ``jitter_ns`` after the tick, the same on every scheduler."""
     if not jitter_ns:
         return tick_ns
     return tick_ns + int.from_bytes(_hash(name, tick_ns)[PAYLOAD_BYTES:]) % (jitter_ns + 1)
@@ -87,17 +87,17 @@ def _hash(name: str, tick_ns: int) -> bytes:
 
 
 def check_schedule(schedule: Schedule) -> Schedule:
-    """Return the schedule when its names and numbers can be used.
+    """Return the schedule if its names and numbers are valid.
 
     Raises:
         InvalidNameError: The name, the queue or the task type is not a valid name.
-        InvalidScheduleError: The cron text is empty, or the deadline or the number of tries is out of range.
+        InvalidScheduleError: The cron expression is empty, or the deadline or the number of tries is out of range.
     """
     check_name("schedule name", schedule.name)
     check_name("queue name", schedule.queue)
     check_name("task type", schedule.task_type)
     if not schedule.schedule.strip():
-        msg = f"schedule {schedule.name} has no cron text: use five fields such as '0 2 * * *', or '@every 10m'"
+        msg = f"schedule {schedule.name} has no cron expression: use five fields such as '0 2 * * *', or '@every 10m'"
         raise InvalidScheduleError(msg)
     if schedule.deadline and schedule.deadline < SHORTEST_DEADLINE_NS:
         msg = (

@@ -1,4 +1,7 @@
-"""Ed25519 signatures over the parts of a task that must not change between its producer and its worker."""
+"""Ed25519 signatures over the parts of a task that must not change between its producer and its worker.
+
+The message that is signed is that of Choria Async Jobs.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class Verifier:
         self._public_key = _check_length("public key", public_key)
 
     def matches(self, message: bytes, signature: str) -> bool:
-        """Tell whether the hex signature over the message was made with this key's seed."""
+        """Tell whether the hex signature belongs to the message and to this key."""
         try:
             raw = bytes.fromhex(signature)
             if len(raw) != crypto_sign_BYTES or signature != raw.hex():
@@ -47,7 +50,7 @@ class Verifier:
 
 
 class Signer:
-    """Makes signatures with a 32-byte seed. Nothing of it is ever part of a text or an error."""
+    """Signs with a 32-byte seed. No part of the seed is ever in a text or an error."""
 
     def __init__(self, seed: bytes) -> None:
         """Derive the key pair.
@@ -65,39 +68,39 @@ class Signer:
 
 
 def parse_key(kind: str, text: str) -> bytes:
-    """Return the 32 bytes of a key written as hex; white space around it does not count.
+    """Return the 32 bytes of a key in hex. White space around it is ignored.
 
     Args:
-        kind: What the key is, for the error: ``"seed"``.
+        kind: The use of the key, for the text of an error: ``"seed"``.
         text: 64 hex digits.
 
     Raises:
-        InvalidKeyError: It is not 64 hex digits. The text is not part of the message.
+        InvalidKeyError: It is not 64 hex digits.
     """
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:
-        msg = f"the {kind} is not hex: it has to be {2 * KEY_BYTES} hex digits"
-        # The original error would carry a part of the key.
+        msg = f"invalid {kind}: not hex, use {2 * KEY_BYTES} hex digits"
+        # The first error has a part of the key in its text.
         raise InvalidKeyError(msg) from None
     return _check_length(kind, key)
 
 
 def _check_length(kind: str, key: bytes) -> bytes:
     if len(key) != KEY_BYTES:
-        msg = f"the {kind} has {len(key)} bytes: it has to have {KEY_BYTES}"
+        msg = f"invalid {kind} of {len(key)} bytes: use {KEY_BYTES} bytes"
         raise InvalidKeyError(msg)
     return bytes(key)
 
 
 def signature_message(task: Task) -> bytes:
-    """Return the bytes that a task's signature is made over.
+    """Return the bytes of a task that are signed.
 
     Raises:
-        ConfigurationError: The task has no queue, which is part of what is signed.
+        ConfigurationError: The task has no queue, which the signature covers.
     """
     if not task.queue:
-        msg = f"task {task.id} has no queue: signing needs it, so set the queue first"
+        msg = f"cannot sign task {task.id} without a queue: set the queue first"
         raise ConfigurationError(msg)
     payload = b64encode(task.payload or b"").decode()
     created, deadline = _as_int64(parse_timestamp(task.created)), _as_int64(deadline_ns(task) or 0)
@@ -105,7 +108,7 @@ def signature_message(task: Task) -> bytes:
 
 
 def _as_int64(value: int) -> int:
-    """Wrap as Go's 64-bit nanoseconds do: its zero time is far outside of them."""
+    """Wrap as Go's 64-bit nanoseconds do. Go's zero time is far outside their range."""
     return (value + _INT64_SIGN) % _INT64 - _INT64_SIGN
 
 
@@ -113,31 +116,31 @@ def sign_task(task: Task, signer: Signer) -> Task:
     """Return the task with its signature.
 
     Raises:
-        TaskAlreadySignedError: It has one.
+        TaskAlreadySignedError: It has a signature.
         ConfigurationError: It has no queue.
     """
     if task.signature:
-        msg = f"task {task.id} is signed already: enqueue it as it is, or make a new one"
+        msg = f"task {task.id} is already signed: enqueue it unchanged, or create a new one"
         raise TaskAlreadySignedError(msg)
     return msgspec.structs.replace(task, signature=signer.sign(signature_message(task)))
 
 
 def verify_task(task: Task, verifier: Verifier, *, optional: bool) -> None:
-    """Make sure that the task is signed with the expected key.
+    """Check that a task is signed with the expected key.
 
     Args:
         task: The task as it was loaded.
         verifier: Holds the expected key.
-        optional: Whether a task without a signature is fine. A wrong signature never is.
+        optional: Whether a task without a signature is accepted. A wrong signature never is.
 
     Raises:
-        TaskNotSignedError: It has no signature, and must have one.
+        TaskNotSignedError: It has no signature, but needs one.
         TaskSignatureError: Its signature is wrong.
     """
     if not task.signature:
         if optional:
             return
-        msg = f"task {task.id} of type {task.type} is not signed and signatures are required"
+        msg = f"task {task.id} of type {task.type} is not signed, but signatures are required"
         raise TaskNotSignedError(msg)
     if not task.queue or not verifier.matches(signature_message(task), task.signature):
         msg = f"task {task.id} of type {task.type} has a wrong signature: it was changed, or signed by another key"

@@ -1,13 +1,14 @@
-"""What becomes of a task that nothing moves any more: a pure function of the task and of what is in its queue.
+"""Decide how a stuck task ends: a pure function of the task and of its item in the queue.
 
-A task moves because a work item in a queue refers to it. Four things can break that, and none of them tells anybody:
+A task progresses because a work item in a queue refers to it. Four events break that, and none is announced reliably:
 
-- its producer died, or gave up, between saving the task and putting its item;
-- somebody purged or deleted the queue, or the item grew too old for it;
+- its producer died, or gave up, after it saved the task and before it put the item;
+- the queue was purged or deleted, or the item exceeded the queue's max age;
 - the server has delivered the item as often as the queue allows, and its last worker died;
-- the item could not be read, and was dropped.
+- the item was corrupt, and a worker removed it.
 
-The task then says ``new``, ``active``, ``retry`` or ``blocked`` for ever. `examine` says what it should say instead.
+The task then stays ``new``, ``active``, ``retry`` or ``blocked`` forever. `examine` returns the task in a final state
+with the reason.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from ajobs.protocol.task import Task, tried_ns
 
 
 class ItemState(Enum):
-    """How a task's work item stands."""
+    """The state of a task's work item."""
 
     PRESENT = auto()
     """It is in its queue, and will be delivered."""
     SPENT = auto()
-    """It is in its queue, and has been delivered as often as the queue allows."""
+    """It is in its queue, but was delivered as often as the queue allows."""
     MISSING = auto()
     """Its queue does not have it."""
 
@@ -37,26 +38,26 @@ class ItemState(Enum):
 def examine(
     task: Task, item: ItemState, queue: Queue | None, *, now_ns: int, changed_ns: int, grace_ns: int
 ) -> Task | None:
-    """Return the task as it should be saved, or ``None`` when it may still move.
+    """Return the task as it must be saved, or ``None`` if it is not stuck.
 
     Args:
-        task: A task that no living worker says it has.
-        item: How its work item stands.
-        queue: Its queue, ``None`` when there is no such queue.
+        task: A task that no worker announces as running.
+        item: The state of its work item.
+        queue: Its queue; ``None``: the queue does not exist.
         now_ns: Nanoseconds since 1970.
-        changed_ns: When the task was saved last.
-        grace_ns: How long a task may be without its item: between the saving of a task and the putting of its item
-            lies the time for which a producer tries again.
+        changed_ns: The time of its last change.
+        grace_ns: How long a task may be without its item. It must exceed the time for which a producer repeats the put
+            of an item.
     """
     if task.state in FINAL_STATES or now_ns - changed_ns < grace_ns or item is ItemState.PRESENT:
         return None
     if task.state is TaskState.ACTIVE and _may_run(task, queue, now_ns, grace_ns):
         return None
     if item is ItemState.SPENT and queue is not None:
-        error = f"its work item was delivered {queue.max_tries} times, which is all that queue {queue.name} allows"
+        error = f"its work item was delivered {queue.max_tries} times, the limit of queue {queue.name}"
         return msgspec.structs.replace(expire(task), last_err=_with_last(error, task))
     if queue is None:
-        error = f"queue {task.queue} does not exist any more: retry the task in another one"
+        error = f"queue {task.queue} does not exist any more: retry the task in another queue"
     else:
         error = f"its work item is gone from queue {queue.name}: retry the task to enqueue it again"
     return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Tasks and their results: immutable values, a change makes a new one."""
+"""Tasks and their results: immutable values. A change creates a new one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JSON_NULL = msgspec.Raw(b"null")
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a handler returned, as the JSON that is stored, and when."""
+    """The JSON value that a handler returned, and the time at which it did."""
 
     payload: msgspec.Raw = msgspec.field(default_factory=lambda: JSON_NULL)
     completed: Timestamp
@@ -56,7 +56,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
     @property
     def deadline_time(self) -> datetime | None:
-        """After which time the task is no longer started, in UTC, cut to microseconds; ``None``: no deadline."""
+        """The time after which the task cannot start, in UTC, cut to microseconds; ``None``: no deadline."""
         return None if self.deadline is None else parse_datetime(self.deadline)
 
     @property
@@ -65,22 +65,22 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
         return None if self.tried is None else parse_datetime(self.tried)
 
     def is_out_of_tries(self) -> bool:
-        """Tell whether the task was started as often as it may be; 0 tries are no limit."""
+        """Tell whether the task has used up its tries. ``max_tries`` 0 means no limit."""
         return 0 < self.max_tries <= self.tries
 
 
 def deadline_ns(task: Task) -> int | None:
-    """Return the nanoseconds since 1970 after which a task is no longer started, or ``None`` without a deadline."""
+    """Return the nanoseconds since 1970 after which a task cannot start, or ``None`` without a deadline."""
     return None if task.deadline is None else parse_timestamp(task.deadline)
 
 
 def tried_ns(task: Task) -> int | None:
-    """Return the nanoseconds since 1970 at which a handler was last started, or ``None`` if none was."""
+    """Return the nanoseconds since 1970 at which a handler was last started, or ``None`` before the first try."""
     return None if task.tried is None else parse_timestamp(task.tried)
 
 
 def is_past_deadline(task: Task, now_ns: int) -> bool:
-    """Tell whether a task may no longer be started at ``now_ns``, in nanoseconds since 1970."""
+    """Tell whether a task can no longer start at ``now_ns``, in nanoseconds since 1970."""
     return task.deadline is not None and now_ns > parse_timestamp(task.deadline)
 
 
@@ -96,18 +96,18 @@ def new_task(  # noqa: PLR0913 - everything that a task can be given
     dependencies: Iterable[str] = (),
     load_dependencies: bool = False,
 ) -> Task:
-    """Make a task that was never stored: ``blocked`` when it depends on others, else ``new``.
+    """Create a task: ``blocked`` if it depends on others, else ``new``. It is not stored yet.
 
     Args:
-        task_type: Which handlers it is for.
-        payload: The encoded payload, or none.
-        task_id: A name that no other task has, normally a KSUID.
+        task_type: Selects the handler.
+        payload: The encoded payload; ``None``: no payload.
+        task_id: An id that no other task has, normally a KSUID.
         now_ns: Nanoseconds since 1970.
-        queue: The queue it is meant for; set by the client when it is enqueued.
-        deadline_ns: Nanoseconds since 1970 after which it is not started any more.
-        max_tries: How often it may be started; 0 is no limit.
-        dependencies: Ids of tasks that have to complete first; repeated ones count once.
-        load_dependencies: Whether their results are put into ``dependency_results`` before it starts.
+        queue: Its queue. The client sets it when it enqueues the task.
+        deadline_ns: Nanoseconds since 1970 after which it cannot start.
+        max_tries: How often it can start; 0: no limit.
+        dependencies: Ids of its parents, which must complete first; repeated ids count once.
+        load_dependencies: Whether it receives their results in ``dependency_results`` when it starts.
 
     Raises:
         InvalidNameError: The type, the id or a dependency is not a valid name.
@@ -118,7 +118,7 @@ def new_task(  # noqa: PLR0913 - everything that a task can be given
         msg = f"task {task_id} depends on itself: it would never start"
         raise ConfigurationError(msg)
     if max_tries < 0:
-        msg = f"max_tries is {max_tries}: use a positive number, or 0 for no limit"
+        msg = f"invalid max_tries {max_tries}: use a positive number, or 0 for no limit"
         raise ConfigurationError(msg)
     return Task(
         id=check_name("task id", task_id),

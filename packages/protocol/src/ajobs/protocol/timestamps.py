@@ -37,7 +37,7 @@ def parse_timestamp(text: str) -> int:
     """Return the nanoseconds since 1970 that an RFC 3339 text stands for; digits past the ninth are cut, as Go does.
 
     Raises:
-        InvalidTimestampError: The text is not RFC 3339, or there is no such day.
+        InvalidTimestampError: The text is not RFC 3339, or its day does not exist.
     """
     rest = _match_rest(text, 19)
     if rest is None:
@@ -111,4 +111,4 @@ def _format_second(unix_s: int) -> str:
 
 
 def _invalid(text: str) -> InvalidTimestampError:
-    return InvalidTimestampError(f"{text!r} is not an RFC 3339 time such as 2022-02-02T13:04:26.123456789Z")
+    return InvalidTimestampError(f"invalid time {text!r}: use RFC 3339 such as 2022-02-02T13:04:26.123456789Z")
