@@ -58,5 +58,5 @@ async def accounts(*queues: str, preset: str = "isolated") -> AsyncGenerator[Acc
         async with NatsServer.run(folder=folder, config="include ./nats_accounts.conf\n") as server:
             found = Accounts(server, folder / "secrets")
             async with found.connect("admin") as admin:
-                await provision.make_missing(admin, [Queue(name=queue) for queue in queues])
+                await provision.create_missing(admin, [Queue(name=queue) for queue in queues])
             yield found

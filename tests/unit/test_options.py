@@ -72,12 +72,15 @@ def test_every_option_has_help_text():
     assert not [f"{option.command} {option.name}" for option in ALL if not option.help.strip()]
 
 
+def first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
+
+
 def command_lines(app: App, command: str) -> Iterator[tuple[str, str]]:
     """Yield each command below an app with the first line of its help."""
     for name in app:
         if not name.startswith("-") and app[name].name[0] == name:
-            found = app[name].help
-            yield f"{command} {name}", found.strip().partition("\n")[0]
+            yield f"{command} {name}", first_line(app[name].help)
             yield from command_lines(app[name], f"{command} {name}")
 
 
@@ -89,6 +92,18 @@ def test_the_help_of_a_command_starts_with_one_short_sentence(command: str, line
     assert line[:1].isupper(), command
     assert line.endswith("."), command
     assert len(line) <= 60, command
+
+
+def functions(app: App) -> Iterator[App]:
+    """Yield each command below an app that is a function."""
+    for name in app:
+        if not name.startswith("-"):
+            yield from [app[name]] if app[name].default_command else functions(app[name])
+
+
+def test_a_page_of_help_starts_as_the_lists_of_commands_say():
+    differing = [each.name[0] for each in functions(ajc.app) if first_line(each.default_command.__doc__) != each.help]
+    assert differing == []
 
 
 def test_no_environment_variable_means_two_things():

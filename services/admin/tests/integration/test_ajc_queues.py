@@ -18,11 +18,11 @@ def ajc(server) -> Ajc:
     return Ajc(server.url)
 
 
-async def test_a_newcomers_first_commands_say_that_there_is_nothing_and_make_nothing(ajc):
+async def test_the_first_commands_on_an_empty_server_find_and_create_nothing(ajc):
     for words, text in (
         ("queue list", "No queues"),
         ("schedule list", "No schedules"),
-        ("schedule next", "Nothing is due"),
+        ("schedule next", "No ticks"),
         ("worker list", "No worker"),
     ):
         assert text in (await ajc(*words.split())).line
@@ -32,7 +32,7 @@ async def test_a_newcomers_first_commands_say_that_there_is_nothing_and_make_not
     assert (await ajc("schedule", "view", "x")).complaint == "ajc: there is no schedule x: check the name"
 
 
-async def test_info_makes_the_stores_and_shows_everything(ajc, server):
+async def test_info_creates_the_stores_and_shows_everything(ajc, server):
     ran = await ajc("info", "-R", "1", "--memory", "--retention", "2h")
     assert ran.status == 0
     assert "Tasks: 0" in ran.out
@@ -50,7 +50,7 @@ async def test_info_makes_the_stores_and_shows_everything(ajc, server):
     assert found["leaders"] == {}
 
 
-async def test_a_queue_is_made_with_all_settings_and_shown(ajc, client):
+async def test_a_queue_is_created_with_all_settings_and_shown(ajc, client):
     ran = await ajc(
         "queue", "new", "EMAIL", "--age", "1h", "--entries", "5", "--tries", "3", "--run-time", "90s",
         "--concurrent", "7", "--memory", "--discard-old",
@@ -108,7 +108,7 @@ async def test_a_queue_is_shown(ajc, client):
     assert missing.complaint == "ajc: queue NOPE does not exist: create it, or check the name"
 
 
-async def test_only_what_is_given_of_a_queue_changes(ajc, client):
+async def test_configure_changes_only_the_given_settings_of_a_queue(ajc, client):
     before = (await client.queue_info("Q")).queue
     unchanged = "--age -1s --entries -1 --tries -2 --run-time -1s --concurrent -2 --replicas -1"
     assert (await ajc("queue", "configure", "Q", *unchanged.split())).status == 0

@@ -50,7 +50,7 @@ async def test_the_context_ajc_is_the_default_when_there_is_one(ajc, client, ser
     assert NOWHERE in (await ajc("queue", "ls", NATS_URL="")).complaint
 
 
-async def test_what_cannot_be_reached_is_said_with_what_to_do(ajc):
+async def test_an_unreachable_server_is_reported_with_a_remedy(ajc):
     nowhere, unknown, bad = await asyncio.gather(
         ajc("info", "--server", NOWHERE), ajc("info", "--context", "NOPE"), ajc("info", "--server", "http://x")
     )
@@ -74,7 +74,7 @@ async def test_debug_logs_and_is_a_variable_too(ajc, client):
     assert loud.err.splitlines()[-1] == quiet.complaint
 
 
-async def test_a_wrong_command_line_ends_with_2_and_says_where_help_is(ajc):
+async def test_an_invalid_command_line_ends_with_2_and_points_to_the_help(ajc):
     cases = {
         "nope": 'ajc: Unknown command "nope"; see ajc --help',
         "task nope": 'ajc: Unknown command "nope"; see ajc task --help',
@@ -102,7 +102,7 @@ async def test_help_and_version_need_no_server(ajc):
     assert version.line[0].isdigit()
 
 
-def test_what_only_some_commands_need_is_loaded_for_them_alone():
+def test_help_pages_load_no_slow_modules():
     look = (
         "import sys; from ajobs.admin.cli.main import run; run(['--help']); heavy = {'nats', 'asyncio', 'nacl',"
         "'ajobs.client', 'ajobs.admin.cli.tasks'}; print(sorted(heavy & sys.modules.keys()))"
@@ -111,7 +111,7 @@ def test_what_only_some_commands_need_is_loaded_for_them_alone():
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
-async def test_ctrl_c_ends_with_130_and_says_nothing(ajc, client):
+async def test_ctrl_c_ends_with_130_and_prints_nothing(ajc, client):
     async with ajc.running("task", "watch") as process, asyncio.timeout(60):
         assert process.stderr is not None
         await process.stderr.readline()
@@ -145,7 +145,7 @@ async def test_shells_complete_commands_and_options(ajc, tmp_path):
     assert "pass one of bash, zsh, fish" in unknown.complaint
 
 
-async def test_an_unready_server_is_told_from_a_missing_one(server):
+async def test_a_server_without_a_task_store_is_reported_as_such(server):
     async with Client.connect(server.url, no_storage_init=True):
         ran = await Ajc(server.url)("task", "list")
     assert ran.status == 1

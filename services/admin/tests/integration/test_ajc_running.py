@@ -47,7 +47,7 @@ async def test_a_program_runs_tasks_of_a_type(server, client, echo):
         assert await worker.ended() == 0
 
 
-async def test_variables_say_what_to_process_and_finished_tasks_may_be_discarded(server, client, echo):
+async def test_variables_configure_process_and_finished_tasks_can_be_discarded(server, client, echo):
     environment = {"AJC_TYPE": "", "AJC_QUEUE": "Q", "AJC_CONCURRENCY": "2", "AJC_COMMAND": str(echo)}
     arguments = ("task", "process", "--discard-complete", "--discard-expired")
     async with processing(server, *arguments, **environment) as worker:
@@ -87,7 +87,7 @@ async def test_a_worker_checks_signatures(server, client, echo, tmp_path):
             assert (await client.load(unsigned.id)).state is not TaskState.COMPLETE
 
 
-async def test_what_cannot_be_processed_is_refused(ajc, client, tmp_path):
+async def test_invalid_arguments_of_process_are_refused(ajc, client, tmp_path):
     (tmp_path / "text").write_text("")
     cases = [
         (["t", "Q", "1"], "got neither"),
@@ -147,7 +147,7 @@ async def test_waiting_has_an_end(ajc, client):
     assert "nope is not stored" in missing.complaint
 
 
-async def test_what_becomes_of_tasks_is_shown_as_it_happens(ajc, client):
+async def test_watch_shows_state_changes_as_they_happen(ajc, client):
     router = Router()
 
     @router.handler("t")

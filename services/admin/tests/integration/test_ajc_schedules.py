@@ -19,7 +19,7 @@ def ajc(server) -> Ajc:
     return Ajc(server.url)
 
 
-async def test_somebody_new_makes_a_schedule_with_all_options(server):
+async def test_a_schedule_is_created_with_all_options_on_an_empty_server(server):
     ran = await Ajc(server.url)(
         "task", "cron", "add", "nightly", "CRON_TZ=Europe/Berlin 30 2 * * *", "report", "--payload", '{"a":1}', "-q",
         "EMAIL", "--deadline", "1h", "--tries", "3", "--catch-up", "all", "--catch-up-limit", "7", "--jitter", "30s",
@@ -53,7 +53,7 @@ async def test_words_need_no_at_sign(ajc, client):
     ]  # fmt: skip
 
 
-async def test_a_schedule_that_cannot_be_is_refused(ajc, client):
+async def test_invalid_schedule_commands_are_refused(ajc, client):
     await client.schedules.create("there", "@daily", "t")
     cases = [
         (["add", "a", "* * *", "t"], 2, "has 3 fields and needs 5"),
@@ -138,7 +138,7 @@ async def test_a_schedule_is_run_now(ajc, client):
     assert (await client.queue_info("Q")).items == 2
 
 
-async def test_the_scheduler_runs_with_its_name_and_ends_as_it_is_told(server, client):
+async def test_the_scheduler_runs_under_its_name_and_stops_on_a_signal(server, client):
     arguments = ("task", "cron", "scheduler", "--monitor", "0")
     environment = {"AJC_SCHEDULER_NAME": "one", "NATS_URL": server.url}
     async with program("ajobs.admin.cli.main", *arguments, **environment) as scheduler:

@@ -38,7 +38,7 @@ async def states(client: Client) -> dict[str, list[str]]:
     return found
 
 
-async def test_a_task_is_added_with_all_options_by_somebody_new(ajc, server):
+async def test_a_task_is_added_with_all_options_on_an_empty_server(ajc, server):
     ran = await ajc(
         "task", "add", "email:new", '{"to":"ann"}', "--deadline", "1h", "--tries", "3", "--depends", "A,B", "--depends",
         "C", "--load",
@@ -70,7 +70,7 @@ async def test_a_payload_comes_from_an_argument_the_input_or_a_file(ajc, client,
     assert [(await client.load(each.line)).payload for each in ran] == [payload for _, _, payload in cases]
 
 
-async def test_what_cannot_be_added_is_said_in_one_line(ajc, client, tmp_path):
+async def test_an_invalid_task_is_refused_in_one_line(ajc, client, tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\x00")
     cases = [
         (["bad type"], 2, "invalid task type 'bad type'"),
@@ -100,7 +100,7 @@ async def test_an_id_of_ones_own_is_taken_once(ajc, client):
     assert "mine" in again.complaint
 
 
-async def test_many_tasks_are_added_and_bad_lines_told(ajc, client, tmp_path):
+async def test_many_tasks_are_added_and_invalid_lines_reported(ajc, client, tmp_path):
     lines = [
         '{"type": "a", "payload": {"n": 1}, "queue": "Q", "id": "one", "deadline": "1h", "max_tries": 2}',
         '{"type": "b c"}',
@@ -127,7 +127,7 @@ async def test_many_tasks_are_added_and_bad_lines_told(ajc, client, tmp_path):
     assert {each["line"] for each in document["failed"]} == {1, 2, 4, 5, 7}
 
 
-async def test_payloads_a_line_make_tasks_of_one_type(ajc, client):
+async def test_lines_with_payloads_become_tasks_of_one_type(ajc, client):
     payloads = b"".join(b"%d\n" % number for number in range(3000))
     ran = await ajc("task", "add", "num", "--many", "-", "-q", "Q", "--tries", "2", stdin=payloads)
     assert ran.line == "added 3,000 tasks, 0 failed"
@@ -185,7 +185,7 @@ async def test_control_characters_of_a_task_never_reach_a_terminal(ajc, client):
         assert "\x1b[31m" not in ran.out
 
 
-async def test_tasks_are_listed_by_what_they_are_like(ajc, client):
+async def test_tasks_are_listed_with_filters(ajc, client):
     first = await store(client, task_type="a", state=TaskState.EXPIRED, error="Boom", tries=3)
     second = await store(client, task_type="b", state=TaskState.COMPLETE, tries=1)
     third = await client.enqueue("a")
@@ -272,7 +272,7 @@ async def test_failed_tasks_are_counted_and_then_retried(ajc, client):
     assert await states(client) == {"t": ["complete", "retry", "retry"], "other": ["expired"]}
 
 
-async def test_what_could_not_be_retried_is_told(ajc, client):
+async def test_tasks_that_cannot_be_retried_are_reported(ajc, client):
     good = await store(client, task_type="t", state=TaskState.EXPIRED)
     ran = await ajc("task", "retry", good.id, "nope", "--json")
     assert ran.status == 1
@@ -281,7 +281,7 @@ async def test_what_could_not_be_retried_is_told(ajc, client):
     assert [(each["id"], each["reason"]) for each in document["failed"]] == [("nope", "task_not_found")]
 
 
-async def test_tasks_are_deleted_by_id_and_by_what_they_are_like(ajc, client):
+async def test_tasks_are_deleted_by_id_and_by_filter(ajc, client):
     keep, one, *others = [await client.enqueue(task_type) for task_type in ("keep", "t", "t", "t")]
     refused, missing, mixed = await asyncio.gather(
         ajc("task", "delete", one.id),
@@ -328,7 +328,7 @@ async def test_a_question_on_a_terminal_is_answered(ajc, client):
     assert await states(client) == {}
 
 
-async def test_a_terminal_gets_colours_and_frames_unless_told_otherwise(ajc, client):
+async def test_a_terminal_gets_colors_and_frames_unless_no_color_is_set(ajc, client):
     task = await store(client, task_type="t", state=TaskState.COMPLETE)
     coloured, bare = await asyncio.gather(
         ajc.on_terminal("task", "list"), ajc.on_terminal("task", "list", NO_COLOR="1")

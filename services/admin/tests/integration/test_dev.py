@@ -52,7 +52,7 @@ def get(url: str):
         return json.load(answer)
 
 
-async def test_everything_runs_and_says_where_and_the_store_can_be_kept(tmp_path):
+async def test_the_stack_runs_and_prints_its_addresses_and_the_store_can_be_kept(tmp_path):
     store = tmp_path / "deep" / "store"
     async with dev(HANDLERS, "--store", str(store), "--queue", "Q") as process:
         text = await read_until(process, "Ctrl-C to stop everything")
@@ -80,7 +80,7 @@ async def test_everything_runs_and_says_where_and_the_store_can_be_kept(tmp_path
         await interrupt(process)
 
 
-async def test_a_file_says_what_the_handlers_are_and_without_any_there_is_no_worker(tmp_path):
+async def test_handlers_come_from_a_file_and_without_one_there_is_no_worker(tmp_path):
     async with dev("--no-api", cwd=tmp_path) as process:
         assert "none: pass a router" in await read_until(process, "Ctrl-C")
         await interrupt(process)
@@ -114,7 +114,7 @@ async def test_when_one_part_ends_all_do_and_the_end_of_its_log_is_shown(module,
         async with asyncio.timeout(60):
             rest = (await process.stdout.read()).decode()
             assert await process.wait() == 1
-    assert f"ajc: {name} ended with exit code -9; end of its log:\n" in rest
+    assert f"ajc: {name} ended with exit code -9; the end of its log:\n" in rest
     assert "worker stopped" in rest or name == "worker-1"
 
 

@@ -60,7 +60,7 @@ async def test_a_healthy_system_has_nothing_to_complain_about(server, client):
         assert await found(server) == []
 
 
-async def test_what_the_original_makes_is_fine(server):
+async def test_streams_created_by_go_have_no_findings(server):
     """Its streams, bucket and consumer, as it makes them: with fewer settings than ours."""
     stream = {
         "max_consumers": -1,
@@ -105,7 +105,7 @@ async def test_what_the_original_makes_is_fine(server):
     assert await found(server) == []
 
 
-async def test_looking_makes_nothing(server):
+async def test_doctor_creates_nothing(server):
     problems = await found(server)
     assert ("problem", "task store", "the task store (stream CHORIA_AJ_TASKS) does not exist") in problems
     assert sum(check == "buckets" for _, check, _ in problems) == 2
@@ -134,7 +134,7 @@ MARKERS = {"allow_msg_ttl": True, "subject_delete_marker_ttl": SECOND_NS, "allow
         (queue_stream("Q"), {"subjects": ["CHORIA_AJ.Q.Q.*"]}, "queues", "instead of ['CHORIA_AJ.Q.Q.>']"),
     ],
 )  # fmt: skip
-async def test_a_setting_that_is_not_as_it_should_be_is_named(server, client, stream, changes, check, text):
+async def test_an_incorrect_setting_is_reported(server, client, stream, changes, check, text):
     js = client.storage.jetstream
     config = (await js.ask(f"STREAM.INFO.{stream}"))["config"]
     await js.call(f"STREAM.UPDATE.{stream}", config | changes)
@@ -150,14 +150,14 @@ async def test_a_setting_that_is_not_as_it_should_be_is_named(server, client, st
         ({"max_tries": 2}, "delivers an item 2 times, but tasks have 10 tries"),
     ],
 )
-async def test_a_queue_whose_settings_hardly_help_is_named(server, client, settings, text):
+async def test_a_queue_with_unsuitable_settings_is_reported(server, client, settings, text):
     await client.configure_queue("Q", **settings)
     ((level, check, said),) = await found(server)
     assert (level, check) == ("warning", "consumers")
     assert text in said
 
 
-async def test_a_queue_that_is_no_work_queue_is_named_with_its_consumer(server, client):
+async def test_a_queue_without_work_queue_retention_is_reported_with_its_consumer(server, client):
     js = client.storage.jetstream
     await client.delete_queue("Q")
     await js.call(f"STREAM.CREATE.{queue_stream('Q')}", {"name": queue_stream("Q"), "subjects": ["CHORIA_AJ.Q.Q.>"]})
@@ -189,7 +189,7 @@ async def test_a_queue_that_is_full_is_named(server, client, items, discard_old,
     assert text in said[0][2]
 
 
-async def test_a_store_that_only_one_server_of_a_cluster_keeps_is_named():
+async def test_a_store_without_replicas_in_a_cluster_is_reported():
     async with cluster() as nodes:
         server = nodes["n0"]
         async with Client.connect(server.url, queue=Queue(name="Q")):
@@ -207,7 +207,7 @@ async def remove_item(client, task_id):
     await client.storage.jetstream.call(f"STREAM.PURGE.{queue_stream('Q')}", body)
 
 
-async def test_tasks_and_items_that_nothing_moves_are_named(server, client):
+async def test_stuck_tasks_and_items_are_reported(server, client):
     await client.create_queue(Queue(name="OTHER"))
     without_item, deleted = await client.enqueue("t"), await client.enqueue("t")
     without_queue = await client.enqueue("t", queue="OTHER")
@@ -239,7 +239,7 @@ async def test_an_item_that_was_delivered_as_often_as_it_may_be_is_named(server,
     assert said == [f"queue Q: 1 item that the server will not deliver again: {task.id}"]
 
 
-async def test_a_task_that_is_active_without_a_worker_is_named(server, client):
+async def test_a_task_that_is_active_without_a_worker_is_reported(server, client):
     task = await client.enqueue("t")
     stored = await client.storage.tasks.load(task.id)
     await client.storage.tasks.save(start(stored.task, time.time_ns() - 2 * HOUR_NS), stored.revision)
@@ -248,7 +248,7 @@ async def test_a_task_that_is_active_without_a_worker_is_named(server, client):
     assert not [check for _, check, _ in await found(server, grace_ns=3 * HOUR_NS) if check == "overdue"]
 
 
-async def test_a_queue_with_items_and_no_worker_and_a_paused_one_are_named(server, client):
+async def test_a_queue_without_worker_and_a_paused_queue_are_reported(server, client):
     await client.enqueue("t")
     ((level, check, text),) = await found(server)
     assert (level, check) == ("problem", "workers")
@@ -283,7 +283,7 @@ def presence(worker_id, *, version="1.0.0", off_ns=0, slots=10):
         ),
     ],
 )
-async def test_workers_that_do_not_fit_together_are_named(server, client, workers, level, check, text):
+async def test_workers_that_do_not_fit_together_are_reported(server, client, workers, level, check, text):
     bucket = await workers_bucket(client.storage, client.options, create=True)
     for number, worker in enumerate(workers):
         await bucket.put(str(number), encode(presence(str(number), **worker)))
@@ -295,7 +295,7 @@ async def test_workers_that_do_not_fit_together_are_named(server, client, worker
 # ---- schedules
 
 
-async def test_schedules_that_make_no_tasks_are_named(server, client):
+async def test_schedules_that_create_no_tasks_are_reported(server, client):
     await client.schedules.create("fine", "@hourly", "t", queue="Q")
     await client.schedules.create("lost", "@hourly", "t", queue="NOWHERE", deadline=timedelta(minutes=1))
     await client.schedules.create("paused", "@hourly", "t", queue="Q", paused=True)
@@ -319,7 +319,7 @@ def open_folder():
         yield Path(folder)
 
 
-async def test_signatures_that_a_worker_would_refuse_are_named(server, client, open_folder):
+async def test_signatures_that_a_worker_would_refuse_are_reported(server, client, open_folder):
     unsigned = await client.enqueue("t")
     async with (
         Client.connect(server.url, queue="Q", signing_key=SEED) as right,
@@ -347,7 +347,7 @@ async def test_signatures_that_a_worker_would_refuse_are_named(server, client, o
 # ---- the server
 
 
-async def test_an_account_that_is_nearly_full_is_named():
+async def test_an_account_that_is_nearly_full_is_reported():
     config = """
     accounts { JOBS { jetstream { max_file: 1M, max_mem: 1M }, users: [ { user: u, password: p } ] } }
     """
@@ -376,7 +376,7 @@ async def doctor(url, *arguments):
     return process.returncode, output.decode(), errors.decode()
 
 
-async def test_the_command_says_what_to_do_and_its_status_tells_problems(server, client, open_folder):
+async def test_the_command_prints_remedies_and_its_status_reports_problems(server, client, open_folder):
     status, output, errors = await doctor(server.url)
     assert (status, errors) == (0, "")
     assert output.endswith("\nno problems, no warnings\n")
@@ -400,7 +400,7 @@ async def test_the_command_says_what_to_do_and_its_status_tells_problems(server,
     assert SEED.hex() not in output
 
 
-async def test_a_server_that_cannot_be_used_is_a_problem_too(server):
+async def test_an_unusable_server_is_a_problem(server):
     await server.stop()
     status, output, errors = await doctor(server.url, "--json")
     report = json.loads(output)

@@ -91,7 +91,7 @@ def kept_by(ignore: str) -> set[str]:
     return {line.removeprefix("!") for line in lines if line.startswith("!")}
 
 
-async def test_a_container_has_the_handlers_of_each_kind_and_they_run(server, project, tmp_path):
+async def test_a_container_has_handlers_of_each_kind_and_runs_them(server, project, tmp_path):
     out = tmp_path / "out"
     status, output, errors = await ajc("package", "docker", "--output", str(out), cwd=project)
     assert (status, errors) == (0, "")
@@ -215,7 +215,7 @@ async def test_packages_with_a_version_are_installed_and_the_others_have_to_be_t
         ("asyncjobs: some\ntasks: [{type: t, remote: true}]", "invalid asyncjobs 'some'"),
     ],
 )
-async def test_a_configuration_that_no_container_can_be_made_of_is_refused_in_one_line(project, text, error):
+async def test_an_invalid_configuration_is_refused_in_one_line(project, text, error):
     (project / "asyncjobs.yaml").write_text(text)
     status, output, errors = await ajc("package", "docker", cwd=project)
     assert status in {1, 2}
@@ -226,7 +226,7 @@ async def test_a_configuration_that_no_container_can_be_made_of_is_refused_in_on
     assert not (project / "Dockerfile").exists()
 
 
-async def test_a_file_that_is_not_there_is_named(project):
+async def test_a_missing_file_is_named(project):
     status, _, errors = await ajc("package", "docker", "--file", "other.yaml", cwd=project)
     assert status == 2
     assert errors.startswith("ajc: cannot read other.yaml")

@@ -21,7 +21,7 @@ async def provision(url: str, **environment: str) -> tuple[int, str]:
     return process.returncode, errors.decode()
 
 
-async def test_queues_are_made_with_their_run_time_and_those_that_exist_stay(server):
+async def test_missing_queues_are_created_and_existing_ones_stay(server):
     assert (await provision(server.url, AJ_QUEUES="MAIL=5,IMAGES", AJ_MAX_RUN_TIME="5m"))[0] == 0
     assert (await provision(server.url, AJ_QUEUES="MAIL,WEBHOOKS"))[0] == 0
     async with Client.connect(server.url, queue="DEFAULT", bind=True) as client:
@@ -30,7 +30,7 @@ async def test_queues_are_made_with_their_run_time_and_those_that_exist_stay(ser
         assert (await client.join_queue("DEFAULT")) == default_queue()
 
 
-async def test_a_run_time_that_is_none_is_refused_in_one_line(server):
+async def test_an_invalid_run_time_is_refused_in_one_line(server):
     for text in ("5 minutes", "0s"):
         code, errors = await provision(server.url, AJ_QUEUES="MAIL", AJ_MAX_RUN_TIME=text)
         assert code == 2

@@ -174,7 +174,7 @@ def test_each_backoff_policy_can_be_chosen(backoff):
     assert parse(["task", "process", "t", "Q", "1", "prog", "--backoff", backoff])[2]["backoff"] == backoff
 
 
-def test_the_worker_is_told_by_variables(monkeypatch):
+def test_variables_configure_process(monkeypatch):
     for name, value in {"TYPE": "t", "QUEUE": "Q", "CONCURRENCY": "7", "COMMAND": "prog"}.items():
         monkeypatch.setenv(f"AJC_{name}", value)
     assert parse(["task", "process"])[1] == ["t", "Q", 7, "prog"]

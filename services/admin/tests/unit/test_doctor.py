@@ -53,13 +53,13 @@ def test_a_server_that_is_too_old_is_named(version, level):
         (-HOUR_NS, SECOND_NS, "problem", "1h ahead of"),
     ],
 )
-def test_clocks_that_differ_by_more_than_can_be_an_error_of_measurement_are_named(ahead_ns, uncertain_ns, level, text):
+def test_clocks_that_differ_by_more_than_the_measuring_error_are_reported(ahead_ns, uncertain_ns, level, text):
     ((found, words),) = said("clock", clock=Clock(ahead_ns=ahead_ns, uncertain_ns=uncertain_ns))
     assert found == level
     assert text in words
 
 
-def test_a_server_that_does_not_tell_its_time_is_named():
+def test_a_server_that_does_not_report_its_time_is_reported():
     assert said("clock", clock=None) == [("warning", "the server does not report its time")]
 
 
@@ -73,11 +73,11 @@ def test_a_server_that_does_not_tell_its_time_is_named():
         ({"limits": {"max_memory": 0, "max_storage": -1}, "memory": 1, "storage": 10**15}, ["ok"]),
     ],
 )
-def test_limits_that_are_near_are_named(account, levels):
+def test_limits_that_are_nearly_reached_are_reported(account, levels):
     assert [level for level, _ in said("limits", account=account)] == levels
 
 
-def test_each_check_has_a_name_of_its_own_and_says_something():
+def test_each_check_has_a_unique_name_and_a_text():
     names = [check.name for checks in GROUPS.values() for check in checks]
     assert len(set(names)) == len(names)
     findings = judge(facts())

@@ -108,7 +108,7 @@ def test_run_times_are_forgotten_by_number_and_by_age():
         (event("queue_error"), (0, 0, 1)),
     ],
 )
-def test_each_state_counts_as_what_it_is(what, counted):
+def test_each_state_is_counted_in_its_rate(what, counted):
     model = model_of((0.1, what))
     model.note_poll(Poll(queues=(queue(),)), T0)
     view = model.view(T0 + 1)
@@ -177,7 +177,7 @@ def test_a_leader_is_known_as_soon_as_it_is_elected():
     assert model.view(T0).poll.leaders == {"task_scheduler": "two", "other": "x"}
 
 
-def test_a_poll_that_fails_leaves_what_there_was_and_says_how_old_it_is():
+def test_a_failed_poll_keeps_the_last_one_with_its_age():
     model = TopModel(T0)
     model.note_poll(Poll(queues=(queue(),)), T0 + 1)
     model.note_problem("no answer")
@@ -187,7 +187,7 @@ def test_a_poll_that_fails_leaves_what_there_was_and_says_how_old_it_is():
     assert model.view(T0 + 32).problem == ""
 
 
-def test_what_is_kept_is_bounded():
+def test_memory_is_bounded():
     model = TopModel(T0)
     for n in range(MOST_NAMES + 200):
         model.note_event(event("terminated", queue=f"Q{n}", task_type=f"t{n}", task=str(n)), T0 + 0.1)

@@ -139,7 +139,7 @@ def test_task_types_are_sorted_as_chosen(sort, first):
         ({"pulls": 0, "items": 0}, ""),
     ],
 )
-def test_a_queue_says_why_nothing_moves(more, state):
+def test_a_queue_shows_why_nothing_moves(more, state):
     row = queue_row("SALES")
     row = msgspec.structs.replace(row, queue=msgspec.structs.replace(row.queue, **more))
     lines = lines_of(msgspec.structs.replace(view_of(0), queues=(row,)), 80, 24)
@@ -156,7 +156,7 @@ def test_a_queue_says_why_nothing_moves(more, state):
         (view_of(), {"queue": "Q7"}, "f queue: Q7"),
     ],
 )
-def test_what_is_not_as_usual_is_said(view, choices, text):
+def test_unusual_conditions_are_shown(view, choices, text):
     assert text in "\n".join(lines_of(view, 80, 24, **choices))
 
 
@@ -178,7 +178,7 @@ def test_a_snapshot_cuts_nothing():
         (b"\x1b[", ""), ("é\x1b[Bq".encode(), "éq"), (b"\xff\xfeq", "q"), (b"", ""),
     ],
 )  # fmt: skip
-def test_of_what_is_typed_only_letters_are_keys(typed, expected):
+def test_only_letters_are_keys(typed, expected):
     assert letters(typed) == expected
 
 

@@ -83,10 +83,10 @@ def _names(texts: tuple[str, ...]) -> list[str]:
 
 async def _provision(queues: list[Queue], server: str | None, settings: Settings) -> None:
     async with Client.connect(server, **settings) as client:
-        await make_missing(client, queues)
+        await create_missing(client, queues)
 
 
-async def make_missing(client: Client, queues: Iterable[Queue]) -> None:
+async def create_missing(client: Client, queues: Iterable[Queue]) -> None:
     """Create DEFAULT, ``queues`` and the bucket of workers if they are missing. Connecting created the rest.
 
     Raises:

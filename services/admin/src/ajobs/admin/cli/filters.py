@@ -42,7 +42,7 @@ class FilterOptions:
     ] = None
 
     def matcher(self, queue: str | None) -> Matcher:
-        """Return the filter. Raises what `matcher_of` does."""
+        """Return the filter. Raises the errors of `matcher_of`."""
         return matcher_of(
             state=self.state,
             queue=queue,

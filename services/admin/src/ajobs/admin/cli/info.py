@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from ajobs.admin.cli.arguments import Duration, Json
 from ajobs.admin.cli.documents import queue_document, store_document
 from ajobs.admin.cli.queue_text import show_queues
-from ajobs.admin.cli.session import connect, make_stores
+from ajobs.admin.cli.session import connect, create_stores
 from ajobs.admin.cli.store_text import show_store
 from ajobs.admin.text.human import count_text
 from ajobs.admin.text.printing import say, show_fields, show_json
@@ -38,7 +38,7 @@ async def info(
         How long a task is kept after its last change, in a store created here; 0: without limit.
     """
     async with connect(replicas=replica, task_retention=from_ns(retention)) as client:
-        await make_stores(client, replicas=replica, memory=memory, retention_ns=retention)
+        await create_stores(client, replicas=replica, memory=memory, retention_ns=retention)
         store, queues = await client.store_info(), await client.queues()
         schedules, leaders = await client.schedules.all(), await client.leaders()
     if json:

@@ -9,7 +9,7 @@ command runs, so ``ajc --help`` stays fast.
 A command is a plain function or a coroutine function. It returns nothing or its exit status, and raises `AjobsError`
 for everything that can go wrong. `ajobs.runtime.command` prints the error and chooses the exit status.
 
-What to build on:
+Building blocks:
 
 - `ajobs.admin.cli.session.connect`: a client that is connected with the global options. Global options (``--context``,
   ``--server``, ``--debug``, ``--sign``, ``--verify``) are accepted before and after the name of a command.
@@ -23,11 +23,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version as version_of
-from inspect import iscoroutine
+from inspect import iscoroutine, isfunction
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from ajobs.admin.cli import session
 from ajobs.admin.cli.commands import DEFAULTS, LazyCommand
@@ -122,7 +123,18 @@ PROGRAM = Program("ajc", debug=lambda: session.options().debug, texts=_INSTEAD, 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status. `ajobs.runtime.command` prints failures."""
-    return PROGRAM.run(lambda: _call(*_parsed(app.meta, [STDIN if word == "-" else word for word in arguments])))
+    words = [STDIN if word == "-" else word for word in arguments]
+    if not {"--help", "-h"}.isdisjoint(words):
+        _show_whole_docstring(words)
+    return PROGRAM.run(lambda: _call(*_parsed(app.meta, words)))
+
+
+def _show_whole_docstring(words: Sequence[str]) -> None:
+    # A mounted command has the first line of its help only, so that lists of commands need no imports.
+    with suppress(CycloptsError):
+        for command in app.meta.parse_commands(words)[1]:
+            if isfunction(command.default_command) and command is not app.meta:
+                command.help = command.default_command.__doc__
 
 
 def main() -> None:

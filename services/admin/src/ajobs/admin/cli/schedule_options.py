@@ -1,4 +1,4 @@
-"""What the commands that create and change a schedule share."""
+"""The options of the commands that create and change a schedule."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from ajobs.admin.cli.arguments import Duration, Json, QueueName
 from ajobs.admin.cli.schedule_options import CatchUp, cron_text, set_options, warn_without_queue
 from ajobs.admin.cli.schedule_text import print_schedule
-from ajobs.admin.cli.session import connect, make_stores
+from ajobs.admin.cli.session import connect, create_stores
 from ajobs.admin.text.payloads import payload_of
 from ajobs.client.schedules.schedules import ScheduleSettings
 from ajobs.protocol.subjects import DEFAULT_QUEUE
@@ -66,7 +66,7 @@ async def add(  # noqa: PLR0913 - each option is a parameter
     if catch_up_limit is not None:
         settings["catch_up_limit"] = catch_up_limit
     async with connect() as client:
-        await make_stores(client)
+        await create_stores(client)
         created = await client.schedules.create(name, cron_text(schedule), type_, **settings)
         await warn_without_queue(client, queue)
     print_schedule(created, json=json)

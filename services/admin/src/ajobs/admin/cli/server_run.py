@@ -15,7 +15,7 @@ from ajobs.runtime.options import LogOptions, MonitorOptions, StorageOptions
 
 
 def _env(*names: str) -> Parameter:
-    return Parameter(env_var=names, show_default=lambda value: value or None)
+    return Parameter(env_var=names)
 
 
 async def run(  # noqa: PLR0913 - each option is a parameter

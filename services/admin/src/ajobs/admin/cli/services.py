@@ -42,4 +42,4 @@ def become(module: str, distribution: str, arguments: list[str]) -> NoReturn:
         arguments.append("--debug")
     sys.stdout.flush()
     environment = {**os.environ, **session.environment()}
-    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606 - the command is ours
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606 - a fixed command

@@ -132,11 +132,11 @@ def _is_file(text: str) -> bool:
 
 
 @asynccontextmanager
-async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncGenerator[Client]:
+async def connect(*, create: bool = False, **settings: Unpack[Settings]) -> AsyncGenerator[Client]:
     """Connect a client with the global options while the block runs.
 
     Args:
-        make: Create the stores and the client's queue if they are missing. Most commands must not change the streams
+        create: Create the stores and the client's queue if they are missing. Most commands must not change the streams
             of a server.
         settings: More settings for `Client.connect`.
 
@@ -147,7 +147,7 @@ async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncG
 
     start_logging()
     server, context = address()
-    wanted: Settings = {"name": "ajc", "patience": PATIENCE_S, "no_storage_init": not make, **keys(), **settings}
+    wanted: Settings = {"name": "ajc", "patience": PATIENCE_S, "no_storage_init": not create, **keys(), **settings}
     if context is not None:
         wanted["context"] = context
     elif server is not None:
@@ -158,13 +158,16 @@ async def connect(*, make: bool = False, **settings: Unpack[Settings]) -> AsyncG
         yield client
 
 
-async def make_stores(client: Client, *, replicas: int = 1, memory: bool = False, retention_ns: int = 0) -> None:
+async def create_stores(client: Client, *, replicas: int = 1, memory: bool = False, retention_ns: int = 0) -> None:
     """Create missing stores, but no queue. Existing stores stay as they are.
 
     Raises:
         StorageError: The server refuses to create one.
     """
-    from ajobs.client.storage.provision import ensure_buckets, ensure_tasks_stream  # with the client, likewise
+    from ajobs.client.storage.provision import (  # slow to import, and not needed for a help page
+        ensure_buckets,
+        ensure_tasks_stream,
+    )
 
     jetstream = client.storage.jetstream
     await ensure_tasks_stream(jetstream, replicas=replicas, memory=memory, retention_ns=retention_ns)

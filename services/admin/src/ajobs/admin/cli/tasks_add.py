@@ -77,13 +77,13 @@ async def add(  # noqa: PLR0913 - each option is a parameter
             raise ConfigurationError("the lines of --many hold payloads and ids: remove PAYLOAD, --file and --id")
         with ExitStack() as stack:
             lines = open_lines(many, stack)
-            async with connect(make=True, **settings) as client:
+            async with connect(create=True, **settings) as client:
                 return await ManyTasks(client, LineReader(type_, options), as_json=json).run(lines, size_of(many))
     if type_ is None:
         raise ConfigurationError("no task type: pass TYPE, or --many FILE")
     options["task_id"] = id_
     task = make_task(type_, payload_of(payload, file, raw=raw), **options)
-    async with connect(make=True, **settings) as client:
+    async with connect(create=True, **settings) as client:
         task = await client.enqueue(task)
     if json:
         show_json(task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ajobs.admin.cli.arguments import Duration, Json
-from ajobs.admin.cli.session import connect, make_stores
+from ajobs.admin.cli.session import connect, create_stores
 from ajobs.admin.cli.store_text import print_store
 from ajobs.protocol.durations import from_ns
 
@@ -23,5 +23,5 @@ async def initialize(*, memory: bool = False, retention: Duration = 0, replicas:
         Number of servers that keep each store.
     """
     async with connect(replicas=replicas, task_retention=from_ns(retention)) as client:
-        await make_stores(client, replicas=replicas, memory=memory, retention_ns=retention)
+        await create_stores(client, replicas=replicas, memory=memory, retention_ns=retention)
         await print_store(client, json=json)

@@ -30,8 +30,8 @@ Echo = Callable[[str, str], None]
 
 def environment_for(url: str) -> dict[str, str]:
     """Return the variables that make a program connect to this server only."""
-    ours = {name: value for name, value in os.environ.items() if not _is_for_others(name)}
-    return ours | {"NATS_URL": url}
+    kept = {name: value for name, value in os.environ.items() if not _is_for_others(name)}
+    return kept | {"NATS_URL": url}
 
 
 def _is_for_others(name: str) -> bool:
@@ -57,7 +57,7 @@ class ServiceProcess:
     def start(
         cls, name: str, module: str, arguments: list[str], *, url: str, ready: str, echo: Echo | None = None
     ) -> ServiceProcess:
-        """Start a module of ours that logs to its error output.
+        """Start a module that logs to standard error.
 
         Args:
             name: Name for its output.
@@ -134,7 +134,7 @@ class ServiceProcess:
         return UnavailableError(f"{self.name} ended with exit code {self._process.poll()}{self._end_of_log()}")
 
     def _end_of_log(self) -> str:
-        return "; end of its log:\n" + "\n".join(self._latest) if self._latest else "; it logged nothing"
+        return "; the end of its log:\n" + "\n".join(self._latest) if self._latest else "; it logged nothing"
 
     async def stop(self) -> None:
         """Stop it, and return once it has ended."""

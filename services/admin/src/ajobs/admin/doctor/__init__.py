@@ -1,1 +1,1 @@
-"""``ajc doctor``: looks at everything that is known to go wrong, and says what to do about it."""
+"""``ajc doctor``: checks for known problems, and reports remedies."""

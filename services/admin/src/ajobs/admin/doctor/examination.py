@@ -24,7 +24,7 @@ GROUPS = {
 
 
 async def examine(client: Client, *, grace_ns: int, seed_files: Iterable[str] = ()) -> list[Finding]:
-    """Gather the facts and return the findings of all checks. Raises what `gather` does."""
+    """Gather the facts and return the findings of all checks. Raises the errors of `gather`."""
     return judge(await gather(client, grace_ns=grace_ns, seed_files=seed_files))
 
 

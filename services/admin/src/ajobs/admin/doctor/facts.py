@@ -34,7 +34,7 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there is a key to verify with."""
     belong_together: bool = True
     """Whether ``--verify`` accepts signatures of ``--sign``."""
-    looked_at: int = 0
+    checked: int = 0
     unsigned: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     exposed: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     stuck: tuple[Stuck, ...] = ()
     active: tuple[Task, ...] = ()
     """Tasks in state ``active``."""
-    looked_at: int = 0
+    checked: int = 0
     """Number of checked tasks; fewer than `stored` if there are very many."""
     stored: int = 0
     clock: Clock | None = None

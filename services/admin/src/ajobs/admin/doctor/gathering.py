@@ -56,7 +56,7 @@ async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = (
     lacking = [name for name in names if name not in {info.queue.name for info in queues}]
     exists = [name for name in lacking if await find_stream(jetstream, queue_stream(name)) is not None]
     stuck = () if store is None else tuple(await Janitor(client, grace=from_ns(grace_ns)).look())
-    active, looked_at, signing = ((), 0, Signing()) if store is None else await _tasks(client)
+    active, checked, signing = ((), 0, Signing()) if store is None else await _tasks(client)
     known: dict[str, Any] = nats._server_info  # noqa: SLF001 - the only place of the server's version
     url = nats.connected_url
     return Facts(
@@ -75,7 +75,7 @@ async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = (
         schedules=() if streams[CONFIGURATION] is None else tuple(await client.schedules.all()),
         stuck=stuck,
         active=active,
-        looked_at=looked_at,
+        checked=checked,
         stored=0 if store is None else store["state"]["messages"],
         clock=None if store is None else await _clock(client),
         signing=_with_keys(signing, client, seed_files),
@@ -112,12 +112,12 @@ async def _workers(client: Client) -> list[SeenWorker]:
 
 async def _tasks(client: Client) -> tuple[tuple[Task, ...], int, Signing]:
     active: list[Task] = []
-    looked_at = signatures = 0
+    checked = signatures = 0
     unsigned: list[str] = []
     wrong: list[str] = []
     async with aclosing(client.tasks()) as tasks:
         async for task in tasks:
-            looked_at += 1
+            checked += 1
             if task.state is TaskState.ACTIVE:
                 active.append(task)
             if client.keys.verifier is not None and task.state not in FINAL_STATES and signatures < MOST_SIGNED:
@@ -128,11 +128,11 @@ async def _tasks(client: Client) -> tuple[tuple[Task, ...], int, Signing]:
                     unsigned.append(task.id)
                 except TaskSignatureError:
                     wrong.append(task.id)
-            if looked_at == MOST_TASKS:
+            if checked == MOST_TASKS:
                 break
-            if not looked_at % 1_000:
+            if not checked % 1_000:
                 await asyncio.sleep(0)
-    return tuple(active), looked_at, Signing(looked_at=signatures, unsigned=tuple(unsigned), wrong=tuple(wrong))
+    return tuple(active), checked, Signing(checked=signatures, unsigned=tuple(unsigned), wrong=tuple(wrong))
 
 
 def _with_keys(signing: Signing, client: Client, seed_files: Iterable[str]) -> Signing:
@@ -140,7 +140,7 @@ def _with_keys(signing: Signing, client: Client, seed_files: Iterable[str]) -> S
     return Signing(
         verifies=verifier is not None,
         belong_together=signer is None or verifier is None or verifier.matches(b"ajc", signer.sign(b"ajc")),
-        looked_at=signing.looked_at,
+        checked=signing.checked,
         unsigned=signing.unsigned,
         wrong=signing.wrong,
         exposed=tuple(path for path in seed_files if is_exposed(path)),

@@ -36,9 +36,9 @@ def _signatures(facts: Facts) -> Iterator[Verdict]:
 def _signatures_are_fine(facts: Facts) -> str:
     if not facts.signing.verifies:
         return "not checked: pass a key with --verify or --sign"
-    if not facts.signing.looked_at:
+    if not facts.signing.checked:
         return "no unfinished tasks"
-    return f"{plural(facts.signing.looked_at, 'unfinished task')} checked, all signed by this key"
+    return f"{plural(facts.signing.checked, 'unfinished task')} checked, all signed by this key"
 
 
 CHECKS = (

@@ -119,8 +119,8 @@ def _stuck_is_fine(facts: Facts) -> str:
 
 
 def _overdue_is_fine(facts: Facts) -> str:
-    if facts.looked_at < facts.stored:
-        return f"none among the first {facts.looked_at:,} of {facts.stored:,} tasks"
+    if facts.checked < facts.stored:
+        return f"none among the first {facts.checked:,} of {facts.stored:,} tasks"
     return f"{plural(len(facts.active), 'task')} active, each within its time or with a worker"
 
 
