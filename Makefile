@@ -1,6 +1,6 @@
 # Every command of the project. Run `make` to list them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth lint format types layers check ajc-page constraints image-pins nats-accounts secrets clean
+.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth bench-authorization lint format types layers check ajc-page constraints image-pins nats-accounts secrets clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -52,6 +52,9 @@ layers: setup ## Check the import rules
 
 check: lint types layers test ## Run lint, types, layers and all tests, as CI does
 
+bench-authorization: setup ## Compare the presets `isolated` and `trusted` of NATS accounts
+	@$(BIN)/python -m benchmarks.authorization
+
 soak: setup ## Stress-test workers: kill them at random under load, MINUTES=3
 	@$(BIN)/python -m tests.soak $(MINUTES)
 
@@ -92,7 +95,7 @@ constraints: setup ## Update constraints.txt to the newest versions, with hashes
 image-pins: setup ## Update deploy/image/*.txt from constraints.txt
 	@$(BIN)/python -m scripts.pin_image
 
-nats-accounts: ## Update deploy/nats/accounts-*.conf and the tables of docs/deploying.md
+nats-accounts: ## Update deploy/nats/accounts-*.conf and the tables of docs/authorization.md
 	@$(PYTHON) -m scripts.nats_accounts
 
 secrets: ## Create ./secrets for `docker compose up`: PRESET=isolated (default) or trusted

@@ -170,7 +170,7 @@ def _stream(role: str, subject: str) -> str:
     return f'      {{ stream: {{ account: {ACCOUNTS[role]}, subject: "{subject}" }} }}'
 
 
-# ---- the tables of docs/deploying.md
+# ---- the tables of docs/authorization.md
 
 
 def tables() -> dict[str, str]:
@@ -202,7 +202,7 @@ PRESETS = {"isolated": isolated, "trusted": trusted}
 def main() -> int:
     for name, text in PRESETS.items():
         (ROOT / f"deploy/nats/accounts-{name}.conf").write_text(text(), encoding="ascii")
-    page = ROOT / "docs/deploying.md"
+    page = ROOT / "docs/authorization.md"
     page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 

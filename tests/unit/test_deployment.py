@@ -216,6 +216,6 @@ def test_the_authorization_of_the_server_is_generated_from_the_grants(preset: st
 
 
 def test_the_documentation_has_each_permission_of_each_role():
-    page = (ROOT / "docs/deploying.md").read_text()
+    page = (ROOT / "docs/authorization.md").read_text()
     assert page == nats_accounts.with_tables(page), "run `make nats-accounts`"
     assert all(table in page for table in nats_accounts.tables().values())
