@@ -13,7 +13,7 @@ import pytest
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
-from ajobs.testing.workers import working
+from ajobs.testing.workers import QUICK, wait_items, working
 from ajobs.worker import Router, remote_service
 from scripts.nats_grants import ADMIN, REMOTE, ROLES, published
 from tests.integration.accounts import Accounts, accounts
@@ -288,3 +288,25 @@ async def test_an_installation_with_one_account_keeps_its_data_after_a_restart_w
             results = [await producer.result(task.id, int, timeout=30) for task in many.enqueued]
             assert results == [2 * number for number in range(50)]
         assert stack.refused() == []
+
+
+async def test_a_worker_that_stops_keeps_no_item_that_the_server_was_about_to_send():
+    """Across accounts, items take longer from the server's choice of a request to the worker."""
+    router = Router()
+
+    @router.handler("t")
+    async def nothing() -> None:
+        """Take no time."""
+
+    async with (
+        accounts("Q") as stack,
+        stack.connect("producer", queue="Q") as producer,
+        stack.connect("worker", queue="Q") as at_work,
+    ):
+        for _ in range(12):
+            await producer.enqueue_many(producer.new_task("t") for _ in range(300))
+            async with working(at_work, router, retry_policy=QUICK, concurrency=32), asyncio.timeout(30):
+                while (await at_work.queue_info("Q")).items > 150:
+                    await asyncio.sleep(0.005)
+            async with working(at_work, router, retry_policy=QUICK, concurrency=32):
+                await wait_items(at_work, "Q", 0)

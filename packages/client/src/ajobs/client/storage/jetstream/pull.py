@@ -39,6 +39,8 @@ HEARTBEAT_S = 5
 MISSED_HEARTBEATS = 2
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+QUIET_S = 0.1
+"""Seconds without a message after which a stop takes the open requests for idle."""
 
 _ALIVE = "100"
 _RAN_OUT = "408"
@@ -79,6 +81,7 @@ class PullSubscription:
         self._generation = 0
         self._credit = 0
         self._wake = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._refused = False
         self._backoff_s = FIRST_BACKOFF_S
         self._last_seen = self._loop.time()
@@ -137,9 +140,24 @@ class PullSubscription:
         Otherwise an item that is given back would be delivered to this very subscription again.
         """
         self._stopped = True
+        await self._use_up_credit()
         if self._subscription is not None and self._connection.is_connected:
             subscription, self._subscription = self._subscription, None
             await self._connection.drain(subscription)
+
+    async def _use_up_credit(self) -> None:
+        """Wait until the open requests have no messages left, or none are coming.
+
+        The server does not take back a message that it has chosen for a request but not yet sent when the subscription
+        ends: nobody would receive it, and it would stay with this worker until its lease runs out.
+        """
+        while self._credit and self._connection.is_connected:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return
 
     async def _unsubscribe(self) -> None:
         if self._subscription is not None:
@@ -153,6 +171,8 @@ class PullSubscription:
         else:
             self._credit = max(0, self._credit - 1)
             self._backoff_s = FIRST_BACKOFF_S
+            if self._stopped:
+                self._arrived.set()
             self._deliver(Delivery(subject.decode(), data, headers, reply_to.decode(), self._last_seen))
         self.top_up()
 
