@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from ajobs.worker import Context, RetryTask, Router, TerminateTask
-from ajobs.worker.handlers import Command
+from ajobs.worker import Command, Context, RetryTask, Router, TerminateTask
 
 router = Router()
 

@@ -1,4 +1,4 @@
-"""Handlers that run in processes of their own, which have to be able to import them."""
+"""Handlers that run in processes of their own, which import this module."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def own_constructor() -> None:
 
 
 class Panic(BaseException):
-    """Stands for the errors of libraries that are no `Exception`."""
+    """Stands for errors of libraries that are not an `Exception`."""
 
 
 @router.handler("cpu:panic", executor="process")

@@ -1,4 +1,4 @@
-"""How many tasks run at once, here and over all workers."""
+"""Limits on tasks that run at once, in one worker and over all workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def ends(client, task, state):
     assert (await client.wait(task.id, timeout=30)).state is state
 
 
-async def test_no_more_tasks_run_at_once_than_there_are_slots(client, router):
+async def test_slots_limit_the_tasks_that_run_at_once(client, router):
     now, most = 0, 0
 
     @router.handler("t")
@@ -44,7 +44,7 @@ async def test_no_more_tasks_run_at_once_than_there_are_slots(client, router):
     assert most == 8
 
 
-async def test_no_more_tasks_run_at_once_over_all_workers_than_the_queue_allows(server, router):
+async def test_the_queue_limits_the_tasks_that_run_at_once_over_all_workers(server, router):
     now, most = 0, 0
 
     @router.handler("t")
@@ -64,8 +64,8 @@ async def test_no_more_tasks_run_at_once_over_all_workers_than_the_queue_allows(
     assert most == 3
 
 
-async def test_a_worker_without_work_does_not_keep_items_from_another(server, router):
-    """With one slot and long tasks, nothing is taken ahead."""
+async def test_a_busy_worker_leaves_items_to_an_idle_one(server, router):
+    """With one slot and long tasks, a worker requests nothing in advance."""
     started = asyncio.Queue[str]()
     go = asyncio.Event()
 

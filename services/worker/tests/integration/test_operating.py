@@ -64,7 +64,7 @@ tasks:
 """
 
 
-async def test_a_variable_that_is_empty_says_nothing(server):
+async def test_an_empty_variable_counts_as_unset(server):
     empty = dict.fromkeys(("AJ_SIGNING_SEED_FILE", "AJ_VERIFICATION_KEY", "AJ_MONITOR", "AJ_CONCURRENCY"), "")
     async with worker_process(HANDLERS, AJ_WORK_QUEUE="Q", NATS_URL=server.url, **empty) as worker:
         assert "10 slots" in await worker.wait_log("worker ready")
@@ -106,7 +106,7 @@ async def test_a_configuration_file_runs_a_worker_without_code(server, configure
         ("tasks: [", "asyncjobs.yaml"),
     ],
 )
-async def test_a_configuration_that_is_wrong_says_where(configured, text, error, tmp_path):
+async def test_the_error_names_the_fault_in_a_configuration_file(configured, text, error, tmp_path):
     async with worker_process("--config", configured(text), cwd=tmp_path) as worker:
         assert await worker.ended() == 2
     assert error in "".join(worker.log)
@@ -126,7 +126,7 @@ async def test_a_configuration_that_is_wrong_says_where(configured, text, error,
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else None,
 )
-async def test_a_wrong_option_is_one_clear_line(server, arguments, error):
+async def test_an_invalid_option_prints_one_clear_line(server, arguments, error):
     async with worker_process(*arguments, NATS_URL=server.url) as worker:
         assert await worker.ended() == 2
     assert error in worker.log[-1]
@@ -135,7 +135,7 @@ async def test_a_wrong_option_is_one_clear_line(server, arguments, error):
 # ---- several queues
 
 
-async def test_a_worker_of_two_queues_keeps_to_each_ones_limit(server):
+async def test_a_worker_of_two_queues_keeps_the_limit_of_each(server):
     router = Router()
     running: dict[str, int] = {"A": 0, "B": 0}
     most: dict[str, int] = {"A": 0, "B": 0}
@@ -165,7 +165,7 @@ async def test_a_queue_with_more_weight_is_served_more_often(server):
         tasks = [await client.enqueue("t", name, queue=name) for name in ("LOW", "HIGH") * 50]
         async with working(client, router, queues=shares, concurrency=1):
             await asyncio.gather(*(client.wait(task.id, timeout=60) for task in tasks))
-    # Until one of them was empty, but for the first few that came before those of the other.
+    # Only until one queue is empty, and except for the first items, which came before those of the other queue.
     assert order[:50].count("HIGH") > 30
 
 
@@ -177,7 +177,7 @@ def _noting(order: list[str]):
     return handle
 
 
-async def test_shares_that_cannot_be_are_refused(client):
+async def test_invalid_shares_are_refused(client):
     router = Router()
     router.add("t", lambda: None)
     with pytest.raises(ConfigurationError, match="1 or more"):
@@ -193,7 +193,7 @@ def pid_of(line: str) -> int:
     return int(re.search(r"with process ID (\d+)", line)[1])
 
 
-async def test_processes_are_started_again_and_stopped_together(server):
+async def test_processes_are_restarted_and_stopped_together(server):
     arguments = (HANDLERS, "--queue", "Q", "--processes", "2", "--server", server.url)
     async with Client.connect(server.url, queue="Q") as client, worker_process(*arguments) as supervisor:
         first = pid_of(await supervisor.wait_log("process 0 started"))
@@ -224,13 +224,13 @@ async def test_processes_end_when_their_supervisor_is_killed(server):
             await wait_gone(pid)
 
 
-async def test_processes_that_can_never_work_are_not_started_again(server):
+async def test_processes_with_invalid_usage_are_not_restarted(server):
     async with worker_process("no.such.module", "--processes", "2", "--server", server.url) as supervisor:
         assert await supervisor.ended() == 2
     assert "no module named" in "".join(supervisor.log)
 
 
-async def test_watching_outlives_code_that_cannot_work(server, tmp_path):
+async def test_watching_survives_broken_code(server, tmp_path):
     module = tmp_path / "watched.py"
     module.write_text("")
     arguments = ("watched:router", "--queue", "Q", "--watch", "--server", server.url)
@@ -245,7 +245,7 @@ async def test_watching_outlives_code_that_cannot_work(server, tmp_path):
         assert await worker.ended() == 0, worker.log
 
 
-async def test_watching_without_what_it_needs_is_refused(server, tmp_path):
+async def test_watching_without_watchfiles_is_refused(server, tmp_path):
     (tmp_path / "watchfiles.py").write_text("raise ImportError('not installed')")
     arguments = (HANDLERS, "--watch", "--server", server.url)
     async with worker_process(*arguments, PYTHONPATH=str(tmp_path)) as worker:
@@ -253,7 +253,7 @@ async def test_watching_without_what_it_needs_is_refused(server, tmp_path):
     assert "pip install 'ajobs-worker[watch]'" in "".join(worker.log)
 
 
-async def test_settings_for_a_new_queue_that_is_not_new_are_warned_about(server):
+async def test_settings_that_an_existing_queue_does_not_have_log_a_warning(server):
     arguments = (HANDLERS, "--queue", "Q", "--max-run-time", "2m", "--server", server.url)
     connecting = Client.connect(server.url, queue=Queue(name="Q", max_run_time="1m"))
     async with connecting, worker_process(*arguments) as worker:
@@ -261,7 +261,7 @@ async def test_settings_for_a_new_queue_that_is_not_new_are_warned_about(server)
         assert "already exists with max run time 1m0s: ignoring the requested 2m0s" in line
 
 
-async def test_watching_starts_again_when_code_changes(server, tmp_path):
+async def test_watching_restarts_when_code_changes(server, tmp_path):
     module = tmp_path / "watched.py"
     code = "from ajobs.worker import Router\nrouter = Router()\nrouter.add('t', lambda: {})\n"
     module.write_text(code.format("'old'"))
@@ -269,7 +269,7 @@ async def test_watching_starts_again_when_code_changes(server, tmp_path):
     async with Client.connect(server.url, queue="Q") as client, worker_process(*arguments, cwd=tmp_path) as worker:
         await worker.wait_log("worker ready")
         assert await client.result((await client.enqueue("t")).id, timeout=30) == "old"
-        # The clock of the file system may be too coarse for Python to see that the source is newer than its cache.
+        # The file system's clock may be too coarse for Python to notice that the source is newer than its cache.
         module.write_text(code.format("'new code'"))
         await worker.wait_log("changed: restarting")
         await worker.wait_log("worker ready")
@@ -295,7 +295,7 @@ ORIGINAL_METRICS = (
     "handler_error_total",
     "handler_runtime",
 )
-"""Those of workers; the Python library adds the ``_total``."""
+"""The metrics of workers. The Python library adds ``_total``."""
 
 
 async def get(url: str) -> tuple[int, str]:
@@ -358,7 +358,7 @@ async def test_a_worker_is_ready_once_its_lifespans_are(server):
     assert "worker ready" not in "".join(worker.log)
 
 
-async def test_health_tells_a_loop_that_hangs():
+async def test_health_reports_a_blocked_event_loop():
     health = Health(alive=lambda: {"event loop": "did not answer"}, ready=dict)
     with serve_metrics(0, health=health) as port:
         assert (await get(f"http://127.0.0.1:{port}/healthz"))[0] == 503
@@ -366,7 +366,7 @@ async def test_health_tells_a_loop_that_hangs():
             pass
 
 
-async def test_a_worker_is_announced_while_it_lives(server, monkeypatch):
+async def test_a_worker_is_announced_until_it_stops(server, monkeypatch):
     monkeypatch.setattr("ajobs.worker.process.presence.INTERVAL_S", 0.05)
     router = Router()
     go = asyncio.Event()
@@ -397,7 +397,7 @@ async def test_a_worker_is_announced_while_it_lives(server, monkeypatch):
 # ---- logs
 
 
-async def test_each_start_and_end_is_one_object_when_logged_as_json(server):
+async def test_json_logs_have_one_object_for_each_start_and_end(server):
     arguments = (HANDLERS, "--queue", "Q", "--log-format", "json", "--server", server.url)
     async with Client.connect(server.url, queue="Q") as client, worker_process(*arguments) as worker:
         task = await client.enqueue("echo", 5)

@@ -1,4 +1,4 @@
-"""Handlers elsewhere, asked over NATS: both ends, and each against the bare protocol."""
+"""Remote handlers: worker and service together, and each against the bare protocol."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def result(task):
     return json.loads(bytes(task.result.payload))
 
 
-# ---- the asking end, against the bare protocol
+# ---- the worker, against the bare protocol
 
 
 def answering(data: bytes = b"", **headers: str):
@@ -60,7 +60,7 @@ def answering(data: bytes = b"", **headers: str):
     return answer
 
 
-async def test_the_request_is_what_the_original_sends(client, bare):
+async def test_the_request_equals_that_of_go(client, bare):
     requests = []
 
     async def answer(message):
@@ -94,26 +94,26 @@ async def test_an_answer_may_be_decoded(client, bare):
     ],
     ids=str,
 )
-async def test_what_the_headers_of_the_answer_say_is_done(client, bare, headers, data, state, error):
+async def test_headers_of_the_answer_decide_the_outcome(client, bare, headers, data, state, error):
     await bare.subscribe("CHORIA_AJ.H.T.remote", cb=answering(data, **headers))
     await bare.flush()
     task = await ended(client, asking())
     assert (task.state, task.last_err) == (state, error)
 
 
-async def test_an_answer_that_is_no_json_fails_the_try_when_it_is_to_be_decoded(client, bare):
+async def test_an_answer_that_is_not_json_fails_the_try_with_decode(client, bare):
     await bare.subscribe("CHORIA_AJ.H.T.remote", cb=answering(b"{"))
     await bare.flush()
     assert "is not valid JSON" in (await ended(client, asking(decode=True))).last_err
 
 
-async def test_the_catch_all_asks_its_own_subject(client, bare):
+async def test_the_catch_all_sends_to_its_own_subject(client, bare):
     await bare.subscribe("CHORIA_AJ.H.T.catchall", cb=answering(b"1"))
     await bare.flush()
     assert result(await ended(client, asking(""), task_type="anything")) == "MQ=="
 
 
-async def test_without_anybody_there_the_try_fails_and_the_next_one_may_do(client, bare):
+async def test_without_a_service_the_try_fails_and_a_later_one_can_succeed(client, bare):
     router = asking()
     async with working(client, router):
         task = await client.enqueue("remote")
@@ -128,7 +128,7 @@ async def test_without_anybody_there_the_try_fails_and_the_next_one_may_do(clien
 
 
 @pytest.mark.parametrize(("run_time_s", "error"), [(2, "less than 3 s left"), (4, "max run time|in time")])
-async def test_a_late_answer_or_none_fails_the_try(server, bare, run_time_s, error):
+async def test_a_late_or_missing_answer_fails_the_try(server, bare, run_time_s, error):
     async def late(_):
         await asyncio.Event().wait()
 
@@ -141,7 +141,7 @@ async def test_a_late_answer_or_none_fails_the_try(server, bare, run_time_s, err
     assert any(text in task.last_err for text in error.split("|"))
 
 
-# ---- the answering end, asked by the bare protocol
+# ---- the service, against the bare protocol
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ async def ask(bare, task_type, payload=None, *, seconds: float = 10, deadline: s
         ("large", None, b"", {"AJ-Terminate": "the result of 2000000 bytes exceeds the server's max_payload"}),
     ],
 )  # fmt: skip
-async def test_the_answer_is_what_the_original_understands(server, bare, serving, task_type, payload, data, headers):  # noqa: PLR0917
+async def test_go_understands_the_answer(server, bare, serving, task_type, payload, data, headers):  # noqa: PLR0917
     async with remote_service(serving, server.url):
         answer = await ask(bare, task_type, payload)
     assert (answer.data, answer.headers) == (data, headers)
@@ -226,19 +226,19 @@ async def test_the_answer_is_what_the_original_understands(server, bare, serving
         (0, "", "AJ-Handler-Deadline"),
     ],
 )
-async def test_a_deadline_holds(server, bare, serving, seconds, deadline, error):
+async def test_the_deadline_of_a_request_limits_the_handler(server, bare, serving, seconds, deadline, error):
     async with remote_service(serving, server.url):
         answer = await ask(bare, "hang", seconds=seconds, deadline=deadline)
     assert error in answer.headers["AJ-Error"]
 
 
-async def test_a_request_that_is_no_task_fails(server, bare, serving):
+async def test_a_request_without_a_valid_task_fails(server, bare, serving):
     async with remote_service(serving, server.url):
         answer = await bare.request("CHORIA_AJ.H.T.text", b"{", timeout=30)
     assert "corrupt" in answer.headers["AJ-Error"]
 
 
-async def test_tasks_that_are_not_signed_as_required_are_refused(server, bare, serving):
+async def test_tasks_without_the_required_signature_are_refused(server, bare, serving):
     key = Signer(SEED).public_key_hex
     async with remote_service(serving, server.url, verification_key=key):
         assert "signature" in (await ask(bare, "text", b'"a"')).headers["AJ-Terminate"]
@@ -251,7 +251,7 @@ async def test_a_service_without_handlers_is_refused(server):
             pass
 
 
-# ---- both ends
+# ---- worker and service together
 
 
 async def test_both_ends_work_together_and_share_the_requests(server, client):
@@ -276,7 +276,7 @@ async def test_both_ends_work_together_and_share_the_requests(server, client):
     assert set(handled) == {1, 2}
 
 
-async def test_a_service_that_stops_answers_what_it_has(server, bare):
+async def test_a_stopping_service_answers_the_requests_that_it_has(server, bare):
     router = Router()
     began, go = asyncio.Event(), asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""What a worker outlives: handlers that raise anything, stops in the wrong moment, connections that end."""
+"""Failures that a worker survives: any exception of a handler, stops at any time, closed connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ONE_SLOT = WorkerOptions(concurrency=1)
 
 
 class Panic(BaseException):
-    """Stands for the errors of libraries that are no `Exception`."""
+    """Stands for errors of libraries that are not an `Exception`."""
 
 
 class NoTextError(Exception):
@@ -36,13 +36,13 @@ def router():
 
 @pytest.fixture
 async def client(server):
-    """Return a client with a single slot, whose items would come back after an hour."""
+    """Return a client whose queue redelivers items after an hour."""
     queue = Queue(name="Q", max_run_time="1h")
     async with Client.connect(server.url, queue=queue) as connected:
         yield connected
 
 
-# ---- what handlers raise
+# ---- exceptions of handlers
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def client(server):
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
 @pytest.mark.parametrize("kind", ["async", "plain"])
-async def test_whatever_a_handler_raises_fails_its_task_and_leaves_the_slot(client, router, error, last_err, kind):
+async def test_any_exception_of_a_handler_fails_only_its_task(client, router, error, last_err, kind):
     @router.handler("async")
     async def in_loop() -> None:
         raise error
@@ -74,7 +74,7 @@ async def test_whatever_a_handler_raises_fails_its_task_and_leaves_the_slot(clie
 
 
 @pytest.mark.parametrize("after", ["soon", float("nan"), float("inf")])
-async def test_a_delay_that_is_none_fails_the_try_and_says_so(client, router, after):
+async def test_an_invalid_delay_fails_the_try_with_a_reason(client, router, after):
     @router.handler("t")
     async def wrong() -> None:
         raise RetryTask("later", after=after)
@@ -85,7 +85,7 @@ async def test_a_delay_that_is_none_fails_the_try_and_says_so(client, router, af
     assert ended.last_err != "later"
 
 
-async def test_the_longest_delay_is_what_the_server_takes(client, router):
+async def test_delays_are_capped_at_what_the_server_accepts(client, router):
     @router.handler("t")
     async def never_again() -> None:
         raise RetryTask("in 30,000 years", after=1e12)
@@ -93,14 +93,14 @@ async def test_the_longest_delay_is_what_the_server_takes(client, router):
     async with working(client, router, concurrency=1):
         task = await client.enqueue("t")
         await wait_state(client, task.id, S.RETRY)
-        # A delay that the server cannot read would have the item delivered at once.
+        # The server would redeliver the item immediately if it could not read the delay.
         await client.enqueue("t", task_id="second")
         await wait_state(client, "second", S.RETRY)
         assert (await client.load(task.id)).tries == 1
 
 
 @pytest.mark.parametrize("kind", ["async", "plain"])
-async def test_what_a_run_left_behind_cannot_keep_its_item(server, router, kind):
+async def test_a_leftover_of_a_run_cannot_extend_it(server, router, kind):
     release = threading.Event()
     refused: asyncio.Queue[BaseException | None] = asyncio.Queue()
     left: list[asyncio.Task[None]] = []
@@ -140,10 +140,10 @@ async def _raised(awaitable) -> BaseException | None:
     return None
 
 
-# ---- stops in the wrong moment
+# ---- stops at the wrong time
 
 
-async def test_a_result_on_its_way_to_the_server_is_not_lost_by_a_stop_that_does_not_wait(server, client, router):
+async def test_a_second_stop_does_not_lose_a_result_on_its_way_to_the_server(server, client, router):
     returning = asyncio.Event()
 
     @router.handler("t")
@@ -171,7 +171,7 @@ async def test_a_result_on_its_way_to_the_server_is_not_lost_by_a_stop_that_does
         await wait_items(client, "Q", 0)
 
 
-async def test_a_worker_that_is_cancelled_gives_back_what_it_has(server, client, router):
+async def test_a_cancelled_worker_returns_its_items(server, client, router):
     other = await client.ensure_queue(Queue(name="OTHER", max_run_time="1h"))
     release = asyncio.Event()
 
@@ -181,7 +181,7 @@ async def test_a_worker_that_is_cancelled_gives_back_what_it_has(server, client,
         return "done"
 
     async def work() -> None:
-        # With two queues one item of each waits in the worker.
+        # With two queues, one item of each waits in the worker.
         await Worker(client, router, WorkerOptions(queues=[Share(client.queue), Share(other)], concurrency=1)).run()
 
     running = asyncio.create_task(work())
@@ -200,7 +200,7 @@ async def test_a_worker_that_is_cancelled_gives_back_what_it_has(server, client,
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_connection_that_ends_for_good_ends_the_worker_once_its_handlers_are_done(server, router):
+async def test_a_worker_ends_after_its_handlers_when_the_connection_closes_permanently(server, router):
     began, release = asyncio.Event(), asyncio.Event()
     done: list[bool] = []
 
@@ -245,7 +245,7 @@ async def test_a_killed_worker_leaves_no_process_behind(server, tmp_path):
 # ---- lifespans that hang
 
 
-async def test_a_stop_does_not_wait_for_a_lifespan_that_does_not_begin(client, router):
+async def test_a_stop_does_not_wait_for_a_lifespan_that_hangs_in_its_setup(client, router):
     events: list[str] = []
     hanging = asyncio.Event()
 
@@ -275,7 +275,7 @@ async def test_a_stop_does_not_wait_for_a_lifespan_that_does_not_begin(client, r
     assert (await client.load(task.id)).state is S.NEW
 
 
-async def test_another_stop_does_not_wait_for_a_lifespan_that_does_not_end(client, router):
+async def test_another_stop_does_not_wait_for_a_lifespan_that_hangs_in_its_teardown(client, router):
     events: list[str] = []
     closing = asyncio.Event()
 
@@ -304,7 +304,7 @@ async def test_another_stop_does_not_wait_for_a_lifespan_that_does_not_end(clien
     assert events == ["first closed"]
 
 
-async def test_a_worker_that_was_stopped_before_it_ran_takes_nothing(client, router):
+async def test_a_worker_stopped_before_its_run_takes_no_tasks(client, router):
     router.add("t", lambda: "ran")
     task = await client.enqueue("t")
     worker = Worker(client, router, ONE_SLOT)

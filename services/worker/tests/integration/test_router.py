@@ -1,4 +1,4 @@
-"""What a router can do for handlers when a real worker runs them."""
+"""Routers with a real worker: lifespans, middleware, route options and processes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from ajobs.protocol.errors import TaskDiscardedError, TaskFailedError
 from ajobs.protocol.retry import exponential_policy
 from ajobs.testing.processes import wait_gone
 from ajobs.testing.workers import wait_state, working
-from ajobs.worker import Context, DiscardTask, RetryTask, Router, Worker
-from ajobs.worker.middleware import log_runs, recover, time_limit
+from ajobs.worker import Context, DiscardTask, RetryTask, Router, Worker, log_runs, recover, time_limit
 from services.worker.tests.integration import compute
 
 
@@ -37,7 +36,7 @@ def router():
     return Router()
 
 
-async def test_lifespans_run_around_the_worker_and_their_state_is_given_to_handlers(client, router):
+async def test_lifespans_run_around_the_worker_and_handlers_receive_their_values(client, router):
     events: list[str] = []
 
     @router.lifespan
@@ -130,7 +129,7 @@ async def test_shipped_middleware_works_together(client, router, caplog):
     assert "KeyboardInterrupt" in ends[tasks[1].id].exc_text
 
 
-async def test_a_discarded_task_is_announced_and_gone(client, router):
+async def test_a_discarded_task_is_announced_and_deleted(client, router):
     @router.handler("t")
     async def discard() -> None:
         raise DiscardTask("nobody needs it")
@@ -167,7 +166,7 @@ async def test_a_route_has_its_own_retry_policy_and_a_handler_its_own_delay(clie
     assert max(delays) >= 3600
 
 
-async def test_a_routes_max_run_time_holds_within_the_queues(client, router):
+async def test_the_max_run_time_of_a_route_applies_within_that_of_the_queue(client, router):
     @router.handler("t", max_run_time=timedelta(milliseconds=50))
     async def forever(context: Context) -> None:
         assert context.remaining <= timedelta(seconds=0.05)
@@ -214,16 +213,16 @@ async def test_a_process_that_dies_fails_its_own_task_only(server):
         ("unpicklable", "expired", "Can't pickle local object 'unpicklable.<locals>.<lambda>'"),
     ],
 )
-async def test_what_a_handler_raises_comes_back_from_its_process(client, task_type, state, error):
+async def test_exceptions_of_a_handler_come_back_from_its_process(client, task_type, state, error):
     async with working(client, compute.router):
         task = await client.wait((await client.enqueue(f"cpu:{task_type}", max_tries=1)).id, timeout=60)
         assert (task.state, task.last_err) == (state, error)
-        # The processes are as good as before.
+        # The pool still works.
         assert (await client.result((await client.enqueue("cpu:square", 3)).id, timeout=60))[0] == 9
 
 
-async def test_a_time_out_stops_a_process_for_good(server, tmp_path):
-    # The first tries may be over before their process has begun.
+async def test_a_timeout_kills_the_process_of_a_handler(server, tmp_path):
+    # The first tries may end before their process has started.
     queue = Queue(name="Q", max_run_time=2)
     connecting = Client.connect(server.url, queue=queue)
     async with connecting as client, working(client, compute.router):

@@ -1,4 +1,4 @@
-"""Workers that run only what is signed as they require."""
+"""Workers that require signatures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def router():
     return Router()
 
 
-async def test_a_refused_task_is_never_run_and_its_item_does_not_come_back(server, router):
+async def test_a_refused_task_never_runs_and_its_item_is_not_redelivered(server, router):
     ran: list[str] = []
     router.add("t", lambda: ran.append("t"))
     async with Client.connect(server.url, queue="Q", signing_key=bytes(32)) as trusted, Client.connect(
@@ -87,7 +87,7 @@ async def test_a_signing_key_does_not_stay_in_the_options(server):
 
 @pytest.fixture
 def seed_file() -> Generator[Path]:
-    """Yield a file in a folder that others may enter, as pytest's own are not."""
+    """Yield a file in a folder that other users may enter, unlike those of pytest."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         file = Path(folder) / "seed"
@@ -96,7 +96,7 @@ def seed_file() -> Generator[Path]:
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
-async def test_a_seed_file_that_others_may_read_is_warned_about(server, seed_file, caplog, mode, warned):
+async def test_a_seed_file_that_others_may_read_logs_a_warning(server, seed_file, caplog, mode, warned):
     seed_file.chmod(mode)
     async with Client.connect(server.url, signing_seed_file=seed_file):
         pass

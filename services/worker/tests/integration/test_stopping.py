@@ -1,4 +1,4 @@
-"""Stopping a worker, as an operator or a container does it."""
+"""Stopping a worker as an operator or a container engine does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def arguments(server, *more):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_running_tasks_finish_the_others_stay_and_the_exit_is_0(server, client, number):
+async def test_running_tasks_finish_waiting_ones_stay_and_the_exit_status_is_0(server, client, number):
     async with worker_process(*arguments(server)) as worker:
         running = await client.enqueue("slow", 0.5)
         await wait_state(client, running.id, TaskState.ACTIVE)
@@ -39,7 +39,9 @@ async def test_running_tasks_finish_the_others_stay_and_the_exit_is_0(server, cl
 @pytest.mark.parametrize(
     ("task_type", "payload"), [("slow", 60), ("thread", 4.0), ("stubborn", None), ("clumsy", None)]
 )
-async def test_what_does_not_finish_in_time_is_handed_back_without_counting_the_try(server, client, task_type, payload):
+async def test_tasks_that_exceed_the_grace_period_are_handed_back_without_counting_the_try(
+    server, client, task_type, payload
+):
     async with worker_process(*arguments(server, "--grace", "100ms")) as worker:
         task = await client.enqueue(task_type, payload)
         await wait_state(client, task.id, TaskState.ACTIVE)
@@ -48,7 +50,7 @@ async def test_what_does_not_finish_in_time_is_handed_back_without_counting_the_
         handed_back = await client.load(task.id)
         assert (handed_back.state, handed_back.tries) == (TaskState.RETRY, 0)
         assert (await client.queue_info("Q")).items == 1
-    # Another worker gets it at once, not after the max run time.
+    # Another worker receives it immediately, not after the max run time.
     async with worker_process(*arguments(server)):
         await wait_state(client, task.id, TaskState.ACTIVE)
 
@@ -64,7 +66,7 @@ async def test_a_second_signal_does_not_wait_for_the_grace_period(server, client
         assert (await client.load(task.id)).state is TaskState.RETRY
 
 
-async def test_a_killed_workers_task_is_run_again_when_its_time_is_up(server):
+async def test_the_task_of_a_killed_worker_runs_again_when_its_max_run_time_ends(server):
     queue = Queue(name="Q", max_run_time=0.5)
     async with Client.connect(server.url, queue=queue) as client:
         async with worker_process(*arguments(server)) as worker:
@@ -76,7 +78,7 @@ async def test_a_killed_workers_task_is_run_again_when_its_time_is_up(server):
             assert (await client.load(task.id)).tries == 2
 
 
-async def test_options_come_from_the_environment_too(server, client):
+async def test_options_come_from_environment_variables(server, client):
     environment = {"AJ_ROUTER": HANDLERS, "AJ_WORK_QUEUE": "ENV", "AJ_CONCURRENCY": "7", "NATS_URL": server.url}
     async with worker_process(**environment) as worker:
         line = await worker.wait_log("worker ready")
@@ -104,7 +106,7 @@ async def test_options_come_from_the_environment_too(server, client):
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else None,
 )
-async def test_a_wrong_option_is_one_clear_line(server, wrong, code, text):
+async def test_an_invalid_option_prints_one_clear_line(server, wrong, code, text):
     async with worker_process(*wrong, NATS_URL=server.url) as worker:
         assert await worker.ended() == code
         assert text in "".join(worker.log)

@@ -11,8 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ajobs.client import Client, Queue
 from ajobs.testing.workers import working
-from ajobs.worker import RetryTask, Router
-from ajobs.worker.middleware import tracing
+from ajobs.worker import RetryTask, Router, tracing
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def spans():
     provider.shutdown()
 
 
-async def test_a_handlers_span_is_a_child_of_the_producers_in_every_try(server, spans):
+async def test_a_handler_span_is_a_child_of_the_producer_span_in_every_try(server, spans):
     provider, finished = spans
     tracer = provider.get_tracer("test")
     router = Router()
@@ -55,8 +54,8 @@ async def test_a_handlers_span_is_a_child_of_the_producers_in_every_try(server, 
     assert second.attributes["ajobs.task.tries"] == 2
 
 
-async def test_the_context_survives_an_item_that_is_put_anew(server, spans):
-    """The queue allows two deliveries: handing a task back after the second puts another item in its place."""
+async def test_the_trace_context_survives_the_replacement_of_an_item(server, spans):
+    """The queue allows two deliveries. Handing a task back after the second replaces its item."""
     provider, finished = spans
     router = Router()
     router.use(tracing(provider))
@@ -73,7 +72,7 @@ async def test_the_context_survives_an_item_that_is_put_anew(server, spans):
     assert span.parent.span_id == producer.get_span_context().span_id
 
 
-async def test_without_a_span_nothing_is_added(server):
+async def test_without_a_span_no_headers_are_added(server):
     assert not trace.get_current_span().get_span_context().is_valid
     async with Client.connect(server.url, queue="Q", trace=True) as client:
         headers: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What a worker does with each kind of item, task and handler."""
+"""Each kind of item, task and handler, and its effect on the task."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def client(server):
 
 @pytest.fixture
 async def short(server):
-    """Return a client whose queue gives handlers little time."""
+    """Return a client whose queue has a short max run time."""
     queue = Queue(name="SHORT", max_run_time=SHORT_NS / SECOND_NS)
     async with Client.connect(server.url, queue=queue) as connected:
         yield connected
@@ -60,7 +60,7 @@ class Email(msgspec.Struct):
     copies: int = 1
 
 
-async def test_an_async_and_a_plain_handler_get_their_payload_and_return_a_result(client, router):
+async def test_async_and_plain_handlers_receive_their_payload_and_return_a_result(client, router):
     threads: set[int] = set()
 
     @router.handler("async")
@@ -105,7 +105,7 @@ async def test_a_handler_knows_its_task_its_time_and_its_logger(short, router, c
     assert [vars(record)["task_id"] for record in caplog.records] == [task.id]
 
 
-async def test_a_payload_that_does_not_fit_terminates_the_task_with_the_path(client, router):
+async def test_a_payload_of_the_wrong_type_terminates_the_task_and_names_the_path(client, router):
     @router.handler("t")
     async def send(email: Email) -> None: ...
 
@@ -115,7 +115,7 @@ async def test_a_payload_that_does_not_fit_terminates_the_task_with_the_path(cli
     assert ended.tries == 1
 
 
-async def test_a_failure_is_retried_until_it_works_and_the_error_is_kept_meanwhile(client, router):
+async def test_a_failed_task_is_retried_until_it_succeeds_and_keeps_its_error_until_then(client, router):
     seen: list[tuple[int, str]] = []
 
     @router.handler("t")
@@ -142,7 +142,7 @@ async def test_a_task_without_tries_left_is_expired_with_its_last_error(client, 
     await wait_items(client, "Q", 0)
 
 
-async def test_a_handler_can_terminate_and_can_choose_when_to_be_retried(client, router):
+async def test_a_handler_can_terminate_its_task_or_choose_the_time_of_the_retry(client, router):
     @router.handler("stop")
     async def stop() -> None:
         raise TerminateTask("of no use")
@@ -172,16 +172,16 @@ async def test_a_result_that_cannot_be_encoded_terminates_the_task(client, route
         assert "result" in (await ends(client, await client.enqueue("t"), S.TERMINATED)).last_err
 
 
-async def test_a_result_larger_than_the_server_takes_terminates_the_task(client, router):
+async def test_a_result_larger_than_max_payload_terminates_the_task(client, router):
     router.add("t", lambda: "x" * 2_000_000)
     async with working(client, router, concurrency=8):
         assert "cannot be stored" in (await ends(client, await client.enqueue("t"), S.TERMINATED)).last_err
-        # The connection lives on.
+        # The connection stays open.
         assert (await ends(client, await client.enqueue("t"), S.TERMINATED)).tries == 1
 
 
-async def test_an_error_that_no_encoder_takes_or_is_endless_is_kept_in_part(client, router, caplog):
-    # Test processes that report to one another cannot send such a text either.
+async def test_an_error_that_is_too_long_or_not_encodable_is_kept_in_part(client, router, caplog):
+    # Parallel test processes cannot send such a text to each other.
     caplog.set_level(logging.CRITICAL)
 
     @router.handler("odd")
@@ -240,7 +240,7 @@ async def test_a_handler_is_cancelled_at_the_max_run_time(short, router, kind):
     assert cancelled.is_set() == (kind == "async")
 
 
-async def test_a_handler_may_take_longer_when_it_says_that_it_is_in_progress(short, router):
+async def test_a_handler_that_extends_its_run_may_take_longer(short, router):
     runs: list[int] = []
 
     @router.handler("async")
@@ -266,7 +266,7 @@ async def test_a_handler_may_take_longer_when_it_says_that_it_is_in_progress(sho
     assert runs == [1]
 
 
-async def test_a_task_past_its_deadline_is_expired_and_not_run(client, router):
+async def test_a_task_past_its_deadline_expires_without_a_run(client, router):
     ran: list[str] = []
     router.add("t", lambda: ran.append("late"))
     task = await client.enqueue("t", deadline=timedelta(milliseconds=-1))
@@ -279,7 +279,7 @@ async def test_a_task_past_its_deadline_is_expired_and_not_run(client, router):
 # ---- dependencies
 
 
-async def test_a_child_waits_for_its_parents_and_gets_their_results(client, router, monkeypatch):
+async def test_a_dependent_waits_for_its_parents_and_receives_their_results(client, router, monkeypatch):
     monkeypatch.setattr("ajobs.worker.running.admission.BLOCKED_DELAY_NS", 10**7)
     go = asyncio.Event()
 
@@ -304,7 +304,7 @@ async def test_a_child_waits_for_its_parents_and_gets_their_results(client, rout
         assert await client.result(task.id, timeout=30) == [10, 20]
 
 
-async def test_a_failed_parent_makes_its_children_and_grandchildren_unreachable(client, router, monkeypatch):
+async def test_a_failed_parent_makes_direct_and_indirect_dependents_unreachable(client, router, monkeypatch):
     monkeypatch.setattr("ajobs.worker.running.admission.BLOCKED_DELAY_NS", 10**7)
 
     @router.handler("parent")
@@ -351,10 +351,10 @@ async def test_a_blocked_task_outlasts_the_deliveries_that_its_queue_allows(serv
             assert await client.result(child.id, timeout=30) == "reached"
 
 
-# ---- items and tasks that are not as they should be
+# ---- corrupt and unexpected items and tasks
 
 
-async def test_a_corrupt_item_is_dropped(client, router):
+async def test_a_corrupt_item_is_removed(client, router):
     router.add("t", lambda: "fine")
     js = client.storage.connection.nats.jetstream()
     for number, data in enumerate((b"", b"nonsense", b'{"kind":9,"job":"x"}', b'{"kind":0,"job":""}')):
@@ -364,7 +364,7 @@ async def test_a_corrupt_item_is_dropped(client, router):
         await wait_items(client, "Q", 0)
 
 
-async def test_an_item_without_a_task_is_dropped(client, router):
+async def test_an_item_without_a_task_is_removed(client, router):
     router.add("t", lambda: 1)
     task = await client.enqueue("t")
     await client.delete(task.id)
@@ -398,7 +398,7 @@ async def test_an_item_of_a_finished_task_is_acknowledged_and_not_run(client, ro
     assert ran == []
 
 
-async def test_an_active_task_is_left_to_its_owner_until_its_time_is_up(short, router):
+async def test_an_active_task_is_left_to_its_worker_until_its_max_run_time_ends(short, router):
     runs: list[int] = []
     router.add("t", lambda: runs.append(1))
     task = await short.enqueue("t")
@@ -412,7 +412,7 @@ async def test_an_active_task_is_left_to_its_owner_until_its_time_is_up(short, r
     assert parse_timestamp(ended.tried) >= began + SHORT_NS
 
 
-async def test_a_task_that_changed_while_it_ran_is_left_to_its_new_owner(client, router):
+async def test_a_task_that_changed_during_its_run_is_left_as_it_is(client, router):
     running, go = asyncio.Event(), asyncio.Event()
 
     @router.handler("t")
@@ -432,7 +432,7 @@ async def test_a_task_that_changed_while_it_ran_is_left_to_its_new_owner(client,
     assert (await client.queue_info()).items == 1
 
 
-async def test_a_task_in_queue_error_whose_item_is_there_runs(client, router):
+async def test_a_task_in_queue_error_with_an_item_runs(client, router):
     router.add("t", lambda: "ran")
     failed = new_task("t", None, task_id="odd", now_ns=time.time_ns(), queue="Q")
     await client.storage.tasks.save(msgspec.structs.replace(failed, state=S.QUEUE_ERROR), 0)
@@ -466,8 +466,8 @@ def test_a_router_without_handlers_is_refused(client):
         Worker(client, Router())
 
 
-async def test_a_go_workers_leftovers_are_understood(client, router):
-    """A task as Go leaves it behind when it dies: active since long ago, its try not counted yet."""
+async def test_a_task_left_active_by_a_dead_go_worker_runs(client, router):
+    """A task of a dead Go worker: active for a long time, with its try not counted."""
     router.add("t", lambda: "ran")
     started = format_timestamp(time.time_ns() - 2 * 3600 * 10**9)
     left = msgspec.structs.replace(client.new_task("t", 1), queue="Q", state=S.ACTIVE, tried=started, tries=0)

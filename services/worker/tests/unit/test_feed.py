@@ -1,4 +1,4 @@
-"""Which queue's item a free slot gets."""
+"""The choice of the queue whose item a free slot receives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def taken(made: Feed, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("weights", "expected"), [({"a": 3, "b": 1}, (30, 10)), ({"a": 1, "b": 1}, (20, 20))])
-async def test_busy_queues_share_by_their_weights(weights, expected):
+async def test_busy_queues_share_the_slots_by_weight(weights, expected):
     made = feed(**weights)
     for name in weights:
         put(made, name, *range(40))
@@ -33,7 +33,7 @@ async def test_busy_queues_share_by_their_weights(weights, expected):
     assert tuple(counted[name] for name in weights) == expected
 
 
-async def test_a_queue_that_was_idle_has_no_claim_to_what_it_did_not_need():
+async def test_an_idle_queue_cannot_claim_past_turns():
     made = feed(a=1, b=1)
     put(made, "a", *range(20))
     await taken(made, 10)
@@ -41,7 +41,7 @@ async def test_a_queue_that_was_idle_has_no_claim_to_what_it_did_not_need():
     assert Counter(await taken(made, 10)) == {"a": 5, "b": 5}
 
 
-async def test_an_item_goes_to_the_slot_that_waits_longest():
+async def test_an_item_goes_to_the_slot_that_has_waited_longest():
     made = feed(a=1)
     slots = [asyncio.create_task(made.next()) for _ in range(3)]
     await asyncio.sleep(0)
@@ -54,7 +54,7 @@ async def test_an_item_goes_to_the_slot_that_waits_longest():
     assert made.unclaimed() == []
 
 
-async def test_what_was_handed_to_a_slot_in_the_moment_of_its_cancellation_is_not_lost():
+async def test_an_item_handed_to_a_slot_during_its_cancellation_is_not_lost():
     made = feed(a=1)
     slot = asyncio.create_task(made.next())
     await asyncio.sleep(0)
@@ -66,7 +66,7 @@ async def test_what_was_handed_to_a_slot_in_the_moment_of_its_cancellation_is_no
     assert made.sources[0].running == 1
 
 
-async def test_a_queue_never_has_more_running_than_its_limit():
+async def test_a_queue_never_exceeds_its_limit():
     made = Feed([Source("a", None, limit=1), Source("b", None, limit=9)])
     put(made, "a", 1, 2)
     put(made, "b", 3)
@@ -80,7 +80,7 @@ async def test_a_queue_never_has_more_running_than_its_limit():
     assert (await waiting).delivery == 2
 
 
-async def test_as_many_are_wanted_as_slots_wait_and_as_short_handlers_will_start_soon():
+async def test_the_feed_requests_items_for_waiting_slots_and_in_advance_for_short_handlers():
     made = Feed([Source("a", None, limit=10)])
     (source,) = made.sources
     slots = [asyncio.create_task(made.next()) for _ in range(4)]
@@ -100,7 +100,7 @@ async def test_as_many_are_wanted_as_slots_wait_and_as_short_handlers_will_start
     assert made.wanted(source) == MOST_AHEAD
 
 
-async def test_once_closed_nothing_is_handed_out_and_all_that_arrives_is_unclaimed():
+async def test_a_closed_feed_hands_out_nothing_and_leaves_later_items_unclaimed():
     made = feed(a=1)
     put(made, "a", "running")
     running = await made.next()

@@ -1,4 +1,4 @@
-"""What is around handlers, in which order, and routers within routers."""
+"""Middleware and its order, routers within routers, and lifespans."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from typing import NewType
 import pytest
 
 from ajobs.protocol.errors import ConfigurationError, DuplicateHandlerError, InvalidNameError
-from ajobs.worker import Client, Context, Router
-from ajobs.worker.middleware import chain, recover, time_limit
-from ajobs.worker.middleware.recover import RecoveredError
-from ajobs.worker.middleware.time_limit import TimeLimitError
+from ajobs.worker import Client, Context, RecoveredError, Router, TimeLimitError, chain, recover, time_limit
 from ajobs.worker.outcomes import RetryTask, TerminateTask
 from ajobs.worker.routing.lifespan import provided_by
 from ajobs.worker.routing.table import RoutingTable
@@ -44,7 +41,7 @@ class FakeContext:
         payload = None
 
 
-async def test_middleware_goes_from_the_outermost_router_inwards_whenever_it_was_added():
+async def test_middleware_runs_from_the_outermost_router_inwards_whenever_it_was_added():
     calls: list[str] = []
     outer, inner = Router(), Router()
     inner.use(noting("inner", calls))
@@ -87,7 +84,7 @@ async def test_a_chain_is_one_middleware():
 
 
 @pytest.mark.parametrize("wrong", [None, 3, "log"])
-def test_what_cannot_be_called_is_no_middleware(wrong):
+def test_middleware_that_is_not_callable_is_refused(wrong):
     router = Router()
     for refused in (
         lambda: router.use(wrong),
@@ -102,7 +99,7 @@ def test_what_cannot_be_called_is_no_middleware(wrong):
         RoutingTable.of(router)
 
 
-async def test_a_time_limit_cancels_and_says_so():
+async def test_a_time_limit_cancels_the_handler_and_names_the_limit():
     async def forever(_):
         await asyncio.Event().wait()
 
@@ -119,7 +116,7 @@ async def test_a_time_limit_cancels_and_says_so():
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt("x"), SystemExit(3)])
-async def test_recovery_makes_a_failure_of_anything_and_reports_it(error):
+async def test_recover_turns_any_exception_into_a_failure_and_reports_it(error):
     reported = []
 
     async def handle(_):
@@ -132,7 +129,7 @@ async def test_recovery_makes_a_failure_of_anything_and_reports_it(error):
 
 
 @pytest.mark.parametrize("decision", [TerminateTask("x"), RetryTask("x"), asyncio.CancelledError()])
-async def test_recovery_leaves_decisions_alone(decision):
+async def test_recover_passes_decisions_through(decision):
     async def handle(_):
         raise decision
 
@@ -152,7 +149,7 @@ def including(prefix: str, *task_types: str) -> Router:
     return outer
 
 
-def test_included_types_get_the_prefix_those_that_are_added_later_too():
+def test_included_types_get_the_prefix_even_if_added_later():
     outer = including("email:", "new", "")
     assert outer.task_types == ["email:", "email:new", "taken"]
     assert RoutingTable.of(outer).find("email:other").task_type == "email:"
@@ -190,7 +187,7 @@ def test_a_router_cannot_include_itself_however_deep():
     ],
     ids=str,
 )
-def test_a_wrong_route_option_is_refused(options, text):
+def test_an_invalid_route_option_is_refused(options, text):
     with pytest.raises(Exception, match=text):
         Router().add("t", _handler([]), **options)
 
@@ -223,7 +220,7 @@ def with_lifespans(*functions) -> Router:
     return router
 
 
-def test_what_lifespans_yield_is_provided_by_type():
+def test_values_of_lifespans_are_provided_by_type():
     assert provided_by(with_lifespans(database, replica, quiet).lifespans()) == {Client, Database, Replica}
 
 
@@ -231,13 +228,13 @@ def test_what_lifespans_yield_is_provided_by_type():
     ("functions", "text"),
     [((replica, database), "no lifespan before it"), ((database, database), "is provided already")],
 )
-def test_lifespans_that_do_not_fit_together_are_refused(functions, text):
+def test_conflicting_lifespans_are_refused(functions, text):
     with pytest.raises(ConfigurationError, match=text):
         provided_by(with_lifespans(*functions).lifespans())
 
 
 @pytest.mark.parametrize("wrong", [3, _handler([])])
-def test_what_is_no_lifespan_is_refused(wrong):
+def test_functions_that_cannot_be_lifespans_are_refused(wrong):
     with pytest.raises(ConfigurationError, match="cannot be a lifespan"):
         Router().lifespan(wrong)
 
@@ -255,7 +252,7 @@ def in_process_context(context: Context) -> None: ...
 
 
 @pytest.mark.parametrize("function", [in_process, in_process_async, in_process_context, lambda payload: payload])
-def test_a_handler_for_processes_takes_nothing_that_stays_here(function):
+def test_a_handler_in_a_process_cannot_receive_objects_of_the_worker(function):
     router = with_lifespans(database)
     router.add("t", function, executor="process")
     with pytest.raises(ConfigurationError, match="process"):

@@ -37,6 +37,6 @@ def test_invalid_options_are_refused(options, error, text):
 
 
 @pytest.mark.parametrize("share", [{"concurrency": 0}, {"weight": 0}])
-def test_a_share_is_1_or_more(share):
+def test_numbers_of_a_share_below_1_are_refused(share):
     with pytest.raises(ConfigurationError, match=f"queue Q: invalid {next(iter(share))} 0: use 1 or more"):
         Share(Queue(name="Q"), **share)

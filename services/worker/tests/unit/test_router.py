@@ -1,4 +1,4 @@
-"""Which handler a task goes to, and how it is called."""
+"""Finding the handler of a task, and calling it."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_payload_is_decoded_to_the_annotated_type(function, payload, expecte
     assert arguments(function, payload) == expected
 
 
-def test_a_payload_that_does_not_fit_names_the_path():
+def test_a_payload_of_the_wrong_type_names_the_path():
     with pytest.raises(InvalidPayloadError, match=r"\$\.to"):
         arguments(plain, b'{"to":1}')
 
@@ -125,7 +125,7 @@ def test_a_payload_that_does_not_fit_names_the_path():
     ("function", "is_async"),
     [(with_all, True), (plain, False), (Callable(), True), (partial(with_all), True), (partial(plain), False)],
 )
-def test_async_functions_are_told_from_plain_ones(function, is_async):
+def test_async_functions_are_distinguished_from_plain_ones(function, is_async):
     assert bind(function).is_async is is_async
 
 
@@ -137,20 +137,20 @@ def unknown(payload: "Missing") -> None: ...  # noqa: F821, UP037
 
 
 @pytest.mark.parametrize("function", [star, unknown, dict])
-def test_a_function_that_cannot_be_called_is_refused_when_it_is_registered(function):
+def test_a_function_with_invalid_parameters_is_refused_at_registration(function):
     with pytest.raises(ConfigurationError, match=function.__name__):
         Router().add("t", function)
 
 
 @pytest.mark.parametrize("function", [two_payloads, undecodable, not_provided])
-def test_a_function_that_asks_for_what_nobody_yields_is_refused_when_the_worker_is_made(function):
+def test_a_parameter_that_no_lifespan_provides_is_refused_when_the_worker_is_created(function):
     made = Router()
     made.add("t", function)
     with pytest.raises(ConfigurationError, match=function.__name__):
         RoutingTable.of(made)
 
 
-def test_what_is_not_callable_is_refused():
+def test_handlers_that_are_not_callable_are_refused():
     not_callable: Any = 3
     with pytest.raises(ConfigurationError):
         Router().add("t", not_callable)

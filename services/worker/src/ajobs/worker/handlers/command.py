@@ -85,7 +85,7 @@ class Command:
             return await self._run(path)
         finally:
             with suppress(FileNotFoundError):
-                os.unlink(path)  # noqa: PTH108 - as it was made
+                os.unlink(path)  # noqa: PTH108 - the path as mkstemp returned it
 
     async def _run(self, task_file: str) -> str:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}

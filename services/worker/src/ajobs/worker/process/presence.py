@@ -46,7 +46,7 @@ class Presence:
             self._logger.warning("cannot announce this worker, it will be missing from `ajc worker list`: %s", e)
             yield
             return
-        assert bucket is not None  # noqa: S101 - it was made
+        assert bucket is not None  # noqa: S101 - created above
 
         async def announce() -> None:
             while True:

@@ -55,7 +55,7 @@ class RoutingTable:
         return sorted(self._exact)
 
     def find(self, task_type: str) -> BoundRoute | None:
-        """Return the handler for a task type, or ``None`` if there is no handler for it."""
+        """Return the handler for a task type, or ``None`` if it has no handler."""
         found = self._exact.get(task_type)
         if found is not None:
             return found

@@ -2,7 +2,7 @@
 
 Two clocks run side by side:
 
-- **The item's lease.** The server redelivers an item that nobody has renewed for the queue's max run time. The worker
+- **The item's lease.** The server redelivers an item that is not renewed within the queue's max run time. The worker
   renews it three times in that period while the handler runs, so only a dead or disconnected worker loses it.
 - **The handler's time limit.** A handler may run for one max run time (the route's, if that is shorter), counted from
   its start or its last `Lease.extend`. Then it is cancelled.
