@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from cyclopts import CycloptsError
 
 from ajobs.admin.cli import session
-from ajobs.admin.cli.main import app
+from ajobs.admin.cli.main import app, run
 
 HOUR_NS = 3600 * 10**9
 
@@ -231,3 +233,11 @@ def test_invalid_command_lines_are_refused(line):
 
 def test_global_options_do_not_show_a_seed():
     assert "secret" not in repr(session.GlobalOptions(sign="secret", verify="secret", server="nats://secret@host"))
+
+
+def test_dev_without_the_test_kit_names_the_package_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ajobs.testing", None)
+    assert run(["dev"]) == 2
+    assert capsys.readouterr().err == (
+        'ajc: ajc dev needs more packages: install them with pip install "ajobs-admin[dev]"\n'
+    )

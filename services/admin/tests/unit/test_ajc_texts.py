@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ajobs.admin.cli.filters import matcher_of
+from ajobs.admin.cli.filters import FilterOptions
 from ajobs.admin.cli.schedule_options import cron_text
 from ajobs.admin.text import human
 from ajobs.admin.text.payloads import payload_of
@@ -109,15 +109,19 @@ def test_counts():
 
 
 def test_moments():
-    assert matcher_of(since="2026-01-31T12:00:00Z").created_since_ns == 1769860800 * SECOND_NS
-    with pytest.raises(ConfigurationError, match="invalid --since 'noon'"):
-        matcher_of(since="noon")
+    assert FilterOptions(since="2026-01-31T12:00:00Z").matcher(()).created_since_ns == 1769860800 * SECOND_NS
+    for option in ("since", "before", "tried_since", "tried_before"):
+        with pytest.raises(ConfigurationError, match=f"invalid --{option.replace('_', '-')} 'noon'"):
+            FilterOptions(**{option: "noon"}).matcher(())
 
 
-def test_states_are_given_with_commas_or_repeated():
-    assert matcher_of(state=("new, active", "completed")).states == {"new", "active", "complete"}
-    assert matcher_of().is_empty
-    assert not matcher_of(error="x").is_empty
+def test_filters_are_given_with_commas_or_repeated():
+    found = FilterOptions(state=("new, active", "completed"), task_type=("a,b", "c")).matcher(("Q", "R,S"))
+    assert found.states == {"new", "active", "complete"}
+    assert found.task_types == {"a", "b", "c"}
+    assert found.queues == {"Q", "R", "S"}
+    assert FilterOptions().matcher(()).is_empty
+    assert not FilterOptions(error="x").matcher(()).is_empty
 
 
 @given(st.text())

@@ -38,8 +38,8 @@ def check_selection(ids: tuple[str, ...], wanted: Matcher, *, dry_run: bool, que
         raise ConfigurationError("--dry-run counts the tasks that match filters: remove the task ids")
     if not ids and wanted.is_empty:
         raise ConfigurationError(
-            "no tasks selected: pass task ids, or filter with "
-            f"--state, --type, --since, --before, --error or {queue_option}"
+            "no tasks selected: pass task ids, or filter with --state, --type, --since, --before, --tried-since, "
+            f"--tried-before, --error or {queue_option}"
         )
 
 

@@ -12,7 +12,7 @@ from ajobs.admin.text.prompts import confirm
 
 async def delete(
     *task_id: str,
-    queue: QueueFilter = None,
+    queue: QueueFilter = (),
     which: FilterOptions = NO_FILTER,
     dry_run: DryRun = False,
     force: Force = False,

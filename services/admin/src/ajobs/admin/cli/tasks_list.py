@@ -52,7 +52,7 @@ async def list_(  # noqa: PLR0913 - each option is a parameter
     limit: int = 200,
     /,
     *,
-    queue: QueueFilter = None,
+    queue: QueueFilter = (),
     which: FilterOptions = NO_FILTER,
     sort: Order = "newest",
     page: int = 1,

@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Force, Json
-from ajobs.admin.cli.filters import NO_FILTER, FilterOptions
+from ajobs.admin.cli.filters import NO_FILTER, FilterOptions, FromQueueFilter
 from ajobs.admin.cli.selection import DryRun, check_selection, choose, for_each
 from ajobs.admin.cli.session import connect
 from ajobs.admin.cli.task_text import show_task
@@ -23,7 +23,7 @@ async def retry(  # noqa: PLR0913 - each option is a parameter
     *task_id: str,
     queue: Annotated[str | None, Parameter(name=("--queue", "-q"))] = None,
     active: bool = False,
-    from_queue: Annotated[str | None, Parameter(name="--from-queue")] = None,
+    from_queue: FromQueueFilter = (),
     which: FilterOptions = NO_FILTER,
     dry_run: DryRun = False,
     force: Force = False,
@@ -41,8 +41,6 @@ async def retry(  # noqa: PLR0913 - each option is a parameter
         Queue to move the tasks to. Default: each stays in its own.
     active
         Also retry tasks that are active.
-    from_queue
-        Tasks of this queue.
     """
     wanted = which.matcher(from_queue)
     check_selection(task_id, wanted, dry_run=dry_run, queue_option="--from-queue")

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ajobs.admin.cli.arguments import Json
-from ajobs.admin.cli.filters import QueueFilter, States, TypeFilter, matcher_of
+from ajobs.admin.cli.filters import FilterOptions, QueueFilter, States, TypeFilter
 from ajobs.admin.cli.session import connect
 from ajobs.admin.text.human import count_text
 from ajobs.admin.text.printing import complain, say_state, show_json_line
@@ -22,8 +22,8 @@ async def watch(
     *,
     task: str | None = None,
     state: States = (),
-    queue: QueueFilter = None,
-    task_type: TypeFilter = None,
+    queue: QueueFilter = (),
+    task_type: TypeFilter = (),
     count: Annotated[int | None, Parameter(name=("--count", "-n"))] = None,
     json: Json = False,
 ) -> None:
@@ -38,7 +38,7 @@ async def watch(
     count
         Stop after this number of events. Default: run until Ctrl-C.
     """
-    wanted = matcher_of(state=state, queue=queue, task_type=task_type)
+    wanted = FilterOptions(state=state, task_type=task_type).matcher(queue)
     shown = 0
     async with connect() as client, client.watch(task) as events:
         complain(f"watching {'all tasks' if task is None else f'task {task}'}; press Ctrl-C to stop")
