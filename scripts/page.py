@@ -37,7 +37,7 @@ from ajobs.testing.nats_server import NatsServer
 BLOCK = re.compile(r"(?:<!-- (file|until|meanwhile|typed): (.+?) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
 PROGRESS = re.compile(r"(adding|retrying|deleting) .*[0-9?]")
-ASKED = "? [y/N] "
+ASKED = " [y/N] "
 HOME = "/home/ann/mailer"
 """What the folder is called on the page; it is as long as the folder's own name."""
 SPAN_S = 60

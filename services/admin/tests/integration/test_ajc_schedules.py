@@ -26,7 +26,7 @@ async def test_a_schedule_is_created_with_all_options_on_an_empty_server(server)
     )  # fmt: skip
     assert ran.status == 0
     assert ran.out.startswith("Schedule nightly\n")
-    assert "Missed ticks: create a task for each, at most 7" in ran.out
+    assert "Missed ticks: one task for each, at most 7" in ran.out
     missing = "queue EMAIL does not exist, so tasks of this schedule fail"
     assert ran.complaint == f"ajc: {missing}: create it with ajc queue new EMAIL"
     found = (await Ajc(server.url)("schedule", "view", "nightly", "--json")).json

@@ -59,8 +59,8 @@ def print_schedule(info: ScheduleInfo, *, json: bool) -> None:
 
 def _catch_up_text(catch_up: str, limit: int) -> str:
     texts = {
-        "none": "skip",
-        "last": "create a task for the last one",
-        "all": f"create a task for each, at most {limit:,}",
+        "none": "skipped",
+        "last": "one task for the last",
+        "all": f"one task for each, at most {limit:,}",
     }
     return texts[catch_up]
