@@ -78,12 +78,12 @@ async def test_an_invalid_task_is_refused_in_one_line(ajc, client, tmp_path):
         (["t", "-q", "NOPE"], 1, "queue NOPE does not exist"),
         (["t", "--file", "nope"], 2, "cannot read nope: No such file or directory"),
         (["t", "@nope"], 2, "cannot read nope"),
-        (["t", "@bytes"], 2, "the payload in bytes is no text: use --raw"),
+        (["t", "@bytes"], 2, "the payload in bytes is not UTF-8 text: use --raw"),
         (["t", "x", "--file", "nope"], 2, "not both"),
         (["t", "--deadline", "soon"], 2, "invalid duration 'soon'"),
         (["t", "--tries", "-1"], 2, "invalid max_tries -1"),
         (["--many", "nope"], 2, "cannot read nope"),
-        (["t", "x", "--many", "nope"], 2, "leave PAYLOAD"),
+        (["t", "x", "--many", "nope"], 2, "remove PAYLOAD"),
     ]
     ran = await asyncio.gather(*(ajc("task", "add", *words) for words, _, _ in cases))
     for each, (words, status, text) in zip(ran, cases, strict=True):
