@@ -69,5 +69,6 @@ def check_complete(task: Task) -> Task:
     """
     if task.state is TaskState.COMPLETE:
         return task
-    msg = f"task {task.id} of type {task.type} is {task.state} after {task.tries} tries: {task.last_err or 'no error'}"
+    tries = "1 try" if task.tries == 1 else f"{task.tries} tries"
+    msg = f"task {task.id} of type {task.type} is {task.state} after {tries}: {task.last_err or 'no error'}"
     raise TaskFailedError(msg, task_id=task.id, state=task.state, last_err=task.last_err)
