@@ -25,7 +25,7 @@ SPAN_S = 60
 
 
 class Ran(NamedTuple):
-    """What a command ended with and printed."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -43,14 +43,14 @@ class Ran(NamedTuple):
 
     @property
     def line(self) -> str:
-        """The one line that a command that went well printed."""
+        """The one line that a successful command printed."""
         assert self.status == 0, self.err
         assert self.out.count("\n") == 1, self.out
         return self.out.strip()
 
     @property
     def complaint(self) -> str:
-        """The one line that it complained with."""
+        """The one line of its error."""
         assert self.err.startswith("ajc: "), self.err
         assert self.err.count("\n") == 1, self.err
         return self.err.strip()
@@ -83,7 +83,7 @@ class Ajc:
                 await process.communicate()
 
     async def on_terminal(self, *arguments: str, typed: str = "", **environment: str) -> Ran:
-        """Run a command on a terminal of 120 columns, and return all that it showed as the output."""
+        """Run a command on a terminal of 120 columns, and return everything that it showed as the output."""
         async with self._terminal(*arguments, **environment) as (process, terminal), asyncio.timeout(SPAN_S):
             os.write(terminal, typed.encode())
             shown = await asyncio.to_thread(_read_until, terminal, None)
@@ -125,12 +125,12 @@ def _take_terminal() -> None:
 
 
 def _read_until(terminal: int, text: bytes | None) -> bytes:
-    """Return what is shown until a text is, or until nobody has the other end any more."""
+    """Return the output up to a text, or until the other end is closed."""
     shown = b""
     while text is None or text not in shown:
         try:
             part = os.read(terminal, 65536)
-        except OSError:  # what Linux says when nobody has the other end any more
+        except OSError:  # raised by Linux once the other end is closed
             part = b""
         if not part:
             break
@@ -139,5 +139,5 @@ def _read_until(terminal: int, text: bytes | None) -> bytes:
 
 
 def plain(text: str) -> str:
-    """Return what a terminal shows, without what colours it."""
+    """Return the output of a terminal without escape sequences."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)

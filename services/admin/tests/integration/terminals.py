@@ -1,4 +1,4 @@
-"""A terminal of a fixed size for a program under test: a pseudo-terminal and what an emulator makes of its output."""
+"""A terminal of a fixed size for a program under test: a pseudo-terminal, and the screen of an emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for all commands of ``ajc``: where they connect to, how they end, what they say when it goes wrong."""
+"""All commands of ``ajc``: where they connect to, how they end, and how they report failures."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def ajc(server) -> Ajc:
 
 
 def write_context(name: str, url: str) -> None:
-    folder = os.path.join(os.environ["XDG_CONFIG_HOME"], "nats", "context")  # noqa: PTH118 - what nats does
-    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - likewise
-    with open(os.path.join(folder, f"{name}.json"), "w") as file:  # noqa: PTH118, PTH123 - likewise
+    folder = os.path.join(os.environ["XDG_CONFIG_HOME"], "nats", "context")  # noqa: PTH118 - as nats does
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as nats does
+    with open(os.path.join(folder, f"{name}.json"), "w") as file:  # noqa: PTH118, PTH123 - as nats does
         file.write(f'{{"url": "{url}"}}')
 
 
@@ -121,7 +121,7 @@ async def test_ctrl_c_ends_with_130_and_prints_nothing(ajc, client):
 
 
 async def completed(script: str, *words: str) -> list[str]:
-    """Return what bash would offer for the last word."""
+    """Return the completions that bash offers for the last word."""
     asked = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _ajc; echo "${{COMPREPLY[@]}}"'
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec("bash", stdin=pipe, stdout=pipe)

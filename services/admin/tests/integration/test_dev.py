@@ -25,7 +25,7 @@ URL = r"export NATS_URL=(nats://127\.0\.0\.1:\d+)"
 
 
 async def read_until(process, pattern: str) -> str:
-    """Return what it printed, up to a line that matches."""
+    """Return the output up to a line that matches."""
     text = ""
     async with asyncio.timeout(60):
         while re.search(pattern, text) is None:

@@ -35,14 +35,14 @@ SEED = bytes(range(32))
 
 
 async def found(server, *, grace_ns=0, seed_files=(), **settings):
-    """Return what is not ok, as (level, check, text)."""
+    """Return the findings that are not ok, as (level, check, text)."""
     async with Client.connect(server.url, no_storage_init=True, **settings) as client:
         findings = await examine(client, grace_ns=grace_ns, seed_files=seed_files)
     assert all(bool(finding.remedy) == (finding.level != "ok") for finding in findings)
     return [(f.level.value, f.check, f.text) for f in findings if f.level != "ok"]
 
 
-# ---- what is as it should be
+# ---- correct settings
 
 
 async def test_a_healthy_system_has_nothing_to_complain_about(server, client):
@@ -231,7 +231,7 @@ async def test_an_item_that_was_delivered_as_often_as_it_may_be_is_named(server,
     subject = client.storage.jetstream.subject(f"CONSUMER.MSG.NEXT.{queue_stream('Q')}.WORKERS")
     item = await nats.request(subject, b'{"batch":1}', timeout=10, old_style=True)
     await nats.publish(item.reply, b"-NAK")
-    # The server notices when somebody asks for items again.
+    # The server notices the next pull.
     async with asyncio.timeout(30):
         while (await client.queue_info()).in_progress:
             await nats.request(subject, b'{"batch":1,"no_wait":true}', timeout=10, old_style=True)

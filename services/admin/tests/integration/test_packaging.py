@@ -1,4 +1,4 @@
-"""`ajc package docker`: what it writes is complete, and runs."""
+"""`ajc package docker`: its files are complete, and the container runs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def project(tmp_path):
 
 
 class Dockerfile:
-    """The parts of a Dockerfile that decide what a container has."""
+    """The parts of a Dockerfile that determine the content of a container."""
 
     def __init__(self, folder: Path):
         text = (folder / "Dockerfile").read_text()
@@ -109,7 +109,7 @@ async def test_a_container_has_handlers_of_each_kind_and_runs_them(server, proje
         "people/__init__.py", "people/users.py", "bin/count.sh",
     }  # fmt: skip
     assert (out / "bin" / "count.sh").stat().st_mode & stat.S_IXUSR
-    # What is installed can be: pip is satisfied by what these tests run on.
+    # The requirements can be installed: pip finds them in the environment of these tests.
     pip = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--find-links", "wheels", "--quiet",
         "--requirement", "ajobs-requirements.txt", cwd=out,
@@ -121,7 +121,7 @@ async def test_a_container_has_handlers_of_each_kind_and_runs_them(server, proje
 
 
 async def run_as_in_the_container(server, dockerfile, tmp_path):
-    """Run the container's command on a copy of what it has, with its variables, and a task of each kind."""
+    """Run the command of the container on a copy of its files, with its variables, and a task of each kind."""
     home = tmp_path / "container"
     home.mkdir()
     for source, target in dockerfile.copied():

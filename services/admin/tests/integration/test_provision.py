@@ -1,4 +1,4 @@
-"""Making what services need that may make nothing themselves."""
+"""Provisioning for services that may not create streams, buckets and queues themselves."""
 
 from __future__ import annotations
 

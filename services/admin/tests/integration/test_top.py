@@ -29,7 +29,7 @@ async def busy(server, client):
         async def produce() -> None:
             while True:
                 await client.enqueue("echo", 1)
-                await client.enqueue("thread", "this is no number", max_tries=1)
+                await client.enqueue("thread", "this is not a number", max_tries=1)
                 await client.enqueue("slow", 0.2)
                 await asyncio.sleep(0.05)
 

@@ -14,7 +14,7 @@ HOUR_NS = 3600 * 10**9
 
 
 def parse(words: list[str]) -> tuple[str, list, dict]:
-    """Return the function that a command line leads to, and what it would be called with."""
+    """Return the function of a command line, and its arguments."""
     root, bound, _ = app.meta.parse_args(words, exit_on_error=False, print_error=False)
     tokens = bound.args
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)

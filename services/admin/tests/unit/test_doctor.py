@@ -1,4 +1,4 @@
-"""What `ajc doctor` says about what no server here can be made to do."""
+"""Findings of `ajc doctor` about conditions that no server in these tests can have."""
 
 from __future__ import annotations
 
