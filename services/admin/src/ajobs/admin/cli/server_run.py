@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ajobs.admin.cli import session
 from ajobs.admin.cli.arguments import Duration
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 from ajobs.runtime.options import LogOptions, MonitorOptions, StorageOptions
+
+if TYPE_CHECKING:
+    from ajobs.admin.api.options import ServerOptions
+    from ajobs.client.settings import Settings
+
+logger = logging.getLogger("ajobs.api")
 
 
 def _env(*names: str) -> Parameter:
@@ -68,12 +75,7 @@ async def run(  # noqa: PLR0913 - each option is a parameter
     no_storage_init
         Do not create the task store and the buckets.
     """
-    from ajobs.admin.api.options import ServerOptions, parse_address
-    from ajobs.admin.api.server import serving
-    from ajobs.admin.cli import session
-    from ajobs.client.settings import Settings
-    from ajobs.runtime.health import monitored
-    from ajobs.runtime.program import stopped_by_signals
+    from ajobs.admin.api.options import ServerOptions, parse_address  # slow to import, and not needed for a help page
 
     options = ServerOptions(
         bind=parse_address(listen),
@@ -89,12 +91,21 @@ async def run(  # noqa: PLR0913 - each option is a parameter
         unsafe_bind=unsafe_bind,
     )
     log.start(debug=session.options().debug)
-    logger = logging.getLogger("ajobs.api")
     settings: Settings = {**storage.settings, **session.keys()}
+    await _serve(options, settings, monitoring, make=not no_storage_init)
+    return 0
+
+
+async def _serve(options: ServerOptions, settings: Settings, monitoring: MonitorOptions, *, make: bool) -> None:
+    """Serve until a signal stops the server."""
+    from ajobs.admin.api.server import serving  # slow to import, and not needed for a help page
+    from ajobs.runtime.health import monitored
+    from ajobs.runtime.program import stopped_by_signals
+
     server, context = session.address()
     if context is not None:
         settings["context"] = context
-    async with serving(server, settings, options, make=not no_storage_init) as running:
+    async with serving(server, settings, options, make=make) as running:
         connection = running.service.client.storage.connection
 
         def problems() -> dict[str, str | None]:
@@ -104,9 +115,8 @@ async def run(  # noqa: PLR0913 - each option is a parameter
             stopped_by_signals(running.stop, logger),
             monitored(monitoring.monitor, monitoring.monitor_host, problems, logger),
         ):
-            if options.token_file is not None and tls_cert is None and not options.bind.is_loopback:
+            if options.token_file is not None and options.tls_cert is None and not options.bind.is_loopback:
                 logger.warning("tokens are sent unencrypted: use --tls-cert and --tls-key, or a proxy with TLS")
             logger.info("server ready: %s, authentication %s", running.url, options.auth)
             await running.ended()
     logger.info("server stopped")
-    return 0

@@ -19,7 +19,7 @@ _STUCK = {
     TASK_WITHOUT_ITEM: (("task", "tasks"), "whose item is gone from the queue"),
     TASK_WITHOUT_QUEUE: (("task", "tasks"), "whose queue does not exist"),
 }
-_SWEEP = "run 'ajobs-scheduler', which repairs these within 15 minutes, then 'ajc task retry ID'"
+_REPAIR = "run 'ajobs-scheduler', which repairs these within 15 minutes, then 'ajc task retry ID'"
 
 
 def _stuck(facts: Facts) -> Iterator[Verdict]:
@@ -28,7 +28,7 @@ def _stuck(facts: Facts) -> Iterator[Verdict]:
         found[stuck.kind, stuck.queue].append(stuck.task_id)
     for (kind, queue), ids in found.items():
         nouns, what = _STUCK[kind]
-        yield problem(f"queue {queue}: {plural(len(ids), *nouns)} {what}: {some(ids)}", _SWEEP)
+        yield problem(f"queue {queue}: {plural(len(ids), *nouns)} {what}: {some(ids)}", _REPAIR)
 
 
 def _overdue(facts: Facts) -> Iterator[Verdict]:
