@@ -1,4 +1,4 @@
-"""The short way through the NATS library: what it relies on, and that nothing is lost or changed on it."""
+"""The fast path through the NATS library: what it relies on, and that it loses and changes nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 from ajobs.client import Client
-from ajobs.client.nats.fast_path import Lane
-from ajobs.protocol.errors import ConnectionFailedError
+from ajobs.client.nats.fast_path import FastPath
+from ajobs.protocol.errors import ConnectionFailedError, InvalidNameError
 from ajobs.protocol.headers import header_block, parse_headers, status_of
 
 
@@ -24,6 +24,7 @@ class FakeLibrary:
     def __init__(self) -> None:
         self.calls: list[tuple] = []
         self._ps = Parser(self)
+        self._pongs: list[asyncio.Future] = []
 
     async def _process_msg(self, *message) -> None:
         self.calls.append(message)
@@ -78,10 +79,10 @@ async def read_in_parts(cuts: list[int], *, handed_over_after: int = 0) -> tuple
     parts = [STREAM[a:b] for a, b in zip([0, *cuts], [*cuts, len(STREAM)], strict=True)]
     for part in parts[:handed_over_after]:
         await library._ps.parse(part)
-    lane = Lane(library)
-    lane.register(7, lambda *message: ours.append(message))
+    path = FastPath(library)
+    path.register(7, lambda *message: ours.append(message))
     for part in parts[handed_over_after:]:
-        await lane.parse(part)
+        await path.parse(part)
     return library.calls, ours
 
 
@@ -105,22 +106,80 @@ def _of(sid: int, calls: list[tuple]) -> list[tuple]:
     return [call for call in calls if call[0] == sid]
 
 
-@pytest.mark.parametrize("nonsense", [b"HELLO\r\n", b"x" * 70_000])
-async def test_what_no_server_says_is_an_error(nonsense):
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"HELLO\r\n", b"x" * 70_000, b"MSG a 1 x\r\n", b"MSG a 1 -9\r\nx\r\n", b"HMSG a 1 9 3\r\nabc\r\n",
+        b"HMSG a 1\r\n", b"HMSG a 1 -3 3\r\nabc\r\n", b"MSG a 1 99999999999\r\n", b"MSG\r\n", b"INFO {\r\n",
+        b"INFO \xff\r\n", b"\r\n", b"-ERR 'maximum control line exceeded'\r\n",
+        b"-ERR \xff\r\n", b"MSG \xff x 1\r\na\r\n",
+    ],
+)  # fmt: skip
+async def test_bytes_that_no_server_sends_are_a_lost_connection(garbage):
     with pytest.raises(ProtocolError):
-        await Lane(FakeLibrary()).parse(nonsense)
+        await FastPath(FakeLibrary()).parse(garbage)
+
+
+async def test_a_large_message_is_joined_once(monkeypatch):
+    """Joining it with every chunk would copy 64 MiB thousands of times."""
+    path, sizes = FastPath(FakeLibrary()), []
+    whole = path._parse
+
+    async def counted(buffer):
+        sizes.append(len(buffer))
+        return await whole(buffer)
+
+    monkeypatch.setattr(path, "_parse", counted)
+    received = []
+    path.register(1, lambda *message: received.append(message))
+    data = message(b"a", 1, b"x" * 1_000_000)
+    for position in range(0, len(data), 1_000):
+        await path.parse(data[position : position + 1_000])
+    assert [len(each[3]) for each in received] == [1_000_000]
+    assert sum(sizes) <= 2 * len(data)
+
+
+async def test_a_pong_that_nobody_waits_for_any_more_does_not_end_the_reading(server):
+    async with await nats.connect(server.url) as theirs, Client.connect(connection=theirs, queue="Q") as client:
+        waiting = asyncio.create_task(theirs.flush())
+        while not theirs._pongs:
+            await asyncio.sleep(0)
+        waiting.cancel()
+        assert (await client.enqueue("t", 1)).id
+        assert not theirs._reading_task.done()
+
+
+@pytest.mark.parametrize("command", [b"PUB " + b"a" * 4_200 + b" 0\r\n\r\n", b"NONSENSE\r\n"])
+async def test_an_error_that_the_server_sends_ends_the_connection_and_not_the_client(server, command):
+    async with Client.connect(server.url, queue="Q") as client:
+        back = asyncio.Event()
+        client.storage.connection.on_reconnect(back.set)
+        client.storage.connection.nats._transport.write(command)
+        async with asyncio.timeout(30):
+            await back.wait()
+        assert (await client.enqueue("t", 1)).id
+
+
+@pytest.mark.parametrize(
+    "subject", ["a b", "a\r\nPUB x 0\r\n", "a\n", "a\tb", "a\x00", "a" * 4_000, "a\u2028b", "a\x85b"]
+)
+async def test_a_subject_that_the_server_would_read_as_something_else_is_never_sent(server, subject):
+    async with Client.connect(server.url, queue="Q") as client:
+        with pytest.raises(InvalidNameError, match="invalid subject"):
+            client.storage.requests.send(subject, b"x")
+        assert client.storage.connection.is_connected
 
 
 async def test_a_receiver_that_fails_does_not_end_the_reading(caplog):
-    lane, ours = Lane(FakeLibrary()), []
-    lane.register(1, lambda *_: 1 / 0)
-    lane.register(2, lambda *message: ours.append(message))
+    path, ours = FastPath(FakeLibrary()), []
+    path.register(1, lambda *_: 1 / 0)
+    path.register(2, lambda *message: ours.append(message))
     with caplog.at_level(logging.ERROR):
-        await lane.parse(b"MSG a 1 1\r\nx\r\nMSG a 2 1\r\ny\r\n")
+        await path.parse(b"MSG a 1 1\r\nx\r\nMSG a 2 1\r\ny\r\n")
     assert "ZeroDivisionError" in caplog.text
     assert ours == [(b"a", b"", b"", b"y")]
-    lane.forget(2)
-    await lane.parse(b"MSG a 2 1\r\nz\r\n")
+    path.forget(2)
+    await path.parse(b"MSG a 2 1\r\nz\r\n")
     assert len(ours) == 1
 
 
@@ -148,7 +207,7 @@ async def test_others_on_the_same_connection_go_on_as_before(server):
         tasks = [await client.enqueue("t", n) for n in range(50)]
         stored = await theirs.jetstream().get_last_msg("CHORIA_AJ_TASKS", f"CHORIA_AJ.T.{tasks[-1].id}")
         assert stored.data
-        assert Lane.of(theirs) is client.storage.connection.lane
+        assert FastPath.of(theirs) is client.storage.connection.fast_path
 
 
 async def test_what_is_sent_keeps_its_order_and_waits_through_an_outage(server):

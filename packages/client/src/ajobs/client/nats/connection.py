@@ -1,7 +1,10 @@
-"""The connection to NATS: opened from options and kept for ever, or handed in.
+"""The connection to NATS: opened from options, or handed in by the caller.
 
-A first connect that fails raises; a connection that was there once is tried again for ever. What the NATS library
-tells about losing and regaining it is passed on to whoever asked for it.
+A first connect that fails raises an error. A connection that was open once is reconnected without limit. Callbacks
+learn when it breaks and when it is back.
+
+A connection can be deaf: open, but nothing arrives any more. `suspect` checks that with a round trip of our own, and
+reconnects if the server does not answer it either.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from nats.aio.subscription import Subscription
 
 from ajobs.client.nats.addresses import ConnectOptions, without_credentials
 from ajobs.client.nats.credentials import credentials
-from ajobs.client.nats.fast_path import Lane, Receive
+from ajobs.client.nats.fast_path import FastPath, Receive
 from ajobs.client.nats.permissions import PUBLISH, SUBSCRIBE, Denial, Denials, deaf, denied
 from ajobs.protocol.durations import as_seconds
 from ajobs.protocol.errors import (
@@ -36,45 +39,48 @@ from ajobs.protocol.errors import (
 FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 2.0
 STABLE_S = 1.0
-"""Seconds after which a connection counts as one that works."""
+"""Seconds after which a new connection counts as working."""
 CLOSE_S = 2.0
-"""Seconds that closing may take to send what is still to be sent."""
+"""Seconds that closing may spend on sending what is buffered."""
 
 ROUND_TRIP_S = 1.0
-"""Seconds after which a round trip that was not answered is tried again: its answer may have been lost."""
+"""Seconds after which an unanswered round trip is repeated, because a reconnect may have lost its answer."""
+DEAF_S = 3.0
+"""Seconds that a suspected connection may stay silent before it is replaced."""
 
 Callback = Callable[[], None]
 
 
 class Connection:
-    """A connection to NATS, and who wants to know when it breaks and comes back."""
+    """A connection to NATS, and the callbacks for when it breaks and comes back."""
 
     def __init__(self, client: NatsClient, api_prefix: str, logger: logging.Logger) -> None:
         """Use a NATS client. See `open` and `adopt`."""
         self.nats = client
-        self.lane = Lane.of(client)
-        """The short way for messages of our own."""
+        self.fast_path = FastPath.of(client)
+        """Receives and sends the messages of our own."""
         self.api_prefix = api_prefix
         self._logger = logger
         self._on_disconnect: list[Callback] = []
         self._on_reconnect: list[Callback] = []
         self.denials = Denials()
-        """What the user may not do, as far as the server had to say so."""
+        """What the server has refused to this user so far."""
         self._closed = asyncio.Event()
         self._closing = False
         self._connected_at = time.monotonic()
         self._short_lived = 0
         self._last_problem = ""
+        self._check: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
     async def open(cls, options: ConnectOptions, *, logger: logging.Logger | None = None) -> AsyncGenerator[Connection]:
-        """Connect, and stay connected for as long as the block runs.
+        """Connect, and stay connected until the end of the block.
 
         Raises:
             AuthenticationError: The server refused the credentials.
-            ConnectionFailedError: No server could be reached within the time to connect.
-            ConfigurationError: A file of certificates or credentials cannot be used.
+            ConnectionFailedError: No server answered within the connect timeout.
+            ConfigurationError: A file with certificates or credentials cannot be used.
         """
         logger = logger or logging.getLogger("ajobs.client")
         client = NatsClient()
@@ -87,11 +93,12 @@ class Connection:
 
     async def _close(self) -> None:
         self._closing = True
+        await self._end_check()
         if self.nats.is_connected:
-            with suppress(nats.errors.Error, TimeoutError, OSError):
+            with suppress(nats.errors.Error, ConnectionFailedError, TimeoutError, OSError):
                 async with asyncio.timeout(CLOSE_S):
-                    await self.nats.flush()
-        # The assertion is the library's: it has not begun to connect.
+                    await self.synchronize()
+        # The library asserts that it has begun to connect.
         with suppress(nats.errors.Error, OSError, AssertionError):
             await self.nats.close()
 
@@ -100,18 +107,18 @@ class Connection:
     def adopt(
         cls, client: NatsClient, options: ConnectOptions, *, logger: logging.Logger | None = None
     ) -> Generator[Connection]:
-        """Use a connection that somebody else opened, and leave it open.
+        """Use a connection that the caller opened, and leave it open.
 
-        Its own callbacks are still called, before ours, and are put back afterwards.
+        Its callbacks are called before ours, and restored at the end of the block.
 
         Raises:
-            ConnectionFailedError: It is not connected.
+            ConnectionFailedError: The connection is not open.
         """
         if not client.is_connected:
             msg = "the NATS connection that was handed in is not connected: connect it first"
             raise ConnectionFailedError(msg)
         connection = cls(client, options.api_prefix, logger or logging.getLogger("ajobs.client"))
-        # The library offers no way to add a listener later, so these are its own attributes.
+        # The library has no way to add callbacks later, so these are its own attributes.
         ours: dict[str, Callable[..., Awaitable[None]]] = {
             "_error_cb": connection._note,
             "_disconnected_cb": connection._disconnected,
@@ -124,6 +131,8 @@ class Connection:
         try:
             yield connection
         finally:
+            if connection._check is not None:
+                connection._check.cancel()
             for name, callback in theirs.items():
                 setattr(client, name, callback)
 
@@ -150,9 +159,9 @@ class Connection:
                 closed_cb=self._was_closed,
                 reconnect_to_server_handler=self._choose_server,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=FIRST_DELAY_S,  # pyright: ignore[reportArgumentType] - used as seconds to sleep
-                connect_timeout=connect_timeout_s,  # pyright: ignore[reportArgumentType] - likewise
-                ping_interval=as_seconds(options.ping_interval),  # pyright: ignore[reportArgumentType] - likewise
+                reconnect_time_wait=FIRST_DELAY_S,  # pyright: ignore[reportArgumentType] - seconds
+                connect_timeout=connect_timeout_s,  # pyright: ignore[reportArgumentType] - seconds
+                ping_interval=as_seconds(options.ping_interval),  # pyright: ignore[reportArgumentType] - seconds
                 max_outstanding_pings=2,
                 skip_subject_validation=True,
                 name=options.name,
@@ -166,7 +175,7 @@ class Connection:
         finally:
             watch.cancel()
             while not attempt.done():
-                # One cancellation may get lost in a wait that ends at the same moment.
+                # A cancellation can be lost in a wait that ends at the same time.
                 attempt.cancel()
                 await asyncio.wait({attempt}, timeout=FIRST_DELAY_S)
             await asyncio.gather(attempt, watch, return_exceptions=True)
@@ -184,12 +193,12 @@ class Connection:
         return self.nats.is_connected or self.nats.is_reconnecting or self.nats.is_closed
 
     async def require_jetstream(self) -> int:
-        """Make sure that there is JetStream, and return the level of its API (0 for servers before 2.11).
+        """Check that JetStream is enabled, and return the level of its API (0 for servers before 2.11).
 
         Raises:
-            JetStreamNotEnabledError: The server has none, or this account may not use it.
-            PermissionDeniedError: This user may not ask it, or not receive the answer.
-            ConnectionFailedError: The connection is closed.
+            JetStreamNotEnabledError: JetStream is not enabled on the server or for this account.
+            PermissionDeniedError: This user may not send the request or not receive the answer.
+            ConnectionFailedError: The connection is closed, or JetStream did not answer.
         """
         what_to_do = "start nats-server with -js, enable JetStream for this account, or check the domain or prefix"
         subject = f"{self.api_prefix}.INFO"
@@ -218,62 +227,88 @@ class Connection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection is there right now."""
+        """Whether the connection is open at present."""
         return self.nats.is_connected
 
     async def subscribe(self, subject: str, receive: Callable[[Msg], Awaitable[None]]) -> Subscription:
-        """Have every message on ``subject`` given to ``receive``, one after the other."""
+        """Subscribe ``receive`` to the messages on a subject. It handles one after the other."""
         return await self.nats.subscribe(subject, cb=receive)  # pyright: ignore[reportUnknownMemberType] - a bare Future
 
     async def subscribe_directly(self, subject: str, receive: Receive) -> Subscription:
-        """Have every message on ``subject`` given to ``receive`` as soon as it was read, as bytes."""
+        """Subscribe ``receive`` to the messages on a subject. It gets each as bytes, as soon as it is read."""
         subscription = await self.nats.subscribe(subject, cb=_never)  # pyright: ignore[reportUnknownMemberType]
-        self.lane.register(subscription._id, receive)  # noqa: SLF001 - the number that messages come with
+        self.fast_path.register(subscription._id, receive)  # noqa: SLF001 - the number in each of its messages
         return subscription
 
     async def synchronize(self) -> None:
-        """Wait until the server has read all that was sent so far, and through reconnects if it takes them.
+        """Wait until the server has read everything sent so far, through reconnects if necessary.
 
         Raises:
             ConnectionFailedError: The connection is closed for good.
         """
         while True:
-            try:
-                # The library's ping overtakes what still waits to be written. That is written by the time the answer
-                # is there, so a second ping comes after it.
-                for _ in range(2):
-                    await self.nats.flush(timeout=ROUND_TRIP_S)  # pyright: ignore[reportArgumentType] - seconds
-            except nats.errors.ConnectionClosedError as e:
-                msg = "the connection to NATS is closed: connect again"
-                raise ConnectionFailedError(msg) from e
-            except (nats.errors.Error, TimeoutError, OSError):
-                await asyncio.sleep(FIRST_DELAY_S)
-            else:
+            # A ping overtakes what waits to be written. That is written by the time of its pong, so a second ping is
+            # behind it.
+            if await self._round_trip(ROUND_TRIP_S) and await self._round_trip(ROUND_TRIP_S):
                 return
+            if self.nats.is_closed:
+                raise ConnectionFailedError("the connection to NATS is closed: connect again")
+            await asyncio.sleep(FIRST_DELAY_S)
+
+    async def _round_trip(self, timeout_s: float) -> bool:
+        """Return whether the server answers a ping in time."""
+        try:
+            pong = await self.fast_path.ping()
+        except (nats.errors.Error, OSError):
+            return False
+        # Unlike wait_for, this leaves the pong alone: the library would fail on a cancelled one.
+        done, _ = await asyncio.wait({pong}, timeout=timeout_s)
+        return bool(done)
+
+    def suspect(self) -> None:
+        """Check a connection on which an expected answer is missing, and replace it if nothing at all arrives.
+
+        The check ends by itself, and only one runs at a time.
+        """
+        if self._closing or not self.nats.is_connected or (self._check is not None and not self._check.done()):
+            return
+        self._check = asyncio.create_task(self._replace_if_deaf(), name="check the connection to NATS")
+
+    async def _replace_if_deaf(self) -> None:
+        reads = self.fast_path.reads
+        if await self._round_trip(DEAF_S) or self.fast_path.reads != reads or not self.nats.is_connected:
+            return
+        self._logger.warning("nothing arrives from NATS for %g s, connecting again", DEAF_S)
+        await self.fast_path.reconnect()
+
+    async def _end_check(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+            await asyncio.gather(self._check, return_exceptions=True)
 
     async def drain(self, subscription: Subscription) -> None:
-        """End a subscription once all that the server sent for it until now was received, if it can be asked."""
-        with suppress(nats.errors.Error, TimeoutError, OSError):
+        """End a subscription after receiving everything that the server has sent for it, if the server answers."""
+        with suppress(nats.errors.Error, ConnectionFailedError, TimeoutError, OSError):
             async with asyncio.timeout(CLOSE_S):
-                # The library's own drain takes the answer to a ping that overtook its request for the answer to that,
-                # and would throw away what the server sent in between.
+                # The library's own drain takes the pong of a ping that overtook its request for the end of the
+                # messages, and would drop what the server sent in between.
                 await self.nats._send_unsubscribe(subscription._id)  # noqa: SLF001 - as its drain does
                 await self.synchronize()
-                await subscription.drain()
-        self.lane.forget(subscription._id)  # noqa: SLF001 - likewise
+        await self.unsubscribe(subscription)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription, unless it ended with its connection."""
-        if not self.nats.is_closed:
-            await subscription.unsubscribe()
-        self.lane.forget(subscription._id)  # noqa: SLF001 - likewise
+        with suppress(nats.errors.ConnectionDrainingError, nats.errors.BadSubscriptionError):
+            if not self.nats.is_closed:
+                await subscription.unsubscribe()
+        self.fast_path.forget(subscription._id)  # noqa: SLF001 - the number in each of its messages
 
     def on_disconnect(self, callback: Callback) -> Callback:
-        """Have ``callback`` called when the connection breaks; call what is returned to end that."""
+        """Call ``callback`` when the connection breaks, until the returned function is called."""
         return _register(self._on_disconnect, callback)
 
     def on_reconnect(self, callback: Callback) -> Callback:
-        """Have ``callback`` called when the connection is back; call what is returned to end that."""
+        """Call ``callback`` when the connection is back, until the returned function is called."""
         return _register(self._on_reconnect, callback)
 
     async def wait_closed(self) -> None:
@@ -286,12 +321,12 @@ class Connection:
         self._call(self._on_disconnect)
 
     def _choose_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-        """Return the server that failed least, and the seconds to wait first: longer each time, and never all at once.
+        """Return the server with the fewest failures, and the seconds to wait first, which grow and have jitter.
 
-        A server that takes the connection and drops it at once counts as one that failed.
+        A server that accepts a connection and drops it at once counts as failed.
         """
         if self._closing:
-            # The library's way out of its loop, should the cancellation of it have been lost.
+            # This ends the library's loop if its cancellation was lost.
             raise asyncio.CancelledError
         lasted_s = time.monotonic() - self._connected_at
         self._short_lived = self._short_lived + 1 if lasted_s < STABLE_S else 0
@@ -301,7 +336,7 @@ class Connection:
         return server, delay_s * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
 
     def _log_problem(self, text: str) -> None:
-        # The same problem comes back with each attempt to connect; once is enough.
+        # Each attempt to connect repeats the same problem. Warn once.
         level = logging.DEBUG if text == self._last_problem else logging.WARNING
         self._last_problem = text
         self._logger.log(level, "NATS: %s", text)
@@ -326,7 +361,7 @@ class Connection:
 
 
 async def _never(_: Msg) -> None:
-    """Take what arrives for a subscription before its receiver is registered, or after: nothing does."""
+    """Receive nothing: the fast path takes the messages."""
 
 
 def _register(callbacks: list[Callback], callback: Callback) -> Callback:
@@ -351,9 +386,9 @@ def _both(
 
 
 def is_authorization(error: BaseException) -> bool:
-    """Tell whether the server refused the credentials.
+    """Return whether the server refused the credentials.
 
-    While connecting, the library has nothing but the server's own protocol text for it.
+    While connecting, the library has only the text of the server's protocol error.
     """
     return isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower()
 

@@ -25,6 +25,12 @@ async def wait_for(storage: Storage, task_id: str, timeout_s: float | None) -> T
         TaskNotFoundError: No task with this id is stored.
         TaskDiscardedError: It got there, and was deleted as its worker was told to.
     """
+    if timeout_s is not None and timeout_s <= 0:
+        # A poll: one request, and nothing to wait for.
+        task = (await storage.tasks.load(task_id)).task
+        if task.state in FINAL_STATES:
+            return task
+        raise RequestTimeoutError(f"task {task_id} is {task.state}, not finished")
     subject = task_state_subject(task_id)
     limit = asyncio.timeout(timeout_s)
     try:

@@ -224,6 +224,7 @@ class PullSubscription:
             except TimeoutError:
                 if self._connection.is_connected and not self._refused and not self.is_healthy:
                     self._note_failure("no heartbeat for %.0f s", self._silent_s)
+                    self._connection.suspect()
                     self._restart()
                 continue
             self._wake.clear()
