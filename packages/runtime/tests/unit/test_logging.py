@@ -64,7 +64,7 @@ def test_a_traceback_is_below_the_line(log):
     written = log()
     raise_and_log(logging.getLogger("x"))
     assert written().splitlines()[0].endswith("it failed task_id=a")
-    assert written().splitlines()[-1] == "ValueError: boom"
+    assert written().splitlines()[-1] == "  ValueError: boom"
 
 
 def test_records_below_the_level_are_not_written(log):
@@ -77,3 +77,21 @@ def test_records_below_the_level_are_not_written(log):
 def test_an_invalid_level_or_format_is_refused(log, wrong):
     with pytest.raises(ConfigurationError, match="use"):
         log(**wrong)
+
+
+HOSTILE = "x\n2026-01-31T12:00:00.000Z ERROR ajobs: all is lost\x1b]0;title\x07\u202eabc\x9b31m"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_foreign_text_cannot_forge_a_line_or_reach_a_terminal(log, log_format):
+    written = log(log_format=log_format)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        logging.getLogger("x").exception("task of type %s failed", HOSTILE, extra={"task_type": HOSTILE, HOSTILE: 1})
+    lines = written().split("\n")
+    assert lines.pop() == ""
+    assert all(line.isprintable() for line in lines)
+    assert not [line for line in lines[1:] if not line.startswith("  ")]
+    if log_format == "json":
+        assert json.loads(lines[0])["task_type"] == HOSTILE

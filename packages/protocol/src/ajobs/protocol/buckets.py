@@ -9,6 +9,7 @@ import msgspec
 
 from ajobs.protocol.durations import MINUTE_NS, SECOND_NS
 from ajobs.protocol.errors import DecodeError
+from ajobs.protocol.names import check_name
 from ajobs.protocol.queue import UNLIMITED, StreamConfig
 from ajobs.protocol.subjects import (
     CONFIGURATION_BUCKET,
@@ -18,7 +19,8 @@ from ajobs.protocol.subjects import (
     bucket_stream,
     key_subject,
 )
-from ajobs.protocol.timestamps import Timestamp
+from ajobs.protocol.task import Int64
+from ajobs.protocol.timestamps import Timestamp, parse_timestamp
 
 ELECTION_TTL_NS = 10 * SECOND_NS
 """How long a leader leads without renewing its key, as in Choria Async Jobs."""
@@ -37,7 +39,7 @@ class Reservation(msgspec.Struct, frozen=True):
     request: str
     """A hash of the request."""
     task_id: str
-    created_ns: int
+    created_ns: Int64
     """The time of creation of the task, in nanoseconds since 1970."""
     stored: bool = False
     """Whether the task is stored."""
@@ -62,9 +64,11 @@ def decode_reservation(data: bytes) -> Reservation:
         DecodeError: It is not a valid reservation.
     """
     try:
-        return _decode_reservation(data)
-    except (msgspec.MsgspecError, ValueError) as e:
+        reservation = _decode_reservation(data)
+        check_name("task id", reservation.task_id)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as e:
         raise DecodeError(f"invalid idempotency reservation: {e}") from e
+    return reservation
 
 
 def decode_progress(data: bytes) -> SchedulerProgress:
@@ -74,9 +78,11 @@ def decode_progress(data: bytes) -> SchedulerProgress:
         DecodeError: It is not a valid progress document.
     """
     try:
-        return _decode_progress(data)
-    except (msgspec.MsgspecError, ValueError) as e:
+        progress = _decode_progress(data)
+        parse_timestamp(progress.done_until)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as e:
         raise DecodeError(f"invalid scheduler progress: {e}") from e
+    return progress
 
 
 def configuration_bucket(*, replicas: int, memory: bool) -> StreamConfig:

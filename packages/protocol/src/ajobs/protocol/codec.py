@@ -13,12 +13,11 @@ from ajobs.protocol.errors import (
     DecodeError,
     InvalidPayloadError,
 )
-from ajobs.protocol.events import LEADER_EVENT, TASK_STATE_EVENT, Event, LeaderEvent, TaskStateEvent
+from ajobs.protocol.events import LEADER_EVENT, TASK_STATE_EVENT, Event, LeaderEvent, TaskStateEvent, check_event
 from ajobs.protocol.item import TASK_ITEM, WorkItem
 from ajobs.protocol.names import is_valid_name
-from ajobs.protocol.schedule import Schedule, ScheduleOptions
-from ajobs.protocol.task import JSON_NULL, Result, Task
-from ajobs.protocol.timestamps import parse_timestamp
+from ajobs.protocol.schedule import Schedule, ScheduleOptions, check_stored_schedule
+from ajobs.protocol.task import JSON_NULL, Result, Task, check_task
 
 T = TypeVar("T")
 
@@ -48,10 +47,10 @@ def decode_task(data: bytes) -> Task:
     """Decode a stored task.
 
     Raises:
-        CorruptTaskError: Not a task document, or it holds an invalid timestamp.
+        CorruptTaskError: Not a task document, or it holds an invalid name, number or timestamp.
     """
     try:
-        return _with_valid_times(_task_decoder.decode(data))
+        return check_task(_task_decoder.decode(data))
     except _UNREADABLE as e:
         msg = f"corrupt task: {e}"
         raise CorruptTaskError(msg) from e
@@ -69,7 +68,7 @@ def decode_item(data: bytes) -> WorkItem:
         msg = f"corrupt work item: {e}"
         raise CorruptItemError(msg) from e
     if item.kind != TASK_ITEM or not is_valid_name(item.job):
-        msg = f"corrupt work item: kind {item.kind}, job {item.job!r}; only kind {TASK_ITEM} with a task id is known"
+        msg = f"corrupt work item: kind {item.kind}, job {item.job[:40]!r}; use kind {TASK_ITEM} and a task id"
         raise CorruptItemError(msg)
     return item
 
@@ -78,15 +77,13 @@ def decode_schedule(data: bytes) -> Schedule:
     """Decode a stored schedule.
 
     Raises:
-        DecodeError: Not a schedule document, or it holds an invalid timestamp.
+        DecodeError: Not a schedule document, or it holds an invalid name, number or timestamp.
     """
     try:
-        schedule = _schedule_decoder.decode(data)
-        parse_timestamp(schedule.created_at)
+        return check_stored_schedule(_schedule_decoder.decode(data))
     except _UNREADABLE as e:
         msg = f"corrupt schedule: {e}"
         raise DecodeError(msg) from e
-    return schedule
 
 
 def decode_schedule_options(data: bytes) -> ScheduleOptions:
@@ -106,36 +103,18 @@ def decode_event(data: bytes) -> Event:
     """Decode an event of either type.
 
     Raises:
-        DecodeError: Not an event document, of an unknown type, or with an invalid timestamp.
+        DecodeError: Not an event document, of an unknown type, or with an invalid name or timestamp.
     """
     try:
         kind = _event_type_decoder.decode(data).type
         decoder = _event_decoders.get(kind)
         if decoder is None:
-            msg = f"unknown event type {kind!r}"
+            msg = f"unknown event type {kind[:40]!r}"
             raise DecodeError(msg)
-        event = decoder.decode(data)
-        parse_timestamp(event.timestamp)
+        return check_event(decoder.decode(data))
     except _UNREADABLE as e:
         msg = f"corrupt event: {e}"
         raise DecodeError(msg) from e
-    return event
-
-
-def _with_valid_times(task: Task) -> Task:
-    """Check the times now, so that code which parses them later cannot fail."""
-    parse_timestamp(task.created)
-    if task.tried is not None:
-        parse_timestamp(task.tried)
-    if task.deadline is not None:
-        parse_timestamp(task.deadline)
-    if task.result is not None:
-        parse_timestamp(task.result.completed)
-    if task.dependency_results is not None:
-        for result in task.dependency_results.values():
-            if result is not None:
-                parse_timestamp(result.completed)
-    return task
 
 
 def encode_payload(payload: Any) -> bytes | None:

@@ -35,7 +35,8 @@ _UNIT_NS = {
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_TEXT = 200
 """Characters of a text at most: far more than the longest duration takes."""
-_TERM = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
+# There is one way only to match a number, so that a text takes linear time whether it matches or not.
+_TERM = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
 _is_duration = re.compile(rf"[+-]?(?:{_TERM})+", re.ASCII).fullmatch
 _terms = re.compile(_TERM, re.ASCII).findall
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from ajobs.protocol.ids import parse_ksuid
+from ajobs.protocol.names import check_name, check_stored_queue
 from ajobs.protocol.states import TaskState
-from ajobs.protocol.task import Task
+from ajobs.protocol.task import Count, Int64, Task
 from ajobs.protocol.timestamps import Timestamp, format_second, parse_timestamp
 
 TASK_STATE_EVENT = "io.choria.asyncjobs.v1.task_state"
@@ -21,11 +22,11 @@ class TaskStateEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     timestamp: Timestamp
     task_id: str
     state: TaskState
-    tries: int = msgspec.field(default_factory=int)
+    tries: Count = msgspec.field(default_factory=int)
     queue: str = ""
     task_type: str
     last_error: str = ""
-    task_age: int = 0
+    task_age: Int64 = 0
     """Nanoseconds since the task was created."""
 
 
@@ -40,6 +41,21 @@ class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Event = TaskStateEvent | LeaderEvent
+
+
+def check_event(event: Event) -> Event:
+    """Return an event that was read if its names and its time can be used.
+
+    Raises:
+        InvalidNameError: The task's id, type or queue is not a valid name.
+        InvalidTimestampError: The time is not RFC 3339.
+    """
+    parse_timestamp(event.timestamp)
+    if isinstance(event, TaskStateEvent):
+        check_name("task id", event.task_id)
+        check_name("task type", event.task_type)
+        check_stored_queue(event.queue)
+    return event
 
 
 def task_state_event(task: Task, *, event_id: str, unix_s: int, now_ns: int) -> TaskStateEvent:

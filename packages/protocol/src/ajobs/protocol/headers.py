@@ -39,7 +39,9 @@ def header_block(headers: Mapping[str, str] | None) -> bytes:
 
 def status_of(raw: bytes) -> str:
     """Return the status of a header block, such as ``503``; empty without one."""
-    return raw[len(STATUS_LINE) : len(STATUS_LINE) + 3].decode() if raw.startswith(STATUS_LINE) else ""
+    return (
+        raw[len(STATUS_LINE) : len(STATUS_LINE) + 3].decode("ascii", "replace") if raw.startswith(STATUS_LINE) else ""
+    )
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:

@@ -11,8 +11,9 @@ import msgspec
 from ajobs.protocol.durations import MAX_DURATION_NS, SECOND_NS, format_duration
 from ajobs.protocol.errors import InvalidScheduleError
 from ajobs.protocol.ids import PAYLOAD_BYTES, format_ksuid
-from ajobs.protocol.names import check_name
-from ajobs.protocol.timestamps import Timestamp, parse_datetime
+from ajobs.protocol.names import check_name, check_stored_queue
+from ajobs.protocol.task import Count, Int64
+from ajobs.protocol.timestamps import Timestamp, parse_datetime, parse_timestamp
 
 SHORTEST_DEADLINE_NS = 30 * SECOND_NS
 
@@ -25,9 +26,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     queue: str = msgspec.field(default_factory=str)
     task_type: str
     payload: bytes | None = msgspec.field(default_factory=lambda: None)
-    deadline: int = 0
+    deadline: Int64 = 0
     """Nanoseconds after a tick within which its task must start; 0: no limit."""
-    max_tries: int = msgspec.field(default_factory=int)
+    max_tries: Int64 = msgspec.field(default_factory=int)
     created_at: Timestamp
 
     @property
@@ -52,8 +53,8 @@ class ScheduleOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     paused: bool = False
     catch_up: CatchUp = CatchUp.LAST
-    catch_up_limit: int = 100
-    jitter: int = 0
+    catch_up_limit: Count = 100
+    jitter: Count = 0
     """Up to how many nanoseconds after a tick its task is created, to spread tasks out; fixed for each tick."""
     belongs_to: str = ""
     """The ``created_at`` of the schedule. A later schedule by the same name ignores these options."""
@@ -68,6 +69,20 @@ class ScheduleOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
             raise InvalidScheduleError(f"invalid catch_up_limit {self.catch_up_limit}: use 1 or more")
         if self.jitter < 0:
             raise InvalidScheduleError(f"invalid jitter of {self.jitter} ns: must not be negative")
+
+
+def check_stored_schedule(schedule: Schedule) -> Schedule:
+    """Return a schedule that was read if its names and its time can be used.
+
+    Raises:
+        InvalidNameError: The name, the queue or the task type is not a valid name.
+        InvalidTimestampError: ``created_at`` is not RFC 3339.
+    """
+    check_name("schedule name", schedule.name)
+    check_name("task type", schedule.task_type)
+    check_stored_queue(schedule.queue)
+    parse_timestamp(schedule.created_at)
+    return schedule
 
 
 def tick_id(name: str, tick_ns: int) -> str:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
 from ajobs.protocol.errors import ConfigurationError
-from ajobs.protocol.names import check_name
+from ajobs.protocol.names import check_name, check_stored_queue
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_datetime, parse_timestamp
 
 DEFAULT_MAX_TRIES = 10
+MAX_DEPENDENCIES = 1_000
+"""Parents of a task at most. A worker loads all of them before it starts the task."""
+
+_LARGEST = (1 << 63) - 1
+Int64 = Annotated[int, msgspec.Meta(ge=-_LARGEST - 1, le=_LARGEST)]
+"""A number that Go can hold."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+"""A number from 0 on that Go can hold."""
 
 JSON_NULL = msgspec.Raw(b"null")
 
@@ -40,12 +49,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     load_dependencies: bool = False
     payload: bytes | None = msgspec.field(default_factory=lambda: None)
     deadline: Timestamp | None = None
-    max_tries: int = msgspec.field(default_factory=int)
+    max_tries: Int64 = msgspec.field(default_factory=int)
     result: Result | None = None
     state: TaskState
     created: Timestamp
     tried: Timestamp | None = None
-    tries: int = msgspec.field(default_factory=int)
+    tries: Count = msgspec.field(default_factory=int)
     last_err: str = ""
     signature: str = ""
 
@@ -67,6 +76,47 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     def is_out_of_tries(self) -> bool:
         """Tell whether the task has used up its tries. ``max_tries`` 0 means no limit."""
         return 0 < self.max_tries <= self.tries
+
+
+def check_task(task: Task) -> Task:
+    """Return a task that was read if its names and times can be used, so that no later step fails on them.
+
+    Raises:
+        InvalidNameError: The id, the type, the queue or a dependency is not a valid name.
+        InvalidTimestampError: A time is not RFC 3339.
+        ConfigurationError: It has too many dependencies.
+    """
+    check_name("task id", task.id)
+    check_name("task type", task.type)
+    check_stored_queue(task.queue)
+    if task.dependencies is not None:
+        _check_count(task.dependencies)
+        for parent_id in task.dependencies:
+            check_name("dependency", parent_id)
+    parse_timestamp(task.created)
+    if task.tried is not None:
+        parse_timestamp(task.tried)
+    if task.deadline is not None:
+        parse_timestamp(task.deadline)
+    if task.result is not None:
+        _check_result(task.result)
+    if task.dependency_results is not None:
+        for result in task.dependency_results.values():
+            if result is not None:
+                _check_result(result)
+    return task
+
+
+def _check_count(parents: tuple[str, ...]) -> None:
+    if len(parents) > MAX_DEPENDENCIES:
+        msg = f"invalid number of dependencies {len(parents):,}: use up to {MAX_DEPENDENCIES:,}"
+        raise ConfigurationError(msg)
+
+
+def _check_result(result: Result) -> None:
+    parse_timestamp(result.completed)
+    # msgspec passes the bytes of a raw value on without a look at their encoding.
+    bytes(result.payload).decode()
 
 
 def deadline_ns(task: Task) -> int | None:
@@ -111,12 +161,13 @@ def new_task(  # noqa: PLR0913 - everything that a task can be given
 
     Raises:
         InvalidNameError: The type, the id or a dependency is not a valid name.
-        ConfigurationError: ``max_tries`` is negative, or the task depends on itself.
+        ConfigurationError: ``max_tries`` is negative, or the task depends on itself or on too many others.
     """
     parents = tuple(dict.fromkeys(check_name("dependency", each) for each in dependencies)) if dependencies else ()
     if task_id in parents:
         msg = f"task {task_id} depends on itself: it would never start"
         raise ConfigurationError(msg)
+    _check_count(parents)
     if max_tries < 0:
         msg = f"invalid max_tries {max_tries}: use a positive number, or 0 for no limit"
         raise ConfigurationError(msg)

@@ -1,4 +1,8 @@
-"""Log to the error output: as text for people with the fields at the end of a line, or as one JSON object per line."""
+"""Log to the error output: as text for people with the fields at the end of a line, or as one JSON object per line.
+
+Log lines hold foreign text, such as task types and errors. Whatever its characters are, a record stays one line, its
+traceback stays indented below it, and a terminal shows it as it is.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any, Literal, TextIO
 import msgspec
 
 from ajobs.protocol.errors import ConfigurationError
+from ajobs.protocol.text import printable, printable_json
 
 LogFormat = Literal["text", "json"]
 
@@ -30,11 +35,11 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, followed by the traceback if the record has one."""
-        line = f"{_time_of(record)} {record.levelname:<7} {record.name}: {record.getMessage()}"
+        line = f"{_time_of(record)} {record.levelname:<7} {record.name}: {printable(record.getMessage())}"
         for key, value in fields_of(record).items():
-            line += f" {key}={_quoted(value)}"
+            line += f" {printable(key)}={_quoted(value)}"
         if record.exc_info:
-            line += f"\n{self.formatException(record.exc_info)}"
+            line += "".join(f"\n  {printable(each)}" for each in self.formatException(record.exc_info).split("\n"))
         return line
 
 
@@ -52,14 +57,14 @@ class JsonFormatter(logging.Formatter):
         values |= fields_of(record)
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(values, enc_hook=str).decode()
+        return printable_json(msgspec.json.encode(values, enc_hook=str).decode())
 
 
 def _quoted(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     if text and text.isprintable() and not any(mark in text for mark in ' "='):
         return text
-    return msgspec.json.encode(text).decode()
+    return printable_json(msgspec.json.encode(text).decode())
 
 
 def start_logging(

@@ -185,6 +185,8 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
     """
     if len(text) > LONGEST_TEXT:
         raise InvalidScheduleError(f"{text[:20]!r}... has {len(text):,} characters: use {LONGEST_TEXT:,} at the most")
+    if not text.replace("\t", " ").isprintable():
+        raise InvalidScheduleError(f"invalid schedule {text!r}: remove line breaks and control characters")
     zone, rest = _take_zone(text.strip())
     if rest.startswith("@every"):
         return Every(created_ns, _interval(rest.removeprefix("@every").strip()))

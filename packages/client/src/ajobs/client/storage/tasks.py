@@ -56,7 +56,8 @@ class _MessageAnswer(msgspec.Struct, gc=False):
 
 
 _EXPECTED = header_block({headers.EXPECTED_LAST_SUBJECT_SEQUENCE: "%d"})
-_SEQUENCE = f"{headers.SEQUENCE}: ".encode()
+_SEQUENCE = f"\r\n{headers.SEQUENCE}: ".encode()
+MAX_SEQUENCE_DIGITS = 20
 
 _decode_message = msgspec.json.Decoder(_MessageAnswer).decode
 
@@ -191,8 +192,11 @@ class TaskStore:
         raw = reply.raw_headers
         if status_of(raw):
             return None
-        begin = raw.index(_SEQUENCE) + len(_SEQUENCE)
-        return Stored(_decode(task_id, reply.data), int(raw[begin : raw.index(b"\r\n", begin)]))
+        # The server adds its headers after those of the message, which whoever stored it chose.
+        sequence = raw[raw.rfind(_SEQUENCE) + len(_SEQUENCE) :].partition(b"\r\n")[0]
+        if not sequence.isdigit() or len(sequence) > MAX_SEQUENCE_DIGITS:
+            return None
+        return Stored(_decode(task_id, reply.data), int(sequence))
 
     async def _get(self, task_id: str) -> _Message:
         try:

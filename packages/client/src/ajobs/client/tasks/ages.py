@@ -10,6 +10,9 @@ from ajobs.protocol.durations import HOUR_NS, as_ns, parse_duration
 from ajobs.protocol.errors import ConfigurationError, InvalidDurationError, InvalidTimestampError
 from ajobs.protocol.timestamps import parse_timestamp, unix_ns
 
+LONGEST_AGE = 200
+"""Characters of an age at most."""
+
 _DAY_NS = 24 * HOUR_NS
 _LONG = {"w": 7 * _DAY_NS, "d": _DAY_NS, "M": 30 * _DAY_NS, "y": 365 * _DAY_NS, "Y": 365 * _DAY_NS}
 _long_terms = re.compile(r"(?:\d+[wdMyY])+", re.ASCII).match
@@ -22,7 +25,7 @@ def parse_age(text: str) -> int:
     Raises:
         InvalidDurationError: The text is not such a duration, or does not fit 64 bits of nanoseconds.
     """
-    found = _long_terms(text)
+    found = _long_terms(text) if len(text) <= LONGEST_AGE else None
     if found is None:
         return parse_duration(text)
     rest = text[found.end() :]

@@ -13,6 +13,8 @@ from ajobs.protocol.task import Task
 
 PAGE = 200
 """Default page size."""
+MAX_CURSOR = 20
+"""Digits of a cursor at most, as many as a sequence of a stream can have."""
 
 
 class TaskPage(msgspec.Struct, frozen=True):
@@ -30,8 +32,8 @@ def page_start(limit: int, cursor: str) -> int:
     """
     if limit < 1:
         raise ConfigurationError(f"invalid limit {limit}: use 1 or more")
-    if cursor and not (cursor.isascii() and cursor.isdecimal()):
-        raise ConfigurationError(f"invalid cursor {cursor!r}: pass the `cursor` of the previous page")
+    if cursor and not (len(cursor) <= MAX_CURSOR and cursor.isascii() and cursor.isdecimal()):
+        raise ConfigurationError(f"invalid cursor {cursor[:40]!r}: pass the `cursor` of the previous page")
     return int(cursor or 0)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ajobs.protocol.text import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -39,17 +41,6 @@ def console(*, error: bool = False) -> Console:
     from rich.console import Console  # slow to import, and not needed when piped
 
     return Console(stderr=error, highlight=False, markup=False, emoji=False)
-
-
-def printable(text: str) -> str:
-    """Return a text as one line, with control characters escaped."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _visible(char) for char in text)
-
-
-def _visible(char: str) -> str:
-    return " " if char in "\n\t" else char.encode("unicode_escape").decode()
 
 
 def say(text: str) -> None:

@@ -167,21 +167,23 @@ class PullSubscription:
         self._last_seen = self._loop.time()
         status = "" if reply_to else status_of(headers)
         if status:
-            self._receive_status(subject.decode(), status, headers)
+            self._receive_status(subject.decode(errors="replace"), status, headers)
         else:
             self._credit = max(0, self._credit - 1)
             self._backoff_s = FIRST_BACKOFF_S
             if self._stopped:
                 self._arrived.set()
-            self._deliver(Delivery(subject.decode(), data, headers, reply_to.decode(), self._last_seen))
+            # Any client can choose the end of the subject, and text that is not UTF-8 must not end the connection.
+            self._deliver(Delivery(subject.decode(errors="replace"), data, headers, reply_to.decode(), self._last_seen))
         self.top_up()
 
     def _receive_status(self, subject: str, status: str, headers: bytes) -> None:
         if status == _ALIVE or not subject.endswith(f".{self._generation}"):
             return
         if status == _RAN_OUT:
-            pending = parse_headers(headers).get(PENDING_MESSAGES, self._credit)
-            self._credit = max(0, self._credit - int(pending))
+            pending = parse_headers(headers).get(PENDING_MESSAGES, "")
+            left = int(pending) if pending.isdecimal() and len(pending) <= len(str(self._credit)) else self._credit
+            self._credit = max(0, self._credit - left)
             return
         logger.debug("pull refused: %s", headers)
         self._refuse()
