@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from ajobs.client import Client
-from ajobs.client.storage.jetstream.buckets import Bucket, RevisionError
+from ajobs.client.storage.jetstream.buckets import Bucket
+from ajobs.client.storage.jetstream.errors import RevisionError
 from ajobs.protocol.subjects import ELECTIONS_BUCKET, SCHEDULER_ELECTION
 from ajobs.scheduler.election import Election, Standing
 from ajobs.scheduler.scheduler import Scheduler

@@ -360,11 +360,6 @@ class StorageError(UnavailableError):
 
     reason = "storage_error"
 
-    def __init__(self, message: str, *, err_code: int = 0) -> None:
-        """Keep JetStream's numeric ``err_code`` (0: it sent none)."""
-        super().__init__(message)
-        self.err_code = err_code
-
 
 class PermissionDeniedError(StorageError):
     """The NATS user may not publish to a subject, or subscribe to it. Nothing was changed."""

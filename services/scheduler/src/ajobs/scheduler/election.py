@@ -45,7 +45,8 @@ from typing import TYPE_CHECKING
 from nats.aio.msg import Msg
 
 from ajobs.client.identifiers import new_id
-from ajobs.client.storage.jetstream.buckets import Bucket, RevisionError, is_deletion
+from ajobs.client.storage.jetstream.buckets import Bucket, is_deletion
+from ajobs.client.storage.jetstream.errors import RevisionError
 from ajobs.client.storage.provision import ensure_buckets, find_stream
 from ajobs.protocol.buckets import ELECTION_TTL_NS
 from ajobs.protocol.durations import SECOND_NS

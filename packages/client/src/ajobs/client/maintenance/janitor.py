@@ -27,7 +27,6 @@ from nats.aio.msg import Msg
 
 from ajobs.client.observability.metrics import counter
 from ajobs.client.storage.items import Delivery
-from ajobs.client.storage.jetstream.api import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, Json
 from ajobs.client.storage.jetstream.scan import scan
 from ajobs.client.storage.queues import QueueInfo
 from ajobs.client.storage.tasks import Stored
@@ -43,7 +42,7 @@ from ajobs.protocol.errors import (
 )
 from ajobs.protocol.states import FINAL_STATES, TaskState
 from ajobs.protocol.stuck import ItemState, examine
-from ajobs.protocol.subjects import MAX_DELIVERIES_ADVISORIES, TASKS_STREAM, item_subject, queue_stream
+from ajobs.protocol.subjects import MAX_DELIVERIES_ADVISORIES, TASKS_STREAM, queue_stream
 from ajobs.protocol.task import Task, tried_ns
 
 if TYPE_CHECKING:
@@ -162,15 +161,13 @@ class Janitor:
 
     async def _old_items(self, info: QueueInfo) -> AsyncGenerator[tuple[int, str]]:
         """Yield sequence and task id of the oldest items; their queue takes no second consumer to read them with."""
-        stream = queue_stream(info.queue.name)
-        prefix = item_subject(info.queue.name, "")
         sequence = 0
         for _ in range(MOST_ITEMS):
-            message = await self._message(stream, {"seq": sequence + 1, "next_by_subj": f"{prefix}>"})
-            if message is None:
+            item = await self._storage.items.next(info.queue.name, sequence)
+            if item is None:
                 return
-            sequence = message["seq"]
-            yield sequence, message["subject"].removeprefix(prefix)
+            sequence = item[0]
+            yield item
 
     async def _look_at_item(self, info: QueueInfo, sequence: int, task_id: str, busy: set[str]) -> None:
         try:
@@ -215,7 +212,7 @@ class Janitor:
 
     async def _remove(self, info: QueueInfo, sequence: int) -> None:
         try:
-            await self._storage.jetstream.call(f"STREAM.MSG.DELETE.{queue_stream(info.queue.name)}", {"seq": sequence})
+            await self._storage.items.remove(info.queue.name, sequence)
         except StorageError as e:
             self._logger.info("item %d of queue %s is gone already: %s", sequence, info.queue.name, e)
 
@@ -240,10 +237,8 @@ class Janitor:
     async def _look_at_task(self, stored: Stored, changed_ns: int, infos: dict[str, QueueInfo]) -> None:
         task = stored.task
         info = infos.get(task.queue)
-        if info is not None:
-            item = await self._message(queue_stream(task.queue), {"last_by_subj": item_subject(task.queue, task.id)})
-            if item is not None:
-                return
+        if info is not None and await self._storage.items.exists(task.queue, task.id):
+            return
         queue = None if info is None else info.queue
         ended = examine(
             task, ItemState.MISSING, queue, now_ns=time.time_ns(), changed_ns=changed_ns, grace_ns=self._grace_ns
@@ -268,14 +263,6 @@ class Janitor:
         fields = {"task_id": ended.id, "outcome": ended.state.value, "error": ended.last_err}
         self._logger.warning("task ended by the janitor", extra=fields)
         return True
-
-    async def _message(self, stream: str, which: Json) -> Json | None:
-        try:
-            return (await self._storage.jetstream.ask(f"STREAM.MSG.GET.{stream}", which))["message"]
-        except StorageError as e:
-            if e.err_code in {MESSAGE_NOT_FOUND, STREAM_NOT_FOUND}:
-                return None
-            raise
 
 
 def _unfinished(message: Delivery) -> Stored | None:

@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 
 from ajobs.client.identifiers import new_id
 from ajobs.client.schedules.cron import preview, recurrence_of
-from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND
-from ajobs.client.storage.jetstream.buckets import Bucket, Entry, RevisionError
+from ajobs.client.storage.jetstream.buckets import Bucket, Entry
+from ajobs.client.storage.jetstream.errors import RevisionError, StreamNotFoundError
 from ajobs.client.storage.storage import Storage
 from ajobs.client.tasks.enqueue import Enqueuer
 from ajobs.protocol.codec import decode_schedule, decode_schedule_options, encode, encode_payload
@@ -28,7 +28,6 @@ from ajobs.protocol.errors import (
     ScheduleAlreadyExistsError,
     ScheduleChangedError,
     ScheduleNotFoundError,
-    StorageError,
 )
 from ajobs.protocol.names import check_name
 from ajobs.protocol.schedule import CatchUp, Schedule, ScheduleOptions, check_schedule
@@ -301,11 +300,8 @@ class Schedules:
 @contextmanager
 def _nothing_without_bucket() -> Generator[None]:
     """Ignore a missing bucket: no schedule has been created yet."""
-    try:
+    with suppress(StreamNotFoundError):
         yield
-    except StorageError as e:
-        if e.err_code != STREAM_NOT_FOUND:
-            raise
 
 
 def task_of(schedule: Schedule, *, task_id: str, tick_ns: int) -> Task:

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND, JetStream, no_task_store
+from ajobs.client.storage.jetstream.api import JetStream, no_task_store
+from ajobs.client.storage.jetstream.errors import StreamNotFoundError
 from ajobs.client.storage.jetstream.scan import scan
 from ajobs.client.storage.tasks import Stored
 from ajobs.protocol.codec import decode_task
-from ajobs.protocol.errors import CorruptTaskError, StorageError
+from ajobs.protocol.errors import CorruptTaskError
 from ajobs.protocol.subjects import TASKS_STREAM
 from ajobs.protocol.task import Task
 from ajobs.protocol.timestamps import parse_timestamp
@@ -55,7 +56,5 @@ async def browse(  # noqa: PLR0913 - what to read, and how
                     continue
                 if parse_timestamp(task.created) <= until_ns and matches(task):
                     yield Stored(task, delivery.sequence)
-    except StorageError as e:
-        if e.err_code != STREAM_NOT_FOUND:
-            raise
+    except StreamNotFoundError as e:
         raise no_task_store() from e

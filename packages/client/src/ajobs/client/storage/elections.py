@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND
 from ajobs.client.storage.jetstream.buckets import Bucket
-from ajobs.protocol.errors import StorageError
+from ajobs.client.storage.jetstream.errors import StreamNotFoundError
 from ajobs.protocol.subjects import ELECTIONS_BUCKET
 
 if TYPE_CHECKING:
@@ -18,7 +17,5 @@ async def list_leaders(storage: Storage) -> dict[str, str]:
     bucket = Bucket(storage.connection, storage.jetstream, ELECTIONS_BUCKET)
     try:
         return {entry.key: entry.value.decode(errors="replace") async for entry in bucket.entries()}
-    except StorageError as e:
-        if e.err_code != STREAM_NOT_FOUND:
-            raise
+    except StreamNotFoundError:
         return {}

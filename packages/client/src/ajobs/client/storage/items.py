@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from ajobs.client.nats.requests import NoRespondersError, Requests
 from ajobs.client.observability import metrics
-from ajobs.client.storage.jetstream.api import JetStream, storage_error
+from ajobs.client.storage.jetstream.api import JetStream, Json
+from ajobs.client.storage.jetstream.delivery import Delivery
+from ajobs.client.storage.jetstream.errors import MessageNotFoundError, StreamNotFoundError, error_of
 from ajobs.client.storage.jetstream.publish import Message, Posted, Published, publish_patiently
 from ajobs.protocol.codec import encode
 from ajobs.protocol.errors import (
@@ -17,54 +17,11 @@ from ajobs.protocol.errors import (
     QueueFullError,
     QueueNotFoundError,
 )
-from ajobs.protocol.headers import MESSAGE_ID, header_block, parse_headers
+from ajobs.protocol.headers import MESSAGE_ID, header_block
 from ajobs.protocol.item import WorkItem
 from ajobs.protocol.subjects import item_subject, queue_stream
 
-_ACK_TOKENS = 9
-"""How many parts an acknowledgement subject has that names no JetStream domain; with one it has two more in front."""
-
 _MESSAGE_ID = header_block({MESSAGE_ID: "%b"})
-
-
-class Delivery(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A message that a consumer delivered, and where to acknowledge it."""
-
-    subject: str
-    data: bytes
-    raw_headers: bytes
-    ack_subject: str
-    received: float
-    """The event loop's time, in seconds, at which it arrived here."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The message's headers by name."""
-        return parse_headers(self.raw_headers)
-
-    def _token(self, index: int) -> int:
-        tokens = self.ack_subject.split(".")
-        return int(tokens[index if len(tokens) == _ACK_TOKENS else index + 2])
-
-    @property
-    def delivered(self) -> int:
-        """How often the message was delivered, from 1 on."""
-        return self._token(4)
-
-    @property
-    def sequence(self) -> int:
-        """The message's sequence in its stream."""
-        return self._token(5)
-
-    @property
-    def timestamp_ns(self) -> int:
-        """When the message was stored, in nanoseconds since 1970."""
-        return self._token(7)
-
-    @property
-    def pending(self) -> int:
-        """How many messages the consumer had still to deliver after this one."""
-        return self._token(8)
 
 
 class WorkItems:
@@ -125,6 +82,41 @@ class WorkItems:
         """Count an item that was accepted."""
         metrics.ENQUEUED.inc(queue)
 
+    async def exists(self, queue: str, task_id: str) -> bool:
+        """Return whether a queue holds an item for a task. A missing queue holds none."""
+        return await self._find(queue, {"last_by_subj": item_subject(queue, task_id)}) is not None
+
+    async def next(self, queue: str, after: int) -> tuple[int, str] | None:
+        """Return the sequence and the task id of the oldest item behind a sequence, or ``None`` if there is none.
+
+        It reads without a consumer, because a queue takes only the one of its workers.
+        """
+        prefix = item_subject(queue, "")
+        message = await self._find(queue, {"seq": after + 1, "next_by_subj": f"{prefix}>"})
+        return None if message is None else (message["seq"], message["subject"].removeprefix(prefix))
+
+    async def _find(self, queue: str, which: Json) -> Json | None:
+        try:
+            return (await self._jetstream.ask(f"STREAM.MSG.GET.{queue_stream(queue)}", which))["message"]
+        except (MessageNotFoundError, StreamNotFoundError):
+            return None
+
+    async def remove(self, queue: str, sequence: int) -> None:
+        """Remove the item with a sequence.
+
+        Raises:
+            StorageError: The queue or the item does not exist.
+        """
+        await self._jetstream.call(f"STREAM.MSG.DELETE.{queue_stream(queue)}", {"seq": sequence})
+
+    async def remove_of(self, queue: str, task_id: str) -> None:
+        """Remove the item of a task, if there is one.
+
+        Raises:
+            StorageError: The queue does not exist.
+        """
+        await self._jetstream.call(f"STREAM.PURGE.{queue_stream(queue)}", {"filter": item_subject(queue, task_id)})
+
     async def ack(self, delivery: Delivery) -> None:
         """Tell the queue that the item is done with. A lost acknowledgement has it delivered again."""
         # As `Requests.publish` does, without a coroutine more: every task ends here.
@@ -164,7 +156,7 @@ def _message(queue: str, task_id: str, more: Mapping[str, str] | None, *, again:
 def _check_put(published: Published, queue: str, task_id: str) -> None:
     ack, uncertain = published
     if ack.error is not None:
-        error = storage_error(ack.error, f"queue {queue}")
+        error = error_of(ack.error, f"queue {queue}")
         if isinstance(error, QueueFullError):
             msg = f"queue {queue} is full: let workers catch up, or raise its max_entries"
             raise QueueFullError(msg) from error

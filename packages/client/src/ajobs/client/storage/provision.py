@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ajobs.client.storage.jetstream.api import STREAM_NAME_IN_USE, STREAM_NOT_FOUND, JetStream, Json
+from ajobs.client.storage.jetstream.api import JetStream, Json
+from ajobs.client.storage.jetstream.errors import StreamNameInUseError, StreamNotFoundError
 from ajobs.protocol.buckets import configuration_bucket, elections_bucket
 from ajobs.protocol.errors import StorageError
 from ajobs.protocol.queue import tasks_stream_config
@@ -15,10 +16,8 @@ async def find_stream(jetstream: JetStream, name: str) -> Json | None:
     """Return a stream's info, or nothing when it does not exist."""
     try:
         return await jetstream.ask(f"STREAM.INFO.{name}")
-    except StorageError as e:
-        if e.err_code == STREAM_NOT_FOUND:
-            return None
-        raise
+    except StreamNotFoundError:
+        return None
 
 
 async def ensure_stream(jetstream: JetStream, config: Json) -> Json:
@@ -29,10 +28,8 @@ async def ensure_stream(jetstream: JetStream, config: Json) -> Json:
         return info
     try:
         return await jetstream.call(f"STREAM.CREATE.{name}", config)
-    except StorageError as e:
-        if e.err_code != STREAM_NAME_IN_USE:
-            raise
-        # Somebody made it with other settings in the meantime.
+    except StreamNameInUseError:
+        # Another client created it with other settings meanwhile.
         return await jetstream.ask(f"STREAM.INFO.{name}")
 
 

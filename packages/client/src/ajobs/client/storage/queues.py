@@ -9,14 +9,8 @@ from typing import Any, TypedDict, Unpack
 
 import msgspec
 
-from ajobs.client.storage.jetstream.api import (
-    CONSUMER_EXISTS,
-    CONSUMER_NAME_IN_USE,
-    CONSUMER_NOT_FOUND,
-    STREAM_NOT_FOUND,
-    JetStream,
-    Json,
-)
+from ajobs.client.storage.jetstream.api import JetStream, Json
+from ajobs.client.storage.jetstream.errors import ConsumerExistsError, ConsumerNotFoundError, StreamNotFoundError
 from ajobs.client.storage.provision import ensure_stream, find_stream
 from ajobs.protocol.durations import HOUR_NS, Duration, as_ns, format_duration
 from ajobs.protocol.errors import (
@@ -127,10 +121,8 @@ class QueueStore:
         body = {"stream_name": stream, "config": config, "action": "create"}
         try:
             return await self._jetstream.call(f"CONSUMER.CREATE.{stream}.{QUEUE_CONSUMER}", body)
-        except StorageError as e:
-            if e.err_code not in {CONSUMER_NAME_IN_USE, CONSUMER_EXISTS}:
-                raise
-            # Somebody made it with other settings in the meantime.
+        except ConsumerExistsError:
+            # Another client created it with other settings meanwhile.
             return await self._consumer(queue.name)
 
     async def join(self, name: str) -> Queue:
@@ -287,9 +279,7 @@ class QueueStore:
             return await self._on_stream(
                 self._jetstream.ask, f"CONSUMER.INFO.{queue_stream(name)}.{QUEUE_CONSUMER}", name
             )
-        except StorageError as e:
-            if e.err_code != CONSUMER_NOT_FOUND:
-                raise
+        except ConsumerNotFoundError as e:
             msg = f"queue {name} has no consumer {QUEUE_CONSUMER}: join it once without bind to make it"
             raise QueueConsumerNotFoundError(msg) from e
 
@@ -297,8 +287,6 @@ class QueueStore:
         check_name("queue name", name)
         try:
             return await do(call)
-        except StorageError as e:
-            if e.err_code != STREAM_NOT_FOUND:
-                raise
+        except StreamNotFoundError as e:
             msg = f"queue {name} does not exist: create it, or check the name"
             raise QueueNotFoundError(msg) from e

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import msgspec
 
-from ajobs.client.storage.jetstream.api import STREAM_NOT_FOUND, JetStream, Json, no_task_store
+from ajobs.client.storage.jetstream.api import JetStream, Json, no_task_store
+from ajobs.client.storage.jetstream.errors import StreamNotFoundError
 from ajobs.client.storage.provision import find_stream
 from ajobs.protocol.durations import from_ns
-from ajobs.protocol.errors import ConfigurationError, StorageError
+from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.queue import MAX_REPLICAS
 from ajobs.protocol.subjects import TASKS_STREAM
 
@@ -73,9 +74,7 @@ async def purge_store(jetstream: JetStream) -> int:
     """
     try:
         return (await jetstream.call(f"STREAM.PURGE.{TASKS_STREAM}"))["purged"]
-    except StorageError as e:
-        if e.err_code != STREAM_NOT_FOUND:
-            raise
+    except StreamNotFoundError as e:
         raise no_task_store() from e
 
 

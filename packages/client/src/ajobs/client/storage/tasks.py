@@ -12,14 +12,8 @@ import msgspec
 from ajobs.client.nats.requests import NoRespondersError, NotConnectedError
 from ajobs.client.observability import metrics
 from ajobs.client.storage.events import EventPublisher
-from ajobs.client.storage.jetstream.api import (
-    MESSAGE_NOT_FOUND,
-    STREAM_NOT_FOUND,
-    WRONG_LAST_SEQUENCE,
-    JetStream,
-    no_task_store,
-    storage_error,
-)
+from ajobs.client.storage.jetstream.api import JetStream, no_task_store
+from ajobs.client.storage.jetstream.errors import MessageNotFoundError, RevisionError, StreamNotFoundError, error_of
 from ajobs.client.storage.jetstream.publish import Message, Posted, publish_patiently
 from ajobs.protocol import headers
 from ajobs.protocol.codec import decode_task, encode
@@ -126,8 +120,9 @@ class TaskStore:
             raise no_task_store() from e
         if ack.error is None:
             return ack.seq
-        if ack.error.err_code not in WRONG_LAST_SEQUENCE:
-            raise storage_error(ack.error, f"task {task.id}")
+        error = error_of(ack.error, f"task {task.id}")
+        if not isinstance(error, RevisionError):
+            raise error
         # After an attempt without an answer, the revision in the way may be that very attempt.
         sequence = await self._sequence_of(task.id, posted.message.data) if uncertain else None
         if sequence is None:
@@ -203,13 +198,11 @@ class TaskStore:
             raw = await self._jetstream.ask_raw(
                 f"STREAM.MSG.GET.{TASKS_STREAM}", {"last_by_subj": task_subject(task_id)}
             )
-        except StorageError as e:
-            if e.err_code == MESSAGE_NOT_FOUND:
-                msg = f"task {task_id} is not stored: it was never enqueued, was deleted, or is past its retention"
-                raise TaskNotFoundError(msg) from e
-            if e.err_code == STREAM_NOT_FOUND:
-                raise no_task_store() from e
-            raise
+        except MessageNotFoundError as e:
+            msg = f"task {task_id} is not stored: it was never enqueued, was deleted, or is past its retention"
+            raise TaskNotFoundError(msg) from e
+        except StreamNotFoundError as e:
+            raise no_task_store() from e
         return _decode_message(raw).message
 
     async def delete(self, task_id: str, revision: int | None = None) -> None:

@@ -25,8 +25,8 @@ import msgspec
 from ajobs.client.identifiers import new_id
 from ajobs.client.nats.requests import NoRespondersError
 from ajobs.client.options import ClientOptions
-from ajobs.client.storage.jetstream.api import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND
-from ajobs.client.storage.jetstream.buckets import Bucket, RevisionError
+from ajobs.client.storage.jetstream.buckets import Bucket
+from ajobs.client.storage.jetstream.errors import RevisionError, StreamNotFoundError
 from ajobs.client.storage.provision import ensure_stream
 from ajobs.client.storage.tasks import NEVER_STORED, Stored
 from ajobs.client.tasks.enqueue import Enqueuer
@@ -38,7 +38,6 @@ from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import (
     IdempotencyKeyReusedError,
     InvalidIdempotencyKeyError,
-    StorageError,
     StorageNotReadyError,
     TaskAlreadyActiveError,
     TaskAlreadyExistsError,
@@ -46,7 +45,7 @@ from ajobs.protocol.errors import (
     TaskNotFoundError,
 )
 from ajobs.protocol.states import TaskState
-from ajobs.protocol.subjects import IDEMPOTENCY_BUCKET, item_subject, queue_stream
+from ajobs.protocol.subjects import IDEMPOTENCY_BUCKET
 from ajobs.protocol.task import Task
 from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
 
@@ -141,9 +140,7 @@ class Idempotency:
         """Reserve a key, and create the bucket first if it is missing."""
         try:
             return await self._reserve(name, wanted)
-        except (NoRespondersError, StorageError) as e:
-            if isinstance(e, StorageError) and e.err_code != STREAM_NOT_FOUND:
-                raise
+        except (NoRespondersError, StreamNotFoundError) as e:
             if not self._create:
                 raise StorageNotReadyError(
                     f"bucket {IDEMPOTENCY_BUCKET} does not exist: run one server without --no-storage-init"
@@ -203,16 +200,11 @@ class Idempotency:
             return (await self._storage.tasks.load(task.id)).task
 
     async def _has_item(self, task: Task) -> bool:
-        body = {"last_by_subj": item_subject(task.queue, task.id)}
-        try:
-            await self._storage.jetstream.ask_raw(f"STREAM.MSG.GET.{queue_stream(task.queue)}", body)
-        except StorageError as e:
-            if e.err_code not in {MESSAGE_NOT_FOUND, STREAM_NOT_FOUND}:
-                raise
-            # A worker that ran the task meanwhile has removed the item.
-            current = await self._stored(task, only_look=True)
-            return current is None or current.task.state is not task.state
-        return True
+        if await self._storage.items.exists(task.queue, task.id):
+            return True
+        # A worker that ran the task meanwhile has removed the item.
+        current = await self._stored(task, only_look=True)
+        return current is None or current.task.state is not task.state
 
 
 def _request_of(task: Task, options: TaskOptions) -> bytes:

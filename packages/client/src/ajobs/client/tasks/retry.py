@@ -13,7 +13,6 @@ from ajobs.protocol.errors import AjobsError, ConfigurationError, TaskAlreadyAct
 from ajobs.protocol.names import check_name
 from ajobs.protocol.signing import sign_task, verify_task
 from ajobs.protocol.states import TaskState
-from ajobs.protocol.subjects import item_subject, queue_stream
 from ajobs.protocol.task import Task, is_past_deadline
 
 
@@ -59,7 +58,7 @@ def _moved(enqueuer: Enqueuer, task: Task, queue: str) -> Task:
 async def _remove_item(storage: Storage, queue: str, task_id: str) -> None:
     """Remove the item from the old queue, so that the task does not run from both."""
     try:
-        await storage.jetstream.call(f"STREAM.PURGE.{queue_stream(queue)}", {"filter": item_subject(queue, task_id)})
+        await storage.items.remove_of(queue, task_id)
     except AjobsError:
         # The old queue may be gone. A remaining item finds the task done, or one of the two items runs it.
         return

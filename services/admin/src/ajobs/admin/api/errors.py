@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ajobs.protocol.errors import AjobsError, InvalidArgumentError, StorageError
+from ajobs.client.storage.jetstream.errors import SettingsRefusedError, StreamNotFoundError
+from ajobs.protocol.errors import AjobsError, InvalidArgumentError
 
 STATUSES: Mapping[str, int] = {
     "invalid_argument": 400,
@@ -36,11 +37,6 @@ REASONS: Mapping[str, str] = {
     "no_responders": "storage_not_ready",
 }
 """Our reasons that have another name in Choria Async Jobs."""
-
-REFUSED_SETTINGS = frozenset({10005, 10023, 10025, 10047, 10052, 10074, 10081, 10096})
-"""JetStream error codes for settings that it refuses. The caller made the mistake, so the status is 400."""
-
-STREAM_NOT_FOUND = 10059
 
 
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -110,11 +106,11 @@ def http_error(error: AjobsError, field: str | None = None) -> HttpError:
         problem = Problem(error.api_code, str(error), details if details != Details() else None)
         return HttpError(error.status, problem, error.headers)
     code, reason = error.code, REASONS.get(error.reason, error.reason)
-    if isinstance(error, StorageError):
-        if error.err_code in REFUSED_SETTINGS:
-            code, reason = InvalidArgumentError.code, "settings_refused"
-        elif error.err_code == STREAM_NOT_FOUND:
-            reason = "storage_not_ready"
+    if isinstance(error, SettingsRefusedError):
+        # The caller made the mistake, so the status is 400.
+        code, reason = InvalidArgumentError.code, "settings_refused"
+    elif isinstance(error, StreamNotFoundError):
+        reason = "storage_not_ready"
     headers = {"Retry-After": "1"} if code == "unavailable" else {}
     return HttpError(STATUSES[code], Problem(code, str(error), Details(field, reason)), headers)
 

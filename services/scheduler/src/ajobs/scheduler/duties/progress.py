@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ajobs.client.storage.jetstream.buckets import RevisionError
+from ajobs.client.storage.jetstream.errors import RevisionError
 from ajobs.protocol.buckets import SchedulerProgress, decode_progress
 from ajobs.protocol.codec import encode
 from ajobs.protocol.errors import AjobsError

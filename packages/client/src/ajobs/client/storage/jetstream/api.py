@@ -1,4 +1,4 @@
-"""JetStream's management API as raw JSON: what an older or newer server adds to a configuration is kept."""
+"""JetStream's management API as raw JSON, which keeps what an older or newer server adds to a configuration."""
 
 from __future__ import annotations
 
@@ -10,40 +10,19 @@ from typing import Any, TypeVar
 import msgspec
 
 from ajobs.client.nats.requests import NoRespondersError, NotConnectedError, Requests
+from ajobs.client.storage.jetstream.errors import ErrorAnswer, error_of
 from ajobs.protocol.errors import (
     JetStreamNotEnabledError,
-    QueueFullError,
     RequestTimeoutError,
-    StorageError,
     StorageNotReadyError,
-    UnavailableError,
 )
 from ajobs.protocol.subjects import TASKS_STREAM
 
-STREAM_NOT_FOUND = 10059
-CONSUMER_NOT_FOUND = 10014
-MESSAGE_NOT_FOUND = 10037
-STREAM_NAME_IN_USE = 10058
-CONSUMER_NAME_IN_USE = 10013
-CONSUMER_EXISTS = 10148
-WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
-STREAM_FULL = 10077
-STREAM_TOO_BUSY = 10167
-NOT_ENABLED = frozenset({10039, 10076})
-
 PAUSE_S = 0.1
-"""Seconds between two attempts."""
+"""Seconds between two attempts of a patient call."""
 
 T = TypeVar("T")
 Json = dict[str, Any]
-
-
-class ApiError(msgspec.Struct, gc=False):
-    """An error as JetStream answers it."""
-
-    code: int = 0
-    err_code: int = 0
-    description: str = ""
 
 
 class PublishAck(msgspec.Struct, gc=False):
@@ -51,11 +30,11 @@ class PublishAck(msgspec.Struct, gc=False):
 
     seq: int = 0
     duplicate: bool = False
-    error: ApiError | None = None
+    error: ErrorAnswer | None = None
 
 
 class _Answer(msgspec.Struct, gc=False):
-    error: ApiError | None = None
+    error: ErrorAnswer | None = None
 
 
 decode_ack = msgspec.json.Decoder(PublishAck).decode
@@ -64,12 +43,12 @@ _decode_json = msgspec.json.Decoder(Json).decode
 
 
 class JetStream:
-    """Calls the API under a prefix, and publishes into streams."""
+    """Calls the API under a prefix."""
 
     def __init__(self, requests: Requests, prefix: str, *, patience_s: float) -> None:
         """Use ``requests`` to call subjects below ``prefix``, normally ``$JS.API``.
 
-        What only asks is asked again for ``patience_s`` seconds while the server cannot be reached.
+        Calls that change nothing are repeated for ``patience_s`` seconds while the server does not answer.
         """
         self.requests = requests
         self.patience_s = patience_s
@@ -83,28 +62,30 @@ class JetStream:
         """Call the API and return the answer.
 
         Raises:
-            StorageError: JetStream answered with an error; ``err_code`` says which.
-            JetStreamNotEnabledError: Nobody answers there.
-            RequestTimeoutError: It is not known whether it was done.
+            JetStreamError: JetStream answered with an error; its class says which.
+            JetStreamNotEnabledError: Nothing answers on that subject.
+            RequestTimeoutError: No answer came; the call may have been executed.
         """
         return _decode_json(await self._call(call, body))
 
     async def ask(self, call: str, body: Json | None = None) -> Json:
-        """Call what changes nothing, patiently, and return the answer. Raises as `call` does."""
+        """Make a call that changes nothing, patiently, and return the answer. Raises as `call` does."""
         return _decode_json(await self.ask_raw(call, body))
 
     async def ask_raw(self, call: str, body: Json | None = None) -> bytes:
-        """Do the same and return the answer's bytes."""
+        """Do as `ask` does, and return the bytes of the answer."""
         return await self.patiently(lambda: self._call(call, body))
 
     async def patiently(self, ask: Callable[[], Awaitable[T]], since: float | None = None) -> T:
-        """Ask until there is an answer: again and again, so only for what changes nothing.
+        """Repeat a call that changes nothing until it is answered.
 
-        Patience counts from ``since`` on, a monotonic time in seconds, for one who asked before; else from now on.
+        Args:
+            ask: The call.
+            since: When the first attempt was made, as a monotonic time in seconds. Default: now.
 
         Raises:
-            RequestTimeoutError: Patience ran out.
-            ConnectionFailedError: The connection is closed for good, or was not there for too long.
+            RequestTimeoutError: No answer came within the patience.
+            ConnectionFailedError: The connection is closed for good, or was down for longer than the patience.
         """
         give_up = (time.monotonic() if since is None else since) + self.patience_s
         while True:
@@ -124,22 +105,12 @@ class JetStream:
             raise JetStreamNotEnabledError(msg) from e
         error = _decode_answer(reply.data).error
         if error is not None:
-            raise storage_error(error, call)
+            raise error_of(error, call)
         return reply.data
 
 
-def storage_error(error: ApiError, what: str) -> UnavailableError:
-    """Return the exception for an error that JetStream answered with, naming ``what`` was asked."""
-    text = f"{what}: {error.description} ({error.err_code})"
-    if error.err_code in NOT_ENABLED:
-        return JetStreamNotEnabledError(f"{text}: enable JetStream on the server and for this account")
-    if error.err_code == STREAM_FULL:
-        return QueueFullError(text)
-    return StorageError(text, err_code=error.err_code)
-
-
 def no_task_store() -> StorageNotReadyError:
-    """Return the exception for a task store that is not there."""
+    """Return the error for a missing task store."""
     return StorageNotReadyError(
-        f"stream {TASKS_STREAM} does not exist: connect once without no_storage_init to make it"
+        f"stream {TASKS_STREAM} does not exist: connect once without no_storage_init to create it"
     )

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ajobs.client.storage.jetstream.api import (
-    MESSAGE_NOT_FOUND,
-    WRONG_LAST_SEQUENCE,
-    JetStream,
-    PublishAck,
-    decode_ack,
-    storage_error,
-)
+from ajobs.client.storage.jetstream.api import JetStream, PublishAck, decode_ack
+from ajobs.client.storage.jetstream.errors import MessageNotFoundError, RevisionError, error_of
 from ajobs.client.storage.jetstream.publish import Message, publish_patiently
 from ajobs.client.storage.jetstream.scan import scan
-from ajobs.protocol.errors import StorageError
 from ajobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, KV_OPERATION, header_block, parse_headers
 from ajobs.protocol.subjects import bucket_stream, key_subject
 from ajobs.protocol.timestamps import ZERO_TIME, parse_timestamp
@@ -37,12 +30,6 @@ class Entry(NamedTuple):
     revision: int
     stored_ns: int
     headers: Mapping[str, str]
-
-
-class RevisionError(StorageError):
-    """A key has another revision than was expected: somebody else wrote it."""
-
-    reason = "revision_conflict"
 
 
 class _Message(msgspec.Struct):
@@ -156,10 +143,8 @@ class Bucket:
         body = {"last_by_subj": self._prefix + key}
         try:
             return _decode_answer(await self._jetstream.ask_raw(f"STREAM.MSG.GET.{self.stream}", body)).message
-        except StorageError as e:
-            if e.err_code == MESSAGE_NOT_FOUND:
-                return None
-            raise
+        except MessageNotFoundError:
+            return None
 
     async def _publish(self, key: str, value: bytes, headers: dict[str, str] | None) -> int:
         ack, _ = await publish_patiently(
@@ -170,9 +155,10 @@ class Bucket:
     def _sequence(self, ack: PublishAck, key: str) -> int:
         if ack.error is None:
             return ack.seq
-        if ack.error.err_code in WRONG_LAST_SEQUENCE:
-            raise RevisionError(f"key {key} of bucket {self.name} was changed", err_code=ack.error.err_code)
-        raise storage_error(ack.error, f"bucket {self.name}")
+        error = error_of(ack.error, f"bucket {self.name}")
+        if isinstance(error, RevisionError):
+            raise RevisionError(f"key {key} of bucket {self.name} was changed", err_code=error.err_code)
+        raise error
 
 
 def is_deletion(headers: Mapping[str, str]) -> bool:

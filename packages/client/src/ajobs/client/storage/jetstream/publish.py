@@ -1,4 +1,4 @@
-"""Publishing into a stream until it is known what became of it, for as long as patience lasts."""
+"""Publish into a stream until the server confirms or refuses it, for as long as the patience lasts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from typing import NamedTuple
 import msgspec
 
 from ajobs.client.nats.requests import NoRespondersError, NotConnectedError, Reply, Requests
-from ajobs.client.storage.jetstream.api import (
-    PAUSE_S,
-    STREAM_NOT_FOUND,
-    STREAM_TOO_BUSY,
-    JetStream,
-    PublishAck,
-    decode_ack,
-    storage_error,
-)
-from ajobs.protocol.errors import RequestTimeoutError, StorageError, UnavailableError
+from ajobs.client.storage.jetstream.api import PAUSE_S, JetStream, PublishAck, decode_ack
+from ajobs.client.storage.jetstream.errors import StreamNotFoundError, StreamTooBusyError, error_of
+from ajobs.protocol.errors import RequestTimeoutError, UnavailableError
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """What is published into a stream: the stream, the subject, the bytes and the headers as `header_block` makes them.
+    """A message for a stream, with headers encoded by `header_block`.
 
-    It may be stored more than once: its headers, or its meaning, have to make that harmless.
+    It may be stored more than once, so its headers or its meaning must make that harmless.
     """
 
     stream: str
@@ -33,7 +26,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     headers: bytes = b""
 
     def post(self, requests: Requests) -> Posted:
-        """Send it without waiting, for one who has more to send before; `publish_patiently` does the rest."""
+        """Send the message without waiting, so that the caller can send more; `publish_patiently` does the rest."""
         began = time.monotonic()
         try:
             return Posted(self, requests.post(self.subject, self.data, self.headers), began)
@@ -42,15 +35,15 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Posted(msgspec.Struct, frozen=True):
-    """A message and the answer to come of its first attempt; none when it could not be sent."""
+    """A message and the future answer of its first attempt, or no answer if it could not be sent."""
 
     message: Message
     answer: asyncio.Future[Reply] | None
     began: float
-    """When it was sent, as a monotonic time in seconds: patience counts from then on."""
+    """When it was sent, as a monotonic time in seconds. The patience counts from there."""
 
     async def accepted(self) -> PublishAck | None:
-        """Wait for the answer and return it if it is that the message is stored now, as nearly always."""
+        """Wait for the answer, and return it if this attempt stored the message, as nearly always."""
         try:
             ack = None if self.answer is None else decode_ack((await self.answer).data)
         except UnavailableError:
@@ -59,7 +52,7 @@ class Posted(msgspec.Struct, frozen=True):
 
 
 class Published(NamedTuple):
-    """The server's answer, and whether an earlier attempt without an answer may have been stored already."""
+    """The answer of the server, and whether an earlier, unanswered attempt may have stored the message."""
 
     ack: PublishAck
     uncertain: bool
@@ -69,18 +62,18 @@ async def publish_patiently(jetstream: JetStream, message: Message, posted: Post
     """Publish until the server answers.
 
     Args:
-        jetstream: Where to.
-        message: What to publish.
-        posted: The first attempt, when it was made already.
+        jetstream: The API of the server.
+        message: The message.
+        posted: The first attempt, if there was one.
 
     Returns:
-        The answer, with the error in it when JetStream refused the message.
+        The answer, which holds an error if JetStream refused the message.
 
     Raises:
-        RequestTimeoutError: Patience ran out; it is not known whether the message is stored.
-        NoRespondersError: There is no such stream.
-        PayloadTooLargeError: The message is larger than the server takes.
-        ConnectionFailedError: The connection is closed for good, or was not there for too long.
+        RequestTimeoutError: No answer came within the patience; the message may be stored.
+        NoRespondersError: The stream does not exist.
+        PayloadTooLargeError: The message exceeds the server's limit.
+        ConnectionFailedError: The connection is closed for good, or was down for longer than the patience.
     """
     requests = jetstream.requests
     give_up = (time.monotonic() if posted is None else posted.began) + jetstream.patience_s
@@ -90,16 +83,18 @@ async def publish_patiently(jetstream: JetStream, message: Message, posted: Post
         try:
             reply = await (answer or requests.request(message.subject, message.data, message.headers))
             ack = decode_ack(reply.data)
-            if ack.error is None or ack.error.err_code != STREAM_TOO_BUSY:
+            if ack.error is None:
                 return Published(ack, uncertain)
-            error: UnavailableError = storage_error(ack.error, message.stream)
+            error: UnavailableError = error_of(ack.error, message.stream)
+            if not isinstance(error, StreamTooBusyError):
+                return Published(ack, uncertain)
         except RequestTimeoutError as e:
             uncertain = True
             error = e
         except NotConnectedError as e:
             error = e
         except NoRespondersError as e:
-            # A stream that has no leader right now looks just like one that is not there.
+            # A stream without a leader looks like a missing one.
             if not await stream_exists(jetstream, message.stream):
                 raise
             error = e
@@ -110,11 +105,11 @@ async def publish_patiently(jetstream: JetStream, message: Message, posted: Post
 
 
 async def stream_exists(jetstream: JetStream, stream: str) -> bool:
-    """Tell whether a stream exists; when the server cannot say, it may."""
+    """Return whether a stream exists, or may exist because the server does not answer."""
     try:
         await jetstream.call(f"STREAM.INFO.{stream}")
-    except StorageError as e:
-        return e.err_code != STREAM_NOT_FOUND
+    except StreamNotFoundError:
+        return False
     except UnavailableError:
         return True
     return True

@@ -23,7 +23,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
-from ajobs.client.storage.items import Delivery
+from ajobs.client.storage.jetstream.delivery import Delivery
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConnectionFailedError
 from ajobs.protocol.headers import PENDING_MESSAGES, parse_headers, status_of

@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ajobs.client.storage.items import Delivery
-from ajobs.client.storage.jetstream.api import CONSUMER_NOT_FOUND, JetStream, Json
+from ajobs.client.storage.jetstream.api import JetStream, Json
+from ajobs.client.storage.jetstream.delivery import Delivery
+from ajobs.client.storage.jetstream.errors import ConsumerNotFoundError
 from ajobs.client.storage.jetstream.pull import PullSubscription
 from ajobs.protocol.durations import MINUTE_NS
 from ajobs.protocol.errors import StorageError
@@ -100,7 +101,5 @@ async def _pending(jetstream: JetStream, stream: str, name: str) -> int | None:
     """Return how many messages a consumer has still to deliver; nothing when it is gone."""
     try:
         return (await jetstream.ask(f"CONSUMER.INFO.{stream}.{name}"))["num_pending"]
-    except StorageError as e:
-        if e.err_code == CONSUMER_NOT_FOUND:
-            return None
-        raise
+    except ConsumerNotFoundError:
+        return None
