@@ -148,3 +148,34 @@ async def test_the_scheduler_runs_under_its_name_and_stops_on_a_signal(server, c
         assert await client.leaders() == {"task_scheduler": "one"}
         scheduler.signal(15)
         assert await scheduler.ended() == 0
+
+
+async def test_schedules_are_signed_by_name_or_all_that_are_not(server, client, tmp_path):
+    seed = tmp_path / "seed"
+    seed.write_text("00" * 32)
+    seed.chmod(0o600)
+    signing = Ajc(server.url)
+    for name in ("a", "b", "c"):
+        await client.schedules.create(name, "@daily", "t", queue="Q")
+    listed = (await signing("schedule", "list", "--sign", str(seed))).out
+    assert listed.count("broken") == 3
+    shown = (await signing("schedule", "view", "a", "--sign", str(seed))).out
+    assert "not signed: check the schedule, then run 'ajc schedule sign a'" in shown
+    assert (await signing("schedule", "sign", "a", "--force", "--sign", str(seed))).out.endswith("signed 1 schedule\n")
+    assert (await client.schedules.load("a")).options.signatures
+    ran = await signing("schedule", "sign", "--all", "--force", "--sign", str(seed))
+    assert "Schedule b" in ran.out
+    assert "Schedule a" not in ran.out
+    assert ran.out.endswith("signed 2 schedules\n")
+    assert "broken" not in (await signing("schedule", "list", "--sign", str(seed))).out
+    assert (await signing("schedule", "sign", "--all", "--sign", str(seed))).out == "signed 0 schedules\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [((), "or --all"), (("a", "--all"), "or --all"), (("a",), "needs a seed")],
+)
+async def test_signing_needs_a_name_and_a_seed(ajc, client, arguments, text):
+    ran = await ajc("schedule", "sign", *arguments)
+    assert ran.status == 2
+    assert text in ran.complaint

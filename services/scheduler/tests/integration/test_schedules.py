@@ -28,7 +28,7 @@ async def test_a_scheduled_task_has_the_settings_of_its_schedule(server, client)
     async with Client.connect(server.url, queue=QUEUE, signing_key=bytes(32)) as signing:
         scheduler = Scheduler(signing, "one")
         async with client.watch() as events, scheduler.running():
-            await client.schedules.create(
+            await signing.schedules.create(
                 "s", "@every 1s", "report", queue="Q", payload={"a": 1}, deadline=timedelta(minutes=1), max_tries=3
             )
             task, *_ = await wait_tasks(client, 1)

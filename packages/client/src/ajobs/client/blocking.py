@@ -254,6 +254,10 @@ class BlockingSchedules:
         """See `Schedules.resume`."""
         return self._run(self._schedules.resume(name))
 
+    def sign(self, name: str) -> ScheduleInfo:
+        """See `Schedules.sign`."""
+        return self._run(self._schedules.sign(name))
+
     def delete(self, name: str) -> None:
         """See `Schedules.delete`."""
         self._run(self._schedules.delete(name))

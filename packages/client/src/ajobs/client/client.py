@@ -15,6 +15,7 @@ from ajobs.client.options import (
     Keys,
 )
 from ajobs.client.schedules.schedules import Schedules
+from ajobs.client.schedules.trust import Trust
 from ajobs.client.settings import Settings
 from ajobs.client.storage.browse import browse
 from ajobs.client.storage.elections import list_leaders
@@ -74,7 +75,7 @@ class Client:
         self._logger = logging.getLogger("ajobs.client")
         self.enqueuer = Enqueuer(storage, keys, queue.name, injector() if options.trace else None)
         """The single steps of enqueuing, for services that do something between them."""
-        self.schedules = Schedules(storage, self.enqueuer)
+        self.schedules = Schedules(storage, self.enqueuer, Trust(options, keys))
         """The schedules, which create tasks at times."""
         self.idempotency = Idempotency(self.enqueuer, options, create=not options.no_storage_init)
         """Enqueuing with idempotency keys, for services. See `enqueue_once`."""

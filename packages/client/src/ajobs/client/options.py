@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -41,6 +43,10 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A file with that key as hex."""
     signatures_optional: bool = False
     """Tasks without a signature are fine. Wrong signatures never are."""
+    unsigned_schedules: Literal["refuse", "allow"] | None = None
+    """Whether to create tasks for schedules without a signature. Default: refuse with a signing key, else allow."""
+    schedule_keys: Sequence[bytes | str] = ()
+    """More public keys, as bytes or hex, whose signatures on schedules are trusted, besides that of the signing key."""
     trace: bool = False
     """Carry OpenTelemetry's trace context to the handlers of tasks."""
     request_timeout: Duration = 5.0
@@ -71,6 +77,8 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
         for one, other in _EXCLUSIVE:
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ConfigurationError(f"{one} and {other} are both set: use one of them")
+        if self.unsigned_schedules not in {None, "refuse", "allow"}:
+            raise ConfigurationError(f"invalid unsigned_schedules {self.unsigned_schedules!r}: use 'refuse' or 'allow'")
         if self.bind and self.queue is None:
             raise ConfigurationError("bind needs the name of a queue: set queue")
 

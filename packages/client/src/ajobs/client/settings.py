@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -51,6 +51,8 @@ class Settings(TypedDict, total=False):
     verification_key: bytes | str | None
     verification_key_file: str | Path | None
     signatures_optional: bool
+    unsigned_schedules: Literal["refuse", "allow"] | None
+    schedule_keys: Sequence[bytes | str]
     trace: bool
     request_timeout: Duration
     patience: Duration

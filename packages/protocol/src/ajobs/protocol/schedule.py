@@ -58,6 +58,8 @@ class ScheduleOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Up to how many nanoseconds after a tick its task is created, to spread tasks out; fixed for each tick."""
     belongs_to: str = ""
     """The ``created_at`` of the schedule. A later schedule by the same name ignores these options."""
+    signatures: tuple[str, ...] = ()
+    """Signatures in hex; one of them has to fit. See `ajobs.protocol.schedule_signing`."""
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -124,6 +126,6 @@ def check_schedule(schedule: Schedule) -> Schedule:
         msg = f"schedule {schedule.name} has a deadline of {schedule.deadline} ns: use {MAX_DURATION_NS} or less"
         raise InvalidScheduleError(msg)
     if schedule.max_tries < 0:
-        msg = f"schedule {schedule.name} has max_tries {schedule.max_tries}: use a positive number, or 0 for no limit"
+        msg = f"schedule {schedule.name} has max_tries {schedule.max_tries}: use a positive number, or 0 for 10"
         raise InvalidScheduleError(msg)
     return schedule

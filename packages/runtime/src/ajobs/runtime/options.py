@@ -84,6 +84,33 @@ class SigningOptions:
         return {"signing_seed_file": self.signing_seed_file}
 
 
+@group("Signatures")
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSignatureOptions:
+    """Which schedules a program with a signing seed creates tasks for."""
+
+    unsigned_schedules: Annotated[
+        Literal["refuse", "allow"] | None,
+        option(
+            "AJ_UNSIGNED_SCHEDULES",
+            text="Whether schedules without a signature create tasks. Default: refuse with a signing seed, else allow.",
+        ),
+    ] = None
+    schedule_keys: Annotated[
+        str | None,
+        option(
+            "AJ_SCHEDULE_KEYS",
+            text="More public keys, in hex and separated by commas, whose signatures on schedules are trusted.",
+        ),
+    ] = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings for `Client.connect`."""
+        keys = [key.strip() for key in (self.schedule_keys or "").split(",")]
+        return {"unsigned_schedules": self.unsigned_schedules, "schedule_keys": [key for key in keys if key]}
+
+
 @group("Logging")
 @dataclass(frozen=True, kw_only=True)
 class LogOptions:

@@ -35,7 +35,8 @@ class Scheduler:
         """Prepare a scheduler; `run` starts it.
 
         Args:
-            client: A connected client, with a signing key if workers verify tasks.
+            client: A connected client, with a signing key if workers verify tasks. It creates tasks only for schedules
+                that it trusts.
             name: The name to campaign as, unique among the schedulers. Events and other schedulers show it.
             janitor: Whether to repair stuck tasks while leading.
             logger: The logger to use instead of ``ajobs.scheduler``.

@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from ajobs.client.identifiers import new_id
 from ajobs.client.schedules.cron import preview, recurrence_of
+from ajobs.client.schedules.trust import Trust
 from ajobs.client.storage.jetstream.buckets import Bucket, Entry
 from ajobs.client.storage.jetstream.errors import RevisionError, StreamNotFoundError
 from ajobs.client.storage.storage import Storage
@@ -55,7 +56,7 @@ class ScheduleSettings(TypedDict, total=False):
     deadline: Duration | None
     """How long after its tick a task may still be started, 30 seconds or more."""
     max_tries: int
-    """How often a task may be started; 0: as often as any other task."""
+    """The number of tries of a task; 0: 10, as for other tasks."""
     catch_up: CatchUp | str
     """What to do about missed runs: none, last, all."""
     catch_up_limit: int
@@ -81,6 +82,8 @@ class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
     """When it was created or last changed: it has no ticks before."""
     problem: str | None = None
     """What is wrong with it, when it cannot be run."""
+    distrusted: bool = False
+    """Whether the problem is a missing or wrong signature. Once the schedule is checked, `Schedules.sign` signs it."""
 
     @property
     def name(self) -> str:
@@ -106,9 +109,10 @@ def next_due_ns(info: ScheduleInfo, count: int = 1, now_ns: int | None = None) -
 class Schedules:
     """Manages schedules; a client's are `Client.schedules`."""
 
-    def __init__(self, storage: Storage, enqueuer: Enqueuer) -> None:
-        """Use a client's storage, and its enqueuer for `run_now`."""
+    def __init__(self, storage: Storage, enqueuer: Enqueuer, trust: Trust) -> None:
+        """Use a client's storage, and its enqueuer for `run_now`. Only trusted schedules have ticks."""
         self._enqueuer = enqueuer
+        self._trust = trust
         self._connection = storage.connection
         self.bucket = Bucket(storage.connection, storage.jetstream, CONFIGURATION_BUCKET)
 
@@ -140,6 +144,7 @@ class Schedules:
         before = await self.bucket.get(schedule_options_key(name))
         if await self.bucket.get(schedule_key(name)) is not None:
             raise _exists(name)
+        options = self._trust.signed(made, options)
         try:
             async with self._with_options(name, options, made, before):
                 await self.bucket.create(schedule_key(name), encode(made))
@@ -150,13 +155,17 @@ class Schedules:
     async def update(self, name: str, **settings: Unpack[ScheduleChanges]) -> ScheduleInfo:
         """Change some of a schedule's settings. Raises as `create` does, and `ScheduleNotFoundError`.
 
+        A client with a signing key signs the change if the schedule was signed with a key that it trusts.
+
         Raises:
             ScheduleChangedError: Another client changed it meanwhile.
         """
         before = await self.bucket.get(schedule_options_key(check_name("schedule name", name)))
         entry = await self._entry(name)
         stored = decode_schedule(entry.value)
-        schedule, options = _changed(stored, _options(stored, before), settings)
+        stored_options = _options(stored, before)
+        schedule, options = _changed(stored, stored_options, settings)
+        options = self._trust.signed(schedule, options, (stored, stored_options))
         try:
             async with self._with_options(name, options, schedule, before):
                 await self.bucket.update(entry.key, encode(schedule), entry.revision)
@@ -171,6 +180,32 @@ class Schedules:
     async def resume(self, name: str) -> ScheduleInfo:
         """Have a paused schedule make tasks again, from its next tick on."""
         return await self.update(name, paused=False)
+
+    async def sign(self, name: str) -> ScheduleInfo:
+        """Sign a schedule as it is stored, so that schedulers with this signing key create tasks for it.
+
+        Check the schedule first: its tasks will have a valid signature, whoever wrote it. It has no ticks before now.
+
+        Raises:
+            ScheduleNotFoundError: No schedule with this name is stored.
+            ScheduleChangedError: Another client changed it meanwhile.
+            ConfigurationError: The client has no signing key.
+            InvalidScheduleError: The schedule is broken, so that a signature would not help.
+        """
+        self._trust.require_key()
+        key = schedule_options_key(check_name("schedule name", name))
+        before, entry = await self.bucket.get(key), await self._entry(name)
+        info = read_schedule(name, entry, before, self._trust)
+        if info.problem is not None and not info.distrusted:
+            raise InvalidScheduleError(f"cannot sign schedule {name}: {info.problem}")
+        pair = (info.schedule, info.options)
+        signed = self._trust.signed(*pair, pair, vouch=True)
+        try:
+            async with self._with_options(name, signed, info.schedule, before):
+                await self.bucket.update(entry.key, entry.value, entry.revision)
+        except RevisionError as e:
+            raise ScheduleChangedError(f"schedule {name} was changed by another client: load it and try again") from e
+        return await self.load(name)
 
     async def delete(self, name: str) -> None:
         """Delete a schedule. Its tasks stay as they are.
@@ -191,7 +226,7 @@ class Schedules:
         """
         entry = await self._entry(name)
         decode_schedule(entry.value)
-        return read_schedule(name, entry, await self.bucket.get(schedule_options_key(name)))
+        return read_schedule(name, entry, await self.bucket.get(schedule_options_key(name)), self._trust)
 
     async def all(self) -> list[ScheduleInfo]:
         """Return all schedules, sorted by name. An unreadable document is returned as a broken schedule."""
@@ -206,23 +241,28 @@ class Schedules:
                 await asyncio.sleep(0)  # others have work to do while thousands are decoded
             if key.startswith(SCHEDULE_KEY_PREFIX):
                 name = key.removeprefix(SCHEDULE_KEY_PREFIX)
-                infos.append(read_schedule(name, entry, entries.get(schedule_options_key(name))))
+                infos.append(read_schedule(name, entry, entries.get(schedule_options_key(name)), self._trust))
         return infos
 
     async def read(self, name: str) -> ScheduleInfo | None:
         """Return a schedule, even a broken one, or ``None`` if no schedule has this name."""
-        entry, options = await asyncio.gather(
-            self.bucket.get(schedule_key(name)), self.bucket.get(schedule_options_key(name))
-        )
-        return None if entry is None else read_schedule(name, entry, options)
+        entry = await self.bucket.get(schedule_key(name))
+        if entry is None:
+            return None
+        # Changes store the options first, so options that are read last have a signature for what was read before.
+        return read_schedule(name, entry, await self.bucket.get(schedule_options_key(name)), self._trust)
 
     async def run_now(self, name: str) -> Task:
         """Create one task of a schedule now, in addition to its ticks. Raises as `load` and `Client.enqueue` do.
 
         Raises:
             QueueNotFoundError: The queue of the schedule does not exist; nothing is stored.
+            InvalidScheduleError: The schedule is not signed with a key that this client trusts.
         """
-        schedule = (await self.load(name)).schedule
+        info = await self.load(name)
+        if info.distrusted:
+            raise InvalidScheduleError(f"schedule {name} is refused: {info.problem}")
+        schedule = info.schedule
         return await self._enqueuer.enqueue(
             task_of(schedule, task_id=new_id(), tick_ns=time.time_ns()), None, require_queue=True
         )
@@ -317,7 +357,7 @@ def task_of(schedule: Schedule, *, task_id: str, tick_ns: int) -> Task:
     )
 
 
-def read_schedule(name: str, entry: Entry, options: Entry | None) -> ScheduleInfo:
+def read_schedule(name: str, entry: Entry, options: Entry | None, trust: Trust) -> ScheduleInfo:
     """Return the schedule stored under a name, as a broken one if it is unreadable or cannot run."""
     since_ns = max(entry.stored_ns, options.stored_ns if options else 0)
     schedule = Schedule(name=name, schedule="", task_type="", created_at=format_timestamp(entry.stored_ns))
@@ -333,7 +373,14 @@ def read_schedule(name: str, entry: Entry, options: Entry | None) -> ScheduleInf
     except AjobsError as e:
         problem = str(e)
         schedule = msgspec.structs.replace(schedule, name=name)
-    return ScheduleInfo(schedule=schedule, options=decoded, since=format_timestamp(since_ns), problem=problem)
+    distrust = None if problem is not None else trust.problem(schedule, decoded)
+    return ScheduleInfo(
+        schedule=schedule,
+        options=decoded,
+        since=format_timestamp(since_ns),
+        problem=problem or distrust,
+        distrusted=distrust is not None,
+    )
 
 
 def _options(schedule: Schedule, entry: Entry | None) -> ScheduleOptions:

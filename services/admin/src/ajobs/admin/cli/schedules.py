@@ -13,6 +13,7 @@ COMMANDS = (
     LazyCommand("resume", (), "schedules_resume:resume", "Resume a paused schedule."),
     LazyCommand("run", (), "schedules_run:run", "Create a task of a schedule now and print its ID."),
     LazyCommand("scheduler", (), "schedules_scheduler:scheduler", "Run a scheduler until it is stopped."),
+    LazyCommand("sign", (), "schedules_sign:sign", "Sign a schedule with the seed of --sign."),
     LazyCommand("update", (), "schedules_update:update", "Change settings of a schedule."),
     LazyCommand("view", ("show", "v"), "schedules_view:view", "Show a schedule and its next ticks."),
 )

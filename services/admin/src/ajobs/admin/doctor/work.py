@@ -84,7 +84,12 @@ def _schedules(facts: Facts) -> Iterator[Verdict]:
     queues = {info.queue.name for info in facts.queues}
     for info in facts.schedules:
         again = f"create it again: 'ajc task cron delete {info.name}', then 'ajc task cron add NAME SCHEDULE TYPE'"
-        if info.problem is not None:
+        if info.distrusted:
+            yield problem(
+                f"schedule {info.name} creates no signed tasks: {info.problem}",
+                f"'ajc schedule view {info.name}', and if it is yours 'ajc schedule sign {info.name}'",
+            )
+        elif info.problem is not None:
             yield problem(f"schedule {info.name} is broken: {info.problem}", again)
         elif info.schedule.queue not in queues:
             yield problem(

@@ -123,7 +123,8 @@ class Changes:
                 self._wake()
 
     def _put(self, info: ScheduleInfo, after_ns: int) -> None:
-        if info.problem is not None:
+        known = self._timetable.schedules.get(info.name)
+        if info.problem is not None and (known is None or known.problem != info.problem):
             self._logger.error("schedule is broken: %s", info.problem, extra={"schedule": info.name})
         self._timetable.put(info, after_ns)
 
