@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -16,21 +18,32 @@ from ajobs.protocol.errors import (
 )
 from ajobs.protocol.signing import Signer, Verifier, parse_key, sign_task, verify_task
 from ajobs.protocol.states import TaskState
-from ajobs.protocol.task import new_task
-from ajobs.protocol.timestamps import parse_timestamp
-from packages.protocol.tests.unit.strategies import names, tasks, times
+from ajobs.protocol.task import Task, new_task
+from ajobs.protocol.timestamps import ZERO_TIME, format_timestamp, parse_timestamp
+from packages.protocol.tests.unit.strategies import names, tasks
+
+LARGEST = 2**63 - 1
+plain_names = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
+signable_times = st.integers(-LARGEST - 1, LARGEST).map(format_timestamp) | st.just(ZERO_TIME)
 
 SIGNER = Signer(bytes(range(32)))
 SIGNED_FIELDS = {
-    "id": names,
-    "queue": names,
+    "id": plain_names,
+    "queue": plain_names,
     "type": names,
     "max_tries": st.integers(0, 100),
-    "created": times,
-    "deadline": times,
+    "created": signable_times,
+    "deadline": signable_times,
     "payload": st.binary(max_size=30),
 }
-signable = st.builds(lambda task, queue: msgspec.structs.replace(task, queue=queue, signature=""), tasks, names)
+signable = st.builds(
+    lambda task, **fields: msgspec.structs.replace(task, **fields, signature=""),
+    tasks,
+    id=plain_names,
+    queue=plain_names,
+    created=signable_times,
+    deadline=st.none() | signable_times,
+)
 
 
 @given(signable)
@@ -112,3 +125,54 @@ def test_white_space_around_a_key_is_ignored():
 
 def test_a_signer_does_not_show_its_seed():
     assert bytes(range(32)).hex() not in repr(SIGNER) + str(SIGNER)
+
+
+def forged(**fields):
+    """Return a task whose signature is right for the bytes that are signed, and whose fields are others."""
+    message = "K:A:dryrun:pay:0:1:0:MQ=="
+    return Task(
+        signature=SIGNER.sign(message.encode()),
+        payload=b"1",
+        state=TaskState.NEW,
+        created=format_timestamp(1),
+        max_tries=0,
+        tries=0,
+        **fields,
+    )
+
+
+def test_the_signed_text_can_be_read_as_one_task_only():
+    verify_task(forged(id="K", queue="A", type="dryrun:pay"), SIGNER.verifier, optional=False)
+    for fields in ({"id": "K:A", "queue": "dryrun", "type": "pay"}, {"id": "K", "queue": "A:dryrun", "type": "pay"}):
+        with pytest.raises(TaskSignatureError, match="use an ID and a queue without ':'"):
+            verify_task(forged(**fields), SIGNER.verifier, optional=False)
+        with pytest.raises(ConfigurationError, match="use an ID and a queue without ':'"):
+            sign_task(msgspec.structs.replace(forged(**fields), signature=""), SIGNER)
+
+
+@pytest.mark.parametrize("field", ["created", "deadline"])
+@pytest.mark.parametrize("turns", [-1, 1])
+def test_a_signed_time_is_not_valid_modulo_64_bits(field, turns):
+    now = 1_700_000_000 * 10**9
+    signed = sign_task(
+        msgspec.structs.replace(TASK, created=format_timestamp(now), deadline=format_timestamp(now)), SIGNER
+    )
+    changed = msgspec.structs.replace(signed, **{field: format_timestamp(now + turns * 2**64)})
+    with pytest.raises(TaskSignatureError, match="a signature that no task like it can have"):
+        verify_task(changed, SIGNER.verifier, optional=False)
+
+
+def test_while_keys_are_changed_either_key_verifies_and_no_other():
+    old, new, other = SIGNER, Signer(bytes(32)), Signer(b"x" * 32)
+    both = Verifier(bytes.fromhex(old.public_key_hex), bytes.fromhex(new.public_key_hex))
+    for signer in (old, new):
+        verify_task(sign_task(TASK, signer), both, optional=False)
+    with pytest.raises(TaskSignatureError):
+        verify_task(sign_task(TASK, other), both, optional=False)
+    with pytest.raises(InvalidKeyError, match="no public key"):
+        Verifier()
+
+
+def test_a_signer_cannot_be_pickled():
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(SIGNER)

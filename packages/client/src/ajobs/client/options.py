@@ -37,10 +37,10 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A 32-byte Ed25519 seed to sign tasks with, and to verify them."""
     signing_seed_file: str | Path | None = None
     """A file with that seed as hex."""
-    verification_key: bytes | str | None = None
-    """A 32-byte public key, or its hex, that tasks have to be signed with."""
-    verification_key_file: str | Path | None = None
-    """A file with that key as hex."""
+    verification_key: bytes | str | Sequence[bytes | str] | None = None
+    """32-byte public keys, or their hex, one of which must have signed each task. Two, while keys are changed."""
+    verification_key_file: str | Path | Sequence[str | Path] | None = None
+    """Files with such keys in hex."""
     signatures_optional: bool = False
     """Tasks without a signature are fine. Wrong signatures never are."""
     unsigned_schedules: Literal["refuse", "allow"] | None = None
@@ -121,14 +121,31 @@ def keys_of(options: ClientOptions) -> Keys:
         seed = parse_key("seed", _read(options.signing_seed_file))
         warn_if_exposed(options.signing_seed_file, "seed file")
     signer = None if seed is None else Signer(seed)
-    public_key = options.verification_key
-    if options.verification_key_file is not None:
-        public_key = _read(options.verification_key_file)
-    if isinstance(public_key, str):
-        public_key = parse_key("public key", public_key)
-    if public_key is not None:
-        return Keys(signer, Verifier(public_key), options.signatures_optional)
+    public_keys = _public_keys(options)
+    if public_keys:
+        return Keys(signer, Verifier(*public_keys), options.signatures_optional)
     return Keys(signer, None if signer is None else signer.verifier, options.signatures_optional)
+
+
+def _public_keys(options: ClientOptions) -> list[bytes]:
+    given, files = options.verification_key, options.verification_key_file
+    if files is not None:
+        given = [_read(file) for file in ([files] if isinstance(files, str | Path) else files)]
+    if given is None:
+        return []
+    several = [given] if isinstance(given, bytes | str) else given
+    if not several:
+        raise ConfigurationError("the list of verification keys is empty: pass a key, or None to verify nothing")
+    return [parse_key("public key", each) if isinstance(each, str) else each for each in several]
+
+
+def signature_mode(keys: Keys) -> str:
+    """Return in a few words which tasks a worker with these keys runs, for its log."""
+    if keys.verifier is None:
+        return "off, every task runs"
+    count = keys.verifier.key_count
+    named = "1 key" if count == 1 else f"{count} keys"
+    return f"optional, verified with {named}" if keys.optional else f"required, verified with {named}"
 
 
 def _read(path: str | Path) -> str:

@@ -48,8 +48,8 @@ class Settings(TypedDict, total=False):
     prometheus_port: int | None
     signing_key: bytes | None
     signing_seed_file: str | Path | None
-    verification_key: bytes | str | None
-    verification_key_file: str | Path | None
+    verification_key: bytes | str | Sequence[bytes | str] | None
+    verification_key_file: str | Path | Sequence[str | Path] | None
     signatures_optional: bool
     unsigned_schedules: Literal["refuse", "allow"] | None
     schedule_keys: Sequence[bytes | str]

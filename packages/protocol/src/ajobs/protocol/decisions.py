@@ -100,11 +100,16 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
     task: Task
 
 
+def failed_by(task: Task) -> TaskState:
+    """Return the final state of a task whose parents failed: a task that was started before is not unreachable."""
+    return TaskState.UNREACHABLE if task.state is _BLOCKED else TaskState.TERMINATED
+
+
 def resolve(task: Task, parents: Mapping[str, Task | None]) -> Resolution:
-    """Decide whether a blocked task can start.
+    """Decide whether a blocked task can start, or a task that loads the results of its parents again.
 
     Args:
-        task: The blocked task.
+        task: The task.
         parents: Its dependencies by id; ``None`` for one that is not stored.
     """
     waiting = False
@@ -114,9 +119,7 @@ def resolve(task: Task, parents: Mapping[str, Task | None]) -> Resolution:
         if parent is None or parent.state in FAILED_STATES:
             state = "not found" if parent is None else parent.state.value or "in an unknown state"
             error = f"task dependencies failed: {parent_id} is {state}"
-            return Resolution(
-                Readiness.FAILED, _replace(task, state=transition(task, TaskState.UNREACHABLE), last_err=error)
-            )
+            return Resolution(Readiness.FAILED, _replace(task, state=transition(task, failed_by(task)), last_err=error))
         if parent.state is not TaskState.COMPLETE:
             waiting = True
         results[parent_id] = parent.result

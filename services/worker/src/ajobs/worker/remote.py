@@ -20,7 +20,7 @@ from typing import Any, Unpack
 from nats.aio.msg import Msg
 
 from ajobs.client.nats.connection import Connection
-from ajobs.client.options import keys_of
+from ajobs.client.options import keys_of, signature_mode
 from ajobs.client.settings import Settings, split_settings
 from ajobs.protocol import headers
 from ajobs.protocol.codec import decode_task, encode_value
@@ -35,7 +35,9 @@ from ajobs.protocol.errors import (
 )
 from ajobs.protocol.headers import header_block
 from ajobs.protocol.signing import Verifier, verify_task
+from ajobs.protocol.states import FINAL_STATES
 from ajobs.protocol.subjects import remote_handler_subject
+from ajobs.protocol.task import Task, is_past_deadline
 from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.worker.routing.lifespan import State, enter_lifespans, provided_by
 from ajobs.worker.routing.router import Router
@@ -49,6 +51,8 @@ GROUP = "ajobs"
 """The NATS queue group in which services share requests."""
 MOST_ERROR = 1_000
 """Characters of an error to send in a header."""
+DEADLINE_SLACK_NS = 60 * SECOND_NS
+"""How long after its deadline a task is still accepted: its worker started it in time, and the request had to wait."""
 
 logger = logging.getLogger("ajobs.remote")
 
@@ -90,6 +94,7 @@ async def remote_service(
         await enter_lifespans(lifespans, state, stack)
         executors = Executors(concurrency)
         stack.push_async_callback(executors.close)
+        logger.info("signatures are %s", signature_mode(keys))
         service = _Service(connection, routes, executors, state, keys.verifier, optional=keys.optional)
         await stack.enter_async_context(service.serving(concurrency))
         yield connection
@@ -155,17 +160,28 @@ class _Service:
             said, data = {headers.TERMINATE: f"the result of {len(data)} bytes exceeds the server's max_payload"}, b""
         await self._connection.nats.publish(message.reply, data, headers=said or None)
 
+    def _refusal(self, task: Task) -> str | None:
+        """Return why a task does not run here. A copy of a signed task could be sent at any time."""
+        try:
+            if self._verifier is not None:
+                verify_task(task, self._verifier, optional=self._optional)
+        except (TaskNotSignedError, TaskSignatureError) as e:
+            return str(e)
+        if task.state in FINAL_STATES:
+            return f"task {task.id} is {task.state}: it is not run again"
+        if is_past_deadline(task, time.time_ns() - DEADLINE_SLACK_NS):
+            return f"task {task.id} is past its deadline of {task.deadline}"
+        return None
+
     async def _handle(self, message: Msg) -> Outcome:
         try:
             task = decode_task(message.data)
         except CorruptTaskError as e:
             return Failed(str(e))
-        try:
-            if self._verifier is not None:
-                verify_task(task, self._verifier, optional=self._optional)
-        except (TaskNotSignedError, TaskSignatureError) as e:
-            logger.error("refused task %s: %s", task.id, e)
-            return Terminated(str(e))
+        refusal = self._refusal(task)
+        if refusal is not None:
+            logger.error("refused task %s: %s", task.id, refusal)
+            return Terminated(refusal)
         route = self._routes.find(task.type)
         if route is None:
             return Failed(f'no handler for task type "{task.type}"')

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from ajobs.client.client import Client
+from ajobs.client.options import signature_mode
 from ajobs.client.storage.jetstream.pull import PullSubscription
 from ajobs.protocol.durations import as_seconds
 from ajobs.protocol.errors import ConfigurationError, ConnectionFailedError
@@ -181,6 +182,7 @@ class Worker:
             self.options.concurrency,
             ", ".join(task_type or "(all)" for task_type in self.routes.task_types),
         )
+        self._logger.info("signatures are %s", signature_mode(self.client.keys))
         await self._slots.run(self._stop, self._grace_s)
 
     @asynccontextmanager

@@ -42,17 +42,20 @@ async def retry_task(enqueuer: Enqueuer, task_id: str, queue: str | None, *, for
 
 
 def _moved(enqueuer: Enqueuer, task: Task, queue: str) -> Task:
-    """Return the task for another queue, and sign it again, because the signature covers the queue."""
+    """Return the task for another queue, and sign it again, because the signature covers the queue.
+
+    The signature was verified before. A task without one stays without: anyone could have stored it.
+    """
     moved = msgspec.structs.replace(task, queue=queue, signature="")
+    if not task.signature:
+        return moved
     if enqueuer.keys.signer is not None:
         return sign_task(moved, enqueuer.keys.signer)
-    if task.signature:
-        msg = (
-            f"task {task.id} is signed for queue {task.queue}: retry it there, "
-            f"or set a signing key to sign it for queue {queue}"
-        )
-        raise ConfigurationError(msg)
-    return moved
+    msg = (
+        f"task {task.id} is signed for queue {task.queue}: retry it there, "
+        f"or set a signing key to sign it for queue {queue}"
+    )
+    raise ConfigurationError(msg)
 
 
 async def _remove_item(storage: Storage, queue: str, task_id: str) -> None:

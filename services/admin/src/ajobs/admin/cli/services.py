@@ -15,7 +15,7 @@ from ajobs.admin.cli import session
 from ajobs.protocol.errors import ConfigurationError
 
 
-def key_text(key: bytes | str | None) -> str:
+def key_text(key: object) -> str:
     """Return a key in hex."""
     return key.hex() if isinstance(key, bytes) else str(key)
 

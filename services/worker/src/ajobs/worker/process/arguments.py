@@ -16,6 +16,11 @@ from ajobs.worker.options import WorkerOptions
 from ajobs.worker.process.serve import QueueShare
 
 
+def _whole(_: object, value: str) -> list[str]:
+    """Keep the value of a variable whole: the path of a file may have spaces."""
+    return [value]
+
+
 @group("Queues")
 @dataclass(frozen=True, kw_only=True)
 class QueueArguments:
@@ -161,15 +166,50 @@ class VerifyingOptions(SigningOptions):
     """How tasks are signed and verified."""
 
     verification_key: Annotated[
-        str | None,
+        tuple[str, ...],
         option(
             "AJ_VERIFICATION_KEY",
-            text="Ed25519 public key in hex, or a file with it, that verifies tasks before a run.",
+            text="Ed25519 public key in hex, or a file with it, that verifies tasks before a run. Repeatable, or "
+            "several with commas, while keys change.",
+            env_var_split=_whole,
         ),
-    ] = None
+    ] = ()
     signatures_optional: Annotated[
         bool, option("AJ_SIGNATURES_OPTIONAL", text="Also run tasks without a signature.")
     ] = False
+    require_signatures: Annotated[
+        bool, option("AJ_REQUIRE_SIGNATURES", text="Do not start unless every task needs a valid signature.")
+    ] = False
+
+    @property
+    def public_keys(self) -> Settings:
+        """The settings for `Client.connect` that verify tasks.
+
+        Raises:
+            ConfigurationError: A key is empty, or some keys are files and others hex.
+        """
+        if not self.verification_key:
+            return {}
+        keys = [key for text in self.verification_key for key in ([text] if _is_file(text) else text.split(","))]
+        if not all(key.strip() for key in keys):
+            raise ConfigurationError("--verification-key is empty: pass a public key in hex, or a file with it")
+        files = [key for key in keys if _is_file(key)]
+        if files and len(files) < len(keys):
+            raise ConfigurationError("--verification-key has files and keys in hex: use one form for all of them")
+        return {"verification_key_file": files} if files else {"verification_key": keys}
+
+    def check_required(self, settings: Settings) -> None:
+        """Refuse settings that accept tasks without a signature if signatures are required.
+
+        Raises:
+            ConfigurationError: They do.
+        """
+        if not self.require_signatures:
+            return
+        if settings.get("signatures_optional"):
+            raise ConfigurationError("signatures are both required and optional: remove one of the settings")
+        if not self.verification_key and self.signing_seed_file is None:
+            raise ConfigurationError("--require-signatures needs a key: pass --verification-key or --signing-seed-file")
 
 
 def client_settings(connection: ConnectionOptions, signing: VerifyingOptions, config: WorkerConfig | None) -> Settings:
@@ -182,10 +222,17 @@ def client_settings(connection: ConnectionOptions, signing: VerifyingOptions, co
     if config is not None and config.nats and connection.server is None:
         settings["context"] = config.nats
     settings |= connection.settings
-    key = signing.verification_key
-    if key is not None:
-        settings["verification_key_file" if Path(key).exists() else "verification_key"] = key
+    settings |= signing.public_keys
+    signing.check_required(settings)
     return settings
+
+
+def _is_file(text: str) -> bool:
+    try:
+        # Other programs of ajobs pass pipes, which are no regular files.
+        return bool(text) and Path(text).exists() and not Path(text).is_dir()
+    except OSError:  # several keys are longer than the name of a file can be
+        return False
 
 
 def _pairs(texts: tuple[str, ...]) -> list[tuple[str, str]]:

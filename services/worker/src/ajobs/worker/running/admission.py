@@ -27,6 +27,7 @@ from ajobs.protocol.decisions import (
     again,
     error_text,
     expire,
+    failed_by,
     resolve,
     start,
 )
@@ -60,6 +61,7 @@ class Admission:
     ) -> None:
         """Start tasks of ``queue``. Items of unreadable tasks wait as ``policy`` says."""
         self._verify = client.verify
+        self._verifies = client.keys.verifier is not None
         self._tasks = client.storage.tasks
         self._items = client.storage.items
         self._queue = queue
@@ -106,16 +108,11 @@ class Admission:
         if admission.action is Action.ACKNOWLEDGE:
             await self._items.ack(delivery)
             return None
-        try:
-            self._verify(stored.task)
-        except (TaskNotSignedError, TaskSignatureError) as e:
-            self._logger.error("refused task %s: %s", stored.task.id, e)
-            observers.REFUSED.labels(self._queue.name).inc()
-            await self._give_up(stored, TaskState.TERMINATED, error_text(e), delivery)
+        if await self._is_refused(stored, delivery):
             return None
         match admission.action:
             case Action.RUN:
-                return stored
+                return await self._with_results(stored, delivery) if stored.task.dependency_results else stored
             case Action.RESOLVE:
                 return await self._resolve(stored, delivery)
             case Action.EXPIRE_DEADLINE:
@@ -132,15 +129,43 @@ class Admission:
                 await self._settlement.dispose(again(self._queue, delivery.delivered), delay_ns, stored.task, delivery)
         return None
 
+    async def _is_refused(self, stored: Stored, delivery: Delivery) -> bool:
+        """Tell whether a task must not run here, after disposing of its item."""
+        task = stored.task
+        if task.queue not in {self._queue.name, ""}:
+            # A retry moved the task, whose item is in the other queue now, or anyone put an item here. The task stays.
+            self._logger.warning("removed the item of task %s: the task belongs to queue %s", task.id, task.queue)
+            observers.REFUSED.labels(self._queue.name).inc()
+            await self._items.terminate(delivery)
+            return True
+        try:
+            self._verify(task)
+        except (TaskNotSignedError, TaskSignatureError) as e:
+            self._logger.error("refused task %s: %s", task.id, e)
+            observers.REFUSED.labels(self._queue.name).inc()
+            await self._give_up(stored, TaskState.TERMINATED, error_text(e), delivery)
+            return True
+        return False
+
+    async def _with_results(self, stored: Stored, delivery: Delivery) -> Stored | None:
+        """Return a task with results of its parents that can be relied on, or dispose of the item.
+
+        Signatures do not cover results. With a key to verify with, those of an earlier try are loaded again.
+        """
+        task = stored.task
+        if not (task.load_dependencies and task.dependencies):
+            return Stored(msgspec.structs.replace(task, dependency_results=None), stored.revision)
+        return await self._resolve(stored, delivery) if self._verifies else stored
+
     async def _resolve(self, stored: Stored, delivery: Delivery) -> Stored | None:
-        """Check the parents of a blocked task: return the task if it may start, else dispose of the item."""
+        """Check the parents of a task: return the task if it may start, else dispose of the item."""
         parents = await self._tasks.load_many(stored.task.dependencies or ())
         for parent in filter(None, parents.values()):
             try:
                 self._verify(parent)
             except (TaskNotSignedError, TaskSignatureError) as e:
                 observers.DEPENDENCIES_FAILED.inc()
-                await self._give_up(stored, TaskState.UNREACHABLE, f"task dependencies failed: {e}", delivery)
+                await self._give_up(stored, failed_by(stored.task), f"task dependencies failed: {e}", delivery)
                 return None
         resolution = resolve(stored.task, parents)
         match resolution.readiness:
