@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ajobs.client.schedules.cron import latest_ticks, next_ticks, parse_recurrence
+from ajobs.client.schedules.cron_text import canonical
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import InvalidScheduleError
 
@@ -110,7 +113,7 @@ def meant(field: str, low: int, high: int) -> set[int]:
 def test_fields_mean_what_they_say_and_days_are_as_in_vixies_cron(given_fields, second):
     text = " ".join(given_fields)
     minutes, hours, days, months, weekdays = (meant(f, *v) for f, v in zip(given_fields, VALUES, strict=True))
-    either = not given_fields[2].startswith("*") and not given_fields[4].startswith("*")
+    either = not any(f.startswith("*") or {"*", "*/1"} & set(f.split(",")) for f in (given_fields[2], given_fields[4]))
 
     def fits(day: datetime) -> bool:
         by_month, by_week = day.day in days, bool({day.isoweekday() % 7, day.isoweekday()} & weekdays)
@@ -253,3 +256,43 @@ def test_any_text_is_a_schedule_or_refused(text):
     except InvalidScheduleError:
         return
     assert recurrence.next_after(10**18) > 10**18
+
+
+ROBFIG = json.loads((Path(__file__).parent / "robfig.json").read_text())
+"""Texts with their first ticks by Go's robfig/cron after 12:00 on 2026-03-10 UTC, and ``None`` for texts it refuses."""
+STEPS_OVER_DAYS = {"0 0 1 * */2"}
+"""Texts with a day that begins with ``*`` and has a step, and another day: Go requires one of both days, we both."""
+
+
+@pytest.mark.parametrize("row", ROBFIG, ids=lambda row: repr(row["text"]))
+def test_an_accepted_text_is_written_as_go_reads_it_and_means_the_same(row):
+    by_go = {each["text"]: each["next"] for each in ROBFIG}
+    start = ns("2026-03-10T12:00+00:00")
+    try:
+        recurrence = parse_recurrence(row["text"], start)
+    except InvalidScheduleError:
+        return
+    found = list(islice(next_ticks(recurrence, start), 4))
+    expected = by_go[canonical(row["text"])]
+    assert expected is not None
+    assert canonical(canonical(row["text"])) == canonical(row["text"])
+    shown = [datetime.fromtimestamp(tick // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M") for tick in found]
+    if row["text"] not in STEPS_OVER_DAYS:
+        assert shown[: len(expected)] == expected
+    if row["next"] is not None and row["text"] not in STEPS_OVER_DAYS:
+        assert row["next"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("0 0 * * 7", "0 0 * * 0"),
+        ("0 0 * * 1-7", "0 0 * * 0-6"),
+        ("0 0 * * mon,Fri-7/2", "0 0 * * mon,0,5"),
+        ("  CRON_TZ=Europe/Berlin\t0  2 * * mon/2 ", "CRON_TZ=Europe/Berlin 0 2 * * mon/2"),
+        (" @every  10m", "@every 10m"),
+        ("TZ=UTC\t@daily", "TZ=UTC @daily"),
+    ],
+)
+def test_a_text_that_go_does_not_read_is_written_differently(text, written):
+    assert canonical(text) == written

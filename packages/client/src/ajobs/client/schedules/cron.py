@@ -18,56 +18,32 @@ Where clocks change, the rule follows Vixie's cron too, and goes by the hours al
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from croniter import croniter
 from croniter.croniter import CroniterError
 
-from ajobs.protocol.durations import SECOND_NS, format_duration, parse_duration
-from ajobs.protocol.errors import InvalidDurationError, InvalidScheduleError
+from ajobs.client.schedules.cron_text import (
+    DESCRIPTORS,
+    FIELDS,
+    LONGEST_TEXT,
+    check_fields,
+    interval_ns,
+    is_unrestricted,
+    numbers_of,
+    take_zone,
+)
+from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.errors import InvalidScheduleError
 from ajobs.protocol.schedule import Schedule
 from ajobs.protocol.timestamps import parse_timestamp
 
-DESCRIPTORS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-SHORTEST_EVERY_NS = SECOND_NS
-LONGEST_TEXT = 1_000
-"""Characters of a cron text at the most."""
-
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-
-
-class _Field(NamedTuple):
-    name: str
-    lowest: int
-    highest: int
-    names: dict[str, int]
-
-
-_FIELDS = (
-    _Field("minute", 0, 59, {}),
-    _Field("hour", 0, 23, {}),
-    _Field("day of the month", 1, 31, {}),
-    _Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
-    _Field("day of the week", 0, 7, {name: number for number, name in enumerate(_DAYS)}),
-)
 _ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - what a clock shows
-_term = re.compile(r"(?P<first>\*|\?|\w+)(?:-(?P<last>\w+))?(?:/(?P<step>\w+))?", re.ASCII).fullmatch
-_zone = re.compile(r"(?:CRON_)?TZ=(\S*)\s+")
 
 
 class Recurrence(Protocol):
@@ -187,9 +163,9 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
         raise InvalidScheduleError(f"{text[:20]!r}... has {len(text):,} characters: use {LONGEST_TEXT:,} at the most")
     if not text.replace("\t", " ").isprintable():
         raise InvalidScheduleError(f"invalid schedule {text!r}: remove line breaks and control characters")
-    zone, rest = _take_zone(text.strip())
+    zone, rest = take_zone(text.strip())
     if rest.startswith("@every"):
-        return Every(created_ns, _interval(rest.removeprefix("@every").strip()))
+        return Every(created_ns, interval_ns(rest.removeprefix("@every").strip()))
     if rest.startswith("@"):
         if rest not in DESCRIPTORS:
             known = ", ".join(DESCRIPTORS)
@@ -200,7 +176,7 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
 
 @lru_cache(maxsize=65_536)
 def _cron(text: str, zone: ZoneInfo) -> Cron:
-    fields = _check_fields(text)
+    fields = check_fields(text)
     times = _times(fields)
     try:
         _next_wall(times, _ANY_DAY)
@@ -211,11 +187,11 @@ def _cron(text: str, zone: ZoneInfo) -> Cron:
 
 def _times(fields: list[str]) -> _Times:
     """Return what fields mean, in plain numbers: croniter takes some ranges, such as 0-0, for something else."""
-    numbers = [_numbers(field, value) for field, value in zip(_FIELDS, fields, strict=True)]
+    numbers = [numbers_of(field, value) for field, value in zip(FIELDS, fields, strict=True)]
     days, weekdays = numbers[2], {number % 7 for number in numbers[4]}
-    either_day = not (fields[2].startswith("*") or fields[4].startswith("*"))
+    either_day = not (is_unrestricted(fields[2]) or is_unrestricted(fields[4]))
     numbers[4] = weekdays
-    if either_day and (len(days) == len(range(1, 32)) or len(weekdays) == len(_DAYS)):
+    if either_day and (len(days) == len(range(1, 32)) or len(weekdays) == 7):
         numbers[2], numbers[4] = set(range(1, 32)), set(range(7))
     texts = (
         "*" if len(each) == count else ",".join(str(number) for number in sorted(each))
@@ -271,88 +247,3 @@ def _ticks_between(recurrence: Recurrence, after_ns: int, until_ns: int) -> list
 def preview(schedule: Schedule, now_ns: int, count: int) -> list[int]:
     """Return the next ``count`` times. Raises as `parse_recurrence` does."""
     return list(islice(next_ticks(recurrence_of(schedule), now_ns), count))
-
-
-def _take_zone(text: str) -> tuple[ZoneInfo, str]:
-    found = _zone.match(text)
-    if found is None:
-        return ZoneInfo("UTC"), text
-    name = found[1]
-    try:
-        return ZoneInfo(name), text[found.end() :].strip()
-    except (ZoneInfoNotFoundError, ValueError, OSError) as e:
-        raise InvalidScheduleError(f"there is no time zone {name!r}: use a name such as Europe/Berlin") from e
-
-
-def _interval(text: str) -> int:
-    try:
-        interval_ns = parse_duration(text)
-    except InvalidDurationError as e:
-        raise InvalidScheduleError(f"@every: {e}") from e
-    if interval_ns < SHORTEST_EVERY_NS:
-        raise InvalidScheduleError(f"@every {text} is too often: use {format_duration(SHORTEST_EVERY_NS)} or more")
-    return interval_ns
-
-
-def _check_fields(text: str) -> list[str]:
-    fields = text.split()
-    if len(fields) != len(_FIELDS):
-        wanted = ", ".join(field.name for field in _FIELDS)
-        raise InvalidScheduleError(f"{text!r} has {len(fields)} fields and needs {len(_FIELDS)}: {wanted}")
-    for number, (field, value) in enumerate(zip(_FIELDS, fields, strict=True), 1):
-        for term in value.split(","):
-            problem = _problem(field, term)
-            if problem is not None:
-                raise InvalidScheduleError(f"field {number} ({field.name}) of {text!r}: {term!r} {problem}")
-    return [field.lower().replace("?", "*") for field in fields]
-
-
-def _problem(field: _Field, term: str) -> str | None:
-    """Return what is wrong with one part of a field, if anything."""
-    found = _term(term)
-    if found is None:
-        return "is not a number, a name, a range such as 1-5, or * or a range with a step such as */10"
-    first, last, step = found["first"], found["last"], found["step"]
-    any_value = first in {"*", "?"}
-    if any_value and last is not None:
-        return "begins a range with *: use numbers"
-    if step is not None and (not step.isdigit() or int(step) < 1):
-        return f"has the step {step}: use a number of 1 or more"
-    bounds = [] if any_value else [_number(field, each) for each in (first, last) if each is not None]
-    for given, bound in zip((first, last), bounds, strict=False):
-        if bound is None or not field.lowest <= bound <= field.highest:
-            names = f" or a name ({', '.join(field.names)})" if field.names else ""
-            return f"has {given}: use {field.lowest} to {field.highest}{names}"
-    if last is not None and bounds[0] > bounds[1]:  # pyright: ignore[reportOperatorIssue] - both are numbers by now
-        return f"ends before it begins: use two parts, {_range(first, _last(field))},{_range(_first(field), last)}"
-    return None
-
-
-def _range(first: str, last: str) -> str:
-    return first if first.lower() == last.lower() else f"{first}-{last}"
-
-
-def _first(field: _Field) -> str:
-    return next(iter(field.names), str(field.lowest))
-
-
-def _last(field: _Field) -> str:
-    return list(field.names)[-1] if field.names else str(field.highest)
-
-
-def _numbers(field: _Field, value: str) -> set[int]:
-    """Return the numbers that a field stands for, which was checked before."""
-    numbers: set[int] = set()
-    for each in value.split(","):
-        span, _, step = each.partition("/")
-        first, _, last = span.partition("-")
-        low = field.lowest if first == "*" else _number(field, first) or 0
-        high = field.highest if first == "*" or (step and not last) else _number(field, last or first) or 0
-        numbers.update(range(low, high + 1, int(step or 1)))
-    return numbers
-
-
-def _number(field: _Field, text: str) -> int | None:
-    if text.isdigit():
-        return int(text)
-    return field.names.get(text.lower())

@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from ajobs.client.identifiers import new_id
 from ajobs.client.schedules.cron import preview, recurrence_of
+from ajobs.client.schedules.cron_text import canonical
 from ajobs.client.schedules.trust import Trust
 from ajobs.client.storage.jetstream.buckets import Bucket, Entry
 from ajobs.client.storage.jetstream.errors import RevisionError, StreamNotFoundError
@@ -422,6 +423,7 @@ def _changed(
         extras["jitter"] = _ns(settings["jitter"], "jitter")
     schedule = check_schedule(msgspec.structs.replace(schedule, **document))
     recurrence_of(schedule)
+    schedule = msgspec.structs.replace(schedule, schedule=canonical(schedule.schedule))
     return schedule, msgspec.structs.replace(options, **extras)
 
 
