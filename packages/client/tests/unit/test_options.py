@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from ajobs.client import ClientOptions, ConnectOptions, Queue
@@ -157,3 +159,25 @@ def test_a_deadline_needs_a_zone():
 
     with pytest.raises(ConfigurationError, match="zone"):
         make_task("t", 1, deadline=datetime(2030, 1, 1))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ConnectOptions(password="sesame", user="u"),
+        ConnectOptions(token="sesame"),
+        ConnectOptions(servers=("nats://u:sesame@h",)),
+        ClientOptions(signing_key=b"sesame" * 5 + b"ab"),
+    ],
+    ids=["password", "token", "URL", "seed"],
+)
+def test_options_do_not_write_secrets_out(options):
+    for write in (
+        pickle.dumps,
+        msgspec.json.encode,
+        msgspec.msgpack.encode,
+        lambda it: pickle.dumps(msgspec.structs.asdict(it)),
+    ):
+        with pytest.raises(TypeError):
+            write(options)
+    assert "sesame" not in repr(options) + repr(msgspec.structs.asdict(options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import msgspec
 import pytest
@@ -193,3 +194,15 @@ def test_a_new_task_with_a_wrong_value_is_refused(wrong):
 def test_omitted_fields_of_a_task_take_their_defaults():
     task = codec.decode_task(b'{"id":"a","type":"t","state":"new","created":"2022-02-02T13:04:26Z"}')
     assert task == Task(id="a", type="t", state=TaskState.NEW, created=Timestamp("2022-02-02T13:04:26Z"))
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, {"a": [None, {"b": math.inf}]}, (-math.inf,), msgspec.defstruct("S", [("x", float)])(math.nan)]
+)
+def test_a_number_that_json_does_not_have_is_refused(value):
+    with pytest.raises(InvalidPayloadError, match="it has NaN or infinity"):
+        codec.encode_payload(value)
+
+
+def test_null_and_the_text_null_are_encoded():
+    assert codec.encode_payload({"a": None, "b": "null", "c": [1.5, None]}) == b'{"a":null,"b":"null","c":[1.5,null]}'

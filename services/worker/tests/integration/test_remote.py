@@ -7,6 +7,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import nats
 import pytest
 
@@ -291,3 +292,23 @@ async def test_a_stopping_service_answers_the_requests_that_it_has(server, bare)
         await began.wait()
         asyncio.get_running_loop().call_later(0.05, go.set)
     assert (await asked).data == b'"done"'
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"state": TaskState.COMPLETE}, "is complete: it is not run again"),
+        ({"state": TaskState.TERMINATED}, "is terminated: it is not run again"),
+        ({"deadline": "2022-02-02T13:04:26Z"}, "is past its deadline of 2022-02-02T13:04:26Z"),
+    ],
+    ids=str,
+)
+async def test_a_copy_of_an_old_request_is_refused(server, bare, serving, fields, reason):
+    task = new_task("text", b'"a"', task_id="a", now_ns=time.time_ns(), queue="Q")
+    task = sign_task(msgspec.structs.replace(task, **fields), Signer(SEED))
+    moment = datetime.fromtimestamp(time.time() + 10, UTC)
+    async with remote_service(serving, server.url, verification_key=Signer(SEED).public_key_hex):
+        answer = await bare.request(
+            "CHORIA_AJ.H.T.text", encode(task), timeout=30, headers={"AJ-Handler-Deadline": moment.isoformat()}
+        )
+    assert reason in answer.headers["AJ-Terminate"]

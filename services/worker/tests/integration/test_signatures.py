@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from ajobs.client import Client, TaskState
+from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.signing import Signer
 from ajobs.testing.workers import wait_items, working
 from ajobs.worker import Router
@@ -102,3 +102,50 @@ async def test_a_seed_file_that_others_may_read_logs_a_warning(server, seed_file
         pass
     assert ("chmod 600" in caplog.text) is warned
     assert SEED.hex() not in caplog.text
+
+
+async def test_a_retry_into_another_queue_signs_nothing_that_had_no_signature(server):
+    async with Client.connect(server.url, queue="Q") as stranger, Client.connect(
+        server.url, queue="Q", signing_key=SEED, signatures_optional=True
+    ) as trusted:  # fmt: skip
+        await trusted.create_queue(Queue(name="OTHER"))
+        unsigned = await stranger.enqueue("t", 1)
+        signed = await trusted.enqueue("t", 1)
+        assert not (await trusted.retry(unsigned.id, queue="OTHER")).signature
+        moved = await trusted.retry(signed.id, queue="OTHER")
+        assert moved.signature
+        assert moved.signature != signed.signature
+
+
+async def test_an_old_and_a_new_key_verify_while_keys_are_changed(server, router, caplog):
+    caplog.set_level(logging.INFO)
+    router.add("t", lambda: "ran")
+    new, other = bytes(32), b"o" * 32
+    keys = [PUBLIC_KEY, Signer(new).public_key_hex]
+    async with (
+        Client.connect(server.url, queue="Q", verification_key=keys) as consumer,
+        Client.connect(server.url, queue="Q") as reader,
+        working(consumer, router),
+    ):
+        for seed, state in ((SEED, S.COMPLETE), (new, S.COMPLETE), (other, S.TERMINATED)):
+            async with Client.connect(server.url, queue="Q", signing_key=seed) as producer:
+                task = await producer.enqueue("t")
+            assert (await reader.wait(task.id, timeout=30)).state is state
+    assert caplog.text.count("signatures are required, verified with 2 keys") == 1
+
+
+async def test_a_task_of_another_queue_is_not_run_and_stays_as_it_is(server, router):
+    """A retry moves a task between two queues whose workers are both busy; each item is looked at once."""
+    ran: list[str] = []
+    router.add("t", lambda: ran.append("t"))
+    async with Client.connect(server.url, queue="Q") as client:
+        await client.create_queue(Queue(name="OTHER"))
+        task = await client.enqueue("t", queue="OTHER")
+        await client.storage.items.put("Q", task.id, again=True)
+        async with working(client, router):
+            await wait_items(client, "Q", 0)
+        assert (await client.load(task.id)).state is S.NEW
+        assert ran == []
+        moved = await client.retry(task.id, queue="Q")
+        async with working(client, router):
+            assert (await client.wait(moved.id, timeout=30)).state is S.COMPLETE

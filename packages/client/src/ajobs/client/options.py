@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from ajobs.client.nats.credentials import warn_if_exposed
+from ajobs.client.nats.secrets import secret_bytes
 from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.queue import MAX_REPLICAS, Queue, default_queue
@@ -69,6 +70,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: They do.
         """
+        msgspec.structs.force_setattr(self, "signing_key", secret_bytes(self.signing_key))
         if not 1 <= self.replicas <= MAX_REPLICAS:
             raise ConfigurationError(f"replicas is {self.replicas}: use 1 to {MAX_REPLICAS}")
         as_ns(self.task_retention, "task_retention")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import math
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -132,16 +133,39 @@ def encode_value(what: str, value: Any) -> bytes:
     """Encode a value as JSON. The text of an error calls it ``what``.
 
     Raises:
-        InvalidPayloadError: The value cannot be encoded.
+        InvalidPayloadError: The value cannot be encoded, or has NaN or infinity in it.
     """
     try:
-        return encode(value)
+        data = encode(value)
+        # The encoder writes NaN and infinity as null, which would be another value on the other side.
+        is_lossy = b"null" in data and _has_no_json_number(msgspec.to_builtins(value))
     except AjobsError:
         raise
     except Exception as e:
         # Encoders run code of the value's own type, which can raise anything.
         msg = f"cannot encode the {what} of type {type(value).__name__} as JSON: {e}"
         raise InvalidPayloadError(msg) from e
+    if is_lossy:
+        msg = (
+            f"cannot encode the {what} of type {type(value).__name__} as JSON: it has NaN or infinity, use None or text"
+        )
+        raise InvalidPayloadError(msg)
+    return data
+
+
+def _has_no_json_number(value: Any) -> bool:
+    """Tell whether a value of plain types has a float that is not finite."""
+    found: list[Any] = [value]
+    while found:
+        each = found.pop()
+        if isinstance(each, float):
+            if not math.isfinite(each):
+                return True
+        elif isinstance(each, dict):
+            found.extend(cast("dict[Any, Any]", each).values())
+        elif isinstance(each, list | tuple | set | frozenset):
+            found.extend(cast("list[Any]", each))
+    return False
 
 
 def decode_payload(payload: bytes | None, payload_type: type[T] | Any) -> T:

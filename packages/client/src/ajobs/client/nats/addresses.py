@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ajobs.client.nats.secrets import Secret, secret
 from ajobs.protocol.durations import Duration, as_ns
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.subjects import DEFAULT_API_PREFIX, domain_api_prefix
@@ -52,11 +53,15 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The time between two checks of an idle connection."""
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Hide secrets from encoders, and refuse what contradicts itself.
 
         Raises:
             ConfigurationError: It does.
         """
+        msgspec.structs.force_setattr(self, "password", secret(self.password))
+        msgspec.structs.force_setattr(self, "token", secret(self.token))
+        servers = tuple(Secret(each) if "@" in each else each for each in self.servers)
+        msgspec.structs.force_setattr(self, "servers", servers)
         as_ns(self.connect_timeout, "connect_timeout", positive=True)
         as_ns(self.ping_interval, "ping_interval", positive=True)
         if self.js_domain and self.js_api_prefix:
