@@ -17,14 +17,15 @@ async def main(user_id: str, to: str, name: str) -> None:
     # Workers may run only what is signed: where the key is, is said as to the other programs.
     seed = os.environ.get("AJ_SIGNING_SEED_FILE")
     async with Client.connect(queue=QUEUE, signing_seed_file=seed) as client:
-        # The id says what happened: enqueued once more, after a crash or by a second click, it is refused.
+        # The id names the cause. A second call, after a crash or by a second click, completes the first one if that is
+        # unfinished, and is refused once the task was started.
         task_id = f"welcome-{user_id}"
         try:
             await client.enqueue(
                 "mail:welcome", Welcome(to, name), task_id=task_id, max_tries=20, deadline=timedelta(days=1)
             )
         except TaskAlreadyExistsError:
-            print(f"task {task_id} was enqueued before")
+            print(f"task {task_id} was started before")
         print("sent as", await client.result(task_id, str, timeout=30))
 
 

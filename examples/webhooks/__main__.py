@@ -16,14 +16,15 @@ async def main(endpoint: str, order: int) -> None:
     # The workers have the public key alone: they run what this program signed, and can sign nothing themselves.
     seed = os.environ.get("AJ_SIGNING_SEED_FILE", "webhook-keys/producer.seed")
     async with Client.connect(queue=QUEUE, signing_seed_file=seed) as client:
-        # The id says what happened and who is told: enqueued once more, it is refused.
+        # The id names the event and its receiver. A second call completes the first one if that is unfinished, and is
+        # refused once the task was started.
         task_id = f"order-paid-{order}-{endpoint}"
         try:
             await client.enqueue(
                 "webhook:deliver", Event(endpoint, "order.paid", {"order": order}), task_id=task_id, max_tries=12
             )
         except TaskAlreadyExistsError:
-            print(f"task {task_id} was enqueued before")
+            print(f"task {task_id} was started before")
         print(f"{endpoint} answered", await client.result(task_id, int, timeout=60))
 
 

@@ -102,7 +102,7 @@ async def test_a_user_is_welcomed_once_however_often_that_is_enqueued(server, in
         first = await run_producer(server.url, "42", "ann@example.net", "Ann")
         again = await run_producer(server.url, "42", "ann@example.net", "Ann")
     assert first == (0, "sent as <welcome-42@example.net>\n")
-    assert again == (0, "task welcome-42 was enqueued before\nsent as <welcome-42@example.net>\n")
+    assert again == (0, "task welcome-42 was started before\nsent as <welcome-42@example.net>\n")
     (message,) = inbox.messages
     assert (message["To"], message["Subject"]) == ("ann@example.net", "Welcome, Ann")
     assert message.get_payload().startswith("Hello Ann,")

@@ -104,7 +104,7 @@ async def test_a_receiver_that_asks_for_time_gets_the_event_verified_and_acts_on
         first = await run_producer(server.url, tmp_path, "shop", "1042")
         again = await run_producer(server.url, tmp_path, "shop", "1042")
     assert first == (0, "shop answered 204\n")
-    assert again == (0, "task order-paid-1042-shop was enqueued before\nshop answered 204\n")
+    assert again == (0, "task order-paid-1042-shop was started before\nshop answered 204\n")
     assert [message_id for message_id, _ in receiver.got] == ["order-paid-1042-shop"] * 2
     assert receiver.got[0] == receiver.got[1]
     (body,) = receiver.done.values()

@@ -17,7 +17,7 @@ async def test_an_item_that_somebody_else_put_is_as_good_when_that_may_be(client
     assert await client.enqueuer.put(stored, again=False, may_be_there=True) == task
     assert (await client.load(task.id)).state is TaskState.NEW
     with pytest.raises(DuplicateItemError):
-        await client.enqueuer.put(stored, again=False)
+        await client.enqueuer.put(stored, again=False, ids_run_once=True)
     assert (await client.load(task.id)).state is TaskState.QUEUE_ERROR
 
 

@@ -14,12 +14,12 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from ajobs.client.client import ENQUEUE_WINDOW, Client
+from ajobs.client.client import Client
 from ajobs.client.schedules.schedules import ScheduleChanges, ScheduleInfo, Schedules, ScheduleSettings
 from ajobs.client.settings import Settings
 from ajobs.client.storage.queues import QueueChanges, QueueInfo
 from ajobs.client.storage.task_store import StoreInfo
-from ajobs.client.tasks.bulk import BulkResult
+from ajobs.client.tasks.bulk import ENQUEUE_WINDOW, BulkResult
 from ajobs.client.tasks.filter import TaskFilter
 from ajobs.client.tasks.idempotency import Once
 from ajobs.client.tasks.new import TaskOptions, make_task

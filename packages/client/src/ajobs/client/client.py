@@ -25,7 +25,7 @@ from ajobs.client.storage.storage import Storage
 from ajobs.client.storage.task_store import StoreInfo, configure_store, purge_store, store_info
 from ajobs.client.storage.tasks import Stored
 from ajobs.client.storage.workers import list_workers
-from ajobs.client.tasks.bulk import Bulk, BulkResult
+from ajobs.client.tasks.bulk import ENQUEUE_WINDOW, Bulk, BulkResult
 from ajobs.client.tasks.enqueue import Enqueuer
 from ajobs.client.tasks.filter import Matcher, TaskFilter
 from ajobs.client.tasks.idempotency import Idempotency, Once
@@ -47,10 +47,6 @@ if TYPE_CHECKING:
     from nats.aio.client import Client as NatsClient
 
 T = TypeVar("T")
-
-
-ENQUEUE_WINDOW = 1_500
-"""How many tasks `Client.enqueue_many` has on their way at once: more does not make it faster."""
 
 
 class Client:
@@ -123,7 +119,10 @@ class Client:
             client.metrics_port = opened.metrics_port
             if logger is not None:
                 client._logger = logger
-            yield client
+            try:
+                yield client
+            finally:
+                await client.enqueuer.unfinished.close()
 
     # ---- tasks
 
@@ -148,6 +147,9 @@ class Client:
     ) -> Task:
         """Store a task and put it into its queue.
 
+        With the id and the content of a stored task that was not started, the call makes sure that the stored task
+        has its item, and returns it. A cancelled call either stores nothing or continues in the background.
+
         Args:
             task: A task of `new_task`, or a task type to make one of.
             payload: With a task type: its payload.
@@ -158,13 +160,12 @@ class Client:
             The task as it is stored: with its queue, and signed when the client has a signing key.
 
         Raises:
-            TaskAlreadyExistsError: A task by that id is stored: it was enqueued before.
+            TaskAlreadyExistsError: A task with this id is stored and was started before, or has other content.
             TaskCannotEnqueueError: It is not in a state to be enqueued in.
             QueueNotFoundError: The queue does not exist. The task is stored as ``queue_error`` and can be retried.
             QueueFullError: The queue is full. The task is stored as ``queue_error``.
-            DuplicateItemError: The queue had an item for this id recently. The task is stored as ``queue_error``.
             PayloadTooLargeError: The payload is larger than the server takes; nothing is stored.
-            RequestTimeoutError: The server could not be reached; `load` the task to see how far it came.
+            RequestTimeoutError: The server could not be reached. Repeat the call with the same id and content.
             ConfigurationError: An option does not exist, or the task was made without it.
         """
         if isinstance(task, str):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ajobs.client.schedules.schedules import task_of
+from ajobs.client.tasks.bulk import ENQUEUE_WINDOW, Bulk
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import (
     AjobsError,
@@ -47,7 +48,8 @@ async def create_tasks(client: Client, runs: Iterable[Run], logger: logging.Logg
             schedule = run.info.schedule
             yield task_of(schedule, task_id=tick_id(schedule.name, run.tick_ns), tick_ns=run.tick_ns)
 
-    result = await client.enqueue_many(tasks())
+    # The task of a tick that ran and was discarded must not be created again, so a used id is an error here.
+    result = await Bulk(client.enqueuer, None, ids_run_once=True).run(tasks(), ENQUEUE_WINDOW)
     by_id = {tick_id(run.info.name, run.tick_ns): run for run in started}
     for task in result.enqueued:
         _note_created(by_id[task.id], task, logger)

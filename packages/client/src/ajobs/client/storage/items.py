@@ -21,6 +21,11 @@ from ajobs.protocol.headers import MESSAGE_ID, header_block
 from ajobs.protocol.item import WorkItem
 from ajobs.protocol.subjects import item_subject, queue_stream
 
+
+class PerhapsOwnItemError(DuplicateItemError):
+    """The item that the server had may be that of an earlier attempt of the same call, which was not answered."""
+
+
 _MESSAGE_ID = header_block({MESSAGE_ID: "%b"})
 
 
@@ -58,7 +63,8 @@ class WorkItems:
         Raises:
             QueueNotFoundError: There is no such queue.
             QueueFullError: It takes no more items.
-            DuplicateItemError: It had an item for this task a short while ago.
+            PerhapsOwnItemError: It had an item for this task a short while ago, perhaps from this call.
+            DuplicateItemError: It had an item for this task a short while ago, not from this call.
             RequestTimeoutError: The server could not be reached for so long that it is not known whether it is there.
             StorageError: JetStream refused it for another reason.
         """
@@ -161,7 +167,6 @@ def _check_put(published: Published, queue: str, task_id: str) -> None:
             msg = f"queue {queue} is full: let workers catch up, or raise its max_entries"
             raise QueueFullError(msg) from error
         raise error
-    # After an attempt without an answer, a duplicate is that very attempt.
-    if ack.duplicate and not uncertain:
+    if ack.duplicate:
         msg = f"queue {queue} had a work item for task {task_id} a short while ago"
-        raise DuplicateItemError(msg)
+        raise PerhapsOwnItemError(msg) if uncertain else DuplicateItemError(msg)

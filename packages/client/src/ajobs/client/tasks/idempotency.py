@@ -134,7 +134,8 @@ class Idempotency:
             raise IdempotencyKeyReusedError(msg)
         repeated = reserved.by != wanted.by
         task = self._enqueuer.prepare(make(reserved.task_id, reserved.created_ns), None)
-        return Once(await self._finish(name, reserved, revision, task, repeated=repeated), repeated)
+        finish = self._finish(name, reserved, revision, task, repeated=repeated)
+        return Once(await self._enqueuer.unfinished.shield(finish, f"enqueue task {task.id}"), repeated)
 
     async def _reserve_in_bucket(self, name: str, wanted: Reservation) -> tuple[Reservation, int]:
         """Reserve a key, and create the bucket first if it is missing."""
@@ -200,7 +201,7 @@ class Idempotency:
             return (await self._storage.tasks.load(task.id)).task
 
     async def _has_item(self, task: Task) -> bool:
-        if await self._storage.items.exists(task.queue, task.id):
+        if await self._enqueuer.has_item(task):
             return True
         # A worker that ran the task meanwhile has removed the item.
         current = await self._stored(task, only_look=True)

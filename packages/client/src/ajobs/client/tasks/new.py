@@ -22,7 +22,7 @@ class TaskOptions(TypedDict, total=False):
     queue: str | None
     """The queue's name; without it the client's."""
     task_id: str | None
-    """An id of your own, to have a second task by that id refused."""
+    """An id of your own, so that repeated calls with the same content enqueue one task."""
     deadline: datetime | Duration | None
     """The time after which it may no longer start: a time with a time zone, or a duration from now on."""
     max_tries: int

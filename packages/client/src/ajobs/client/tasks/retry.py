@@ -17,7 +17,14 @@ from ajobs.protocol.task import Task, is_past_deadline
 
 
 async def retry_task(enqueuer: Enqueuer, task_id: str, queue: str | None, *, force: bool) -> Task:
-    """Enqueue a stored task again with all its tries. See `Client.retry`."""
+    """Enqueue a stored task again with all its tries. See `Client.retry`.
+
+    A cancellation does not stop it: it continues in the background.
+    """
+    return await enqueuer.unfinished.shield(_retry(enqueuer, task_id, queue, force=force), f"retry task {task_id}")
+
+
+async def _retry(enqueuer: Enqueuer, task_id: str, queue: str | None, *, force: bool) -> Task:
     storage, keys = enqueuer.storage, enqueuer.keys
     stored = await storage.tasks.load(task_id)
     task, before = retried(stored.task), stored.task
