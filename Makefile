@@ -1,6 +1,6 @@
 # Every command of the project. Run `make` to list them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler bench bench-quick bench-floor bench-peers bench-growth bench-authorization lint format types layers check ajc-page constraints image-pins nats-accounts secrets clean
+.PHONY: help setup demo dev test test-unit test-compose test-compose-quick soak soak-scheduler fuzz bench bench-quick bench-floor bench-peers bench-growth bench-authorization lint format types layers check ajc-page constraints image-pins nats-accounts secrets clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -34,7 +34,7 @@ test: setup ## Run all tests against real nats-servers
 	@$(BIN)/python -m pytest --numprocesses 2
 
 test-unit: setup ## Run the tests that need no server
-	@$(BIN)/python -m pytest packages/*/tests/unit services/*/tests/unit tests/unit tests/vectors
+	@$(BIN)/python -m pytest packages/*/tests/unit services/*/tests/unit tests/unit tests/vectors tests/fuzz
 
 lint: setup ## Check for mistakes and style
 	@$(BIN)/ruff check .
@@ -57,6 +57,9 @@ bench-authorization: setup ## Compare the presets `isolated` and `trusted` of NA
 
 soak: setup ## Stress-test workers: kill them at random under load, MINUTES=3
 	@$(BIN)/python -m tests.soak $(MINUTES)
+
+fuzz: setup ## Fuzz every parser of outside text, MINUTES=3
+	@$(BIN)/python -m tests.fuzz $(MINUTES)
 
 soak-scheduler: setup ## Stress-test schedulers: kill and pause them, MINUTES=4
 	@$(BIN)/python -m tests.soak.schedules $(MINUTES)

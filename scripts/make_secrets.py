@@ -171,6 +171,8 @@ def certificates(folder: Path, made: list[str]) -> str:
     if shutil.which("openssl") is None:
         return "openssl is not installed: install it and run `make secrets` again"
     folder.mkdir(exist_ok=True)
+    # Whatever the umask of the caller is: containers, which run as other users, mount this folder by itself.
+    folder.chmod(0o755)
     ca, ca_key = str(folder / "ca.pem"), str(folder / "ca.key")
     shape = folder / "openssl.cnf"
     try:

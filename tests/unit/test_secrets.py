@@ -110,6 +110,19 @@ def test_without_openssl_everything_but_the_certificates_is_made(tmp_path: Path)
     assert not (tmp_path / "tls").exists()
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o000], ids=oct)
+def test_the_modes_of_secrets_do_not_depend_on_the_umask(tmp_path: Path, umask: int):
+    before = os.umask(umask)
+    try:
+        make(tmp_path / "secrets")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").rglob("*")}
+    assert modes.pop("tls") == 0o755
+    assert set(modes.values()) == {0o444}
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.fixture
 def secret() -> Generator[Path]:
     """Yield a file that others may read, in a folder that others may enter."""
