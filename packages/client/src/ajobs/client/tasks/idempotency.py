@@ -15,6 +15,7 @@ an item, which the next request or the janitor handles.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
@@ -51,6 +52,7 @@ from ajobs.protocol.timestamps import format_timestamp, parse_timestamp
 
 MAX_KEY = 128
 """Characters of a key at most."""
+_is_key = re.compile(f"[!-~]{{1,{MAX_KEY}}}").fullmatch
 
 MakeTask = Callable[[str, int], Task]
 """Creates the task, given its id and its time of creation in nanoseconds since 1970."""
@@ -117,15 +119,17 @@ class Idempotency:
             make: Creates the task.
 
         Raises:
-            InvalidIdempotencyKeyError: The key is empty or too long.
+            InvalidIdempotencyKeyError: The key is empty, too long, or has spaces or characters outside ASCII.
             IdempotencyKeyReusedError: The key was used for another request.
             TaskAlreadyExistsError: Another task has this id.
             StorageNotReadyError: The bucket does not exist, and may not be created.
             AjobsError: As `Client.enqueue` does.
         """
-        if not 0 < len(key.text) <= MAX_KEY:
-            msg = f"invalid idempotency key of {len(key.text)} characters: use 1 to {MAX_KEY}"
-            raise InvalidIdempotencyKeyError(msg)
+        if _is_key(key.text) is None:
+            shown = key.text if len(key.text) <= MAX_KEY else f"{key.text[:20]}..."
+            raise InvalidIdempotencyKeyError(
+                f"invalid idempotency key {shown!r}: use 1 to {MAX_KEY} printable ASCII characters without spaces"
+            )
         name = sha256(f"{key.owner}\n{key.text}".encode()).hexdigest()
         wanted = Reservation(new_id(), sha256(key.request).hexdigest(), task_id, created_ns)
         reserved, revision = await self._reserve_in_bucket(name, wanted)

@@ -136,7 +136,9 @@ OPERATIONS = (
         scope=Scope.WRITE,
         body=TaskCreateRequest,
         reasons=TASK_REASONS,
-        headers={"Idempotency-Key": "Up to 128 characters. Send the same key with each repeat of one request."},
+        headers={
+            "Idempotency-Key": "1 to 128 printable ASCII characters, no spaces. Send the same key with each repeat."
+        },
         responses={
             201: Success("Created and enqueued.", TaskDocument, headers={"Location": "Path of the task."}),
             200: Success("Created before, with the same key.", TaskDocument, headers={"Location": "Path of the task."}),
