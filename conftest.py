@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncGenerator
 
 import hypothesis
@@ -13,6 +14,9 @@ from ajobs.testing.nats_server import NatsServer
 # A deadline would be a timed assertion, which fails on a busy machine.
 hypothesis.settings.register_profile("without deadlines", deadline=None)
 hypothesis.settings.load_profile("without deadlines")
+
+# A shell that starts the tests in the background ignores SIGINT for them, and programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 QUEUE = Queue(name="Q", max_run_time="1m")
 

@@ -21,6 +21,7 @@ from ajobs.protocol.errors import (
     RequestTimeoutError,
     TaskNotFoundError,
 )
+from ajobs.protocol.subjects import TASKS_STREAM
 from ajobs.testing.nats_server import NatsServer
 from tests import ROOT
 
@@ -78,7 +79,7 @@ def test_an_iteration_that_is_given_up_leaves_nothing_behind(url):
 
 async def consumers(url):
     async with Client.connect(url) as client:
-        return (await client.store_info()).stream["state"]["consumer_count"]
+        return (await client.storage.find_stream(TASKS_STREAM))["state"]["consumer_count"]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")

@@ -8,7 +8,7 @@ import pytest
 
 from ajobs.client import Client, TaskState
 from ajobs.protocol.errors import ConfigurationError, StorageNotReadyError
-from ajobs.protocol.subjects import ELECTIONS_BUCKET
+from ajobs.protocol.subjects import ELECTIONS_BUCKET, TASKS_STREAM
 
 
 async def test_pages_have_all_tasks_once_and_say_where_to_go_on(client):
@@ -65,11 +65,10 @@ async def test_all_tasks_are_deleted_at_once(client):
 
 
 async def test_the_store_is_configured_and_the_rest_of_it_stays(client):
-    before = await client.store_info()
-    after = await client.configure_store(retention="1m")
-    assert after.retention == timedelta(minutes=1)
-    config = {**after.stream["config"], "max_age": 0, "duplicate_window": before.stream["config"]["duplicate_window"]}
-    assert config == before.stream["config"]
+    before = (await client.storage.find_stream(TASKS_STREAM))["config"]
+    assert (await client.configure_store(retention="1m")).retention == timedelta(minutes=1)
+    after = (await client.storage.find_stream(TASKS_STREAM))["config"]
+    assert {**after, "max_age": 0, "duplicate_window": before["duplicate_window"]} == before
     assert (await client.configure_store()).retention == timedelta(minutes=1)
     assert (await client.configure_store(retention=0)).retention == timedelta(0)
 

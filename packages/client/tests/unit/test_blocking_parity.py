@@ -17,6 +17,7 @@ NOT_BLOCKING = {
     "watch": "an endless stream of events would block its thread; use wait or result for one task",
     "stored_tasks": "for services, which are async",
     "storage": "for services, which are async",
+    "connection": "for services, which are async",
     "keys": "for services, which are async",
     "options": "for services, which are async",
     "enqueuer": "for services, which are async",

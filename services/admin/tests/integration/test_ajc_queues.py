@@ -29,7 +29,7 @@ async def test_the_first_commands_on_an_empty_server_find_and_create_nothing(ajc
     ran = await ajc("task", "list")
     assert ran.status == 1
     assert "ajc task initialize" in ran.complaint
-    assert (await ajc("schedule", "view", "x")).complaint == "ajc: there is no schedule x: check the name"
+    assert (await ajc("schedule", "view", "x")).complaint == "ajc: schedule x does not exist: check the name"
 
 
 async def test_info_creates_the_stores_and_shows_everything(ajc, server):
@@ -67,7 +67,7 @@ async def test_a_queue_is_created_with_all_settings_and_shown(ajc, client):
 
     again = await ajc("queue", "new", "EMAIL")
     assert again.status == 1
-    assert again.complaint == "ajc: queue EMAIL exists already: join it, or configure it"
+    assert again.complaint == "ajc: queue EMAIL already exists: join it, or configure it"
 
 
 async def test_a_queue_has_the_originals_defaults(ajc, client):

@@ -60,12 +60,12 @@ async def test_invalid_schedule_commands_are_refused(ajc, client):
         (["add", "a b", "@daily", "t"], 2, "invalid schedule name 'a b'"),
         (["add", "a", "@daily", "t", "--deadline", "5s"], 2, "use 30s or more"),
         (["add", "there", "@daily", "t"], 1, "there is a schedule there already"),
-        (["view", "nope"], 1, "there is no schedule nope"),
-        (["delete", "nope", "-f"], 1, "there is no schedule nope"),
+        (["view", "nope"], 1, "schedule nope does not exist"),
+        (["delete", "nope", "-f"], 1, "schedule nope does not exist"),
         (["delete", "there"], 2, "Delete schedule there? Cannot ask without a terminal: rerun with --force"),
         (["update", "there"], 2, "nothing to change"),
-        (["update", "nope", "--tries", "1"], 1, "there is no schedule nope"),
-        (["pause", "nope"], 1, "there is no schedule nope"),
+        (["update", "nope", "--tries", "1"], 1, "schedule nope does not exist"),
+        (["pause", "nope"], 1, "schedule nope does not exist"),
         (["next", "-n", "0"], 2, "invalid --count 0"),
     ]
     ran = await asyncio.gather(*(ajc("schedule", *words) for words, _, _ in cases))

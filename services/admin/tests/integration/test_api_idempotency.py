@@ -207,11 +207,11 @@ async def test_after_a_crash_at_any_step_the_next_request_ends_with_one_task(
 
 async def test_an_item_that_waits_keeps_its_place_when_its_request_is_repeated(api, client):
     await api.post("/v1/tasks", BODY, headers=KEY)
-    before = (await client.queue_info("Q")).stream["state"]["first_seq"]
+    before = (await client.storage.queues.described("Q"))[0]["state"]["first_seq"]
     bucket = Bucket(client.storage.connection, client.storage.jetstream, IDEMPOTENCY_BUCKET)
     assert len([entry async for entry in bucket.entries()]) == 1
     await api.post("/v1/tasks", BODY, headers=KEY)
-    assert (await client.queue_info("Q")).stream["state"]["first_seq"] == before
+    assert (await client.storage.queues.described("Q"))[0]["state"]["first_seq"] == before
 
 
 async def test_a_foreign_task_is_never_taken_for_the_keys(client):

@@ -13,7 +13,7 @@ import pytest
 
 from ajobs.admin.api import events as events_module
 from ajobs.admin.api.events import EventBroadcaster, EventFilter
-from ajobs.protocol.subjects import ALL_EVENTS
+from ajobs.protocol.subjects import ALL_EVENTS, TASKS_STREAM
 from ajobs.testing.workers import working
 from ajobs.worker import Router, TerminateTask
 from services.admin.tests.integration.api_servers import api_server, problem
@@ -154,7 +154,7 @@ async def test_one_who_leaves_a_stream_leaves_nothing_behind(api, client):
     async with api.http.stream("GET", "/v1/tasks?stream=ndjson&all=true") as response:
         await anext(response.aiter_lines())
     async with asyncio.timeout(30):
-        while (await client.store_info()).stream["state"]["consumer_count"]:
+        while (await client.storage.find_stream(TASKS_STREAM))["state"]["consumer_count"]:
             await asyncio.sleep(0.02)
 
 

@@ -17,12 +17,11 @@ from ajobs.client.options import (
 from ajobs.client.schedules.schedules import Schedules
 from ajobs.client.schedules.trust import Trust
 from ajobs.client.settings import Settings
-from ajobs.client.storage.browse import browse
 from ajobs.client.storage.elections import list_leaders
-from ajobs.client.storage.events import EventStream, watch
+from ajobs.client.storage.events import EventStream
 from ajobs.client.storage.queues import QueueChanges, QueueInfo
 from ajobs.client.storage.storage import Storage
-from ajobs.client.storage.task_store import StoreInfo, configure_store, purge_store, store_info
+from ajobs.client.storage.task_store import StoreInfo
 from ajobs.client.storage.tasks import Stored
 from ajobs.client.storage.workers import list_workers
 from ajobs.client.tasks.bulk import ENQUEUE_WINDOW, Bulk, BulkResult
@@ -60,6 +59,8 @@ class Client:
         """Put the parts together. See `connect`."""
         self.storage = storage
         """The storage, for services that do more than this class."""
+        self.connection = storage.connection
+        """The connection to NATS: whether it is open, and callbacks for when that changes."""
         self.queue = queue
         """The default queue's settings, as they are on the server."""
         self.keys = keys
@@ -101,7 +102,7 @@ class Client:
             ConnectionFailedError: No server could be reached.
             JetStreamNotEnabledError: The server or the account has no JetStream.
             QueueNotFoundError: ``bind`` is set and the queue does not exist.
-            StorageError: The server refuses to make a stream, bucket or queue.
+            StorageError: The server refuses to create a stream, bucket or queue.
         """
         return cls._connect(servers, connection, logger, settings)
 
@@ -127,7 +128,7 @@ class Client:
     # ---- tasks
 
     def new_task(self, task_type: str, payload: Any = None, **options: Unpack[TaskOptions]) -> Task:
-        """Make a task without storing it, for `enqueue` or `enqueue_many`.
+        """Create a task without storing it, for `enqueue` or `enqueue_many`.
 
         Args:
             task_type: Which handlers it is for, such as ``email:new``.
@@ -325,9 +326,7 @@ class Client:
             ahead: How many tasks to request ahead of the caller, 0 for as many as fast reading takes.
             wanted: Which tasks; see `TaskFilter`.
         """
-        return browse(
-            self.storage.connection,
-            self.storage.jetstream,
+        return self.storage.browse(
             matches=(matcher or Matcher.of(**wanted)).matches,
             until_ns=time.time_ns(),
             on_corrupt=self._log_corrupt,
@@ -360,18 +359,18 @@ class Client:
         Events are not stored: those published while the connection is down are lost.
         """
         subject = ALL_EVENTS if task_id is None else task_state_subject(check_name("task id", task_id))
-        return watch(self.storage.connection, subject)
+        return self.storage.watch(subject)
 
     async def store_info(self) -> StoreInfo:
-        """Return how the task store stands.
+        """Return the settings and the size of the task store.
 
         Raises:
             StorageNotReadyError: The server has no task store.
         """
-        return await store_info(self.storage.jetstream)
+        return await self.storage.info()
 
     async def configure_store(self, *, retention: Duration | None = None, replicas: int | None = None) -> StoreInfo:
-        """Change the task store's settings that are given, and return how it stands then.
+        """Change the given settings of the task store, and return its new settings and size.
 
         Args:
             retention: How long a task is kept after its last change; 0: until it is deleted.
@@ -383,7 +382,7 @@ class Client:
             StorageError: The server refuses the change.
         """
         retention_ns = None if retention is None else as_ns(retention, "retention")
-        return await configure_store(self.storage.jetstream, retention_ns=retention_ns, replicas=replicas)
+        return await self.storage.configure(retention_ns=retention_ns, replicas=replicas)
 
     async def purge_tasks(self) -> int:
         """Delete all tasks, and return how many there were. Work items stay; workers drop those without a task.
@@ -391,7 +390,7 @@ class Client:
         Raises:
             StorageNotReadyError: The server has no task store.
         """
-        return await purge_store(self.storage.jetstream)
+        return await self.storage.purge()
 
     async def leaders(self) -> dict[str, str]:
         """Return the name of the leader of each election that has one; the schedulers' is ``task_scheduler``."""
@@ -400,7 +399,7 @@ class Client:
     # ---- queues
 
     async def create_queue(self, queue: Queue) -> Queue:
-        """Make a queue and return its settings as the server took them.
+        """Create a queue and return its settings as the server stored them.
 
         Raises:
             QueueAlreadyExistsError: A queue with this name exists.
@@ -421,7 +420,7 @@ class Client:
         )
 
     async def join_queue(self, name: str) -> Queue:
-        """Return the settings of a queue that exists.
+        """Return the settings of an existing queue.
 
         Raises:
             QueueNotFoundError: The queue does not exist.
@@ -438,7 +437,7 @@ class Client:
         return await self.storage.queues.configure(name, **settings)
 
     async def pause_queue(self, name: str, *, duration: Duration | None = None) -> None:
-        """Have no item delivered to any worker, Go's included. What runs goes on; enqueuing does too.
+        """Pause delivery to all workers, Go's included. Running tasks continue, and so does enqueuing.
 
         Args:
             name: The queue.
@@ -473,7 +472,7 @@ class Client:
         await self.storage.queues.delete(name)
 
     async def queue_info(self, name: str | None = None) -> QueueInfo:
-        """Return how a queue stands, the client's own when none is named.
+        """Return the settings and the depth of a queue. Default: the client's own queue.
 
         Raises:
             QueueNotFoundError: The queue does not exist.
@@ -485,5 +484,5 @@ class Client:
         return await list_workers(self.storage, self.options)
 
     async def queues(self) -> list[QueueInfo]:
-        """Return how each queue stands, sorted by name."""
+        """Return the settings and the depth of all queues, sorted by name."""
         return await self.storage.queues.all()

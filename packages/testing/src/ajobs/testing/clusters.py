@@ -46,7 +46,7 @@ async def has_leader(nodes: dict[str, NatsServer]) -> bool:
         async with Client.connect(
             [node.url for node in nodes.values()], no_storage_init=True, request_timeout=1
         ) as client:
-            account = await client.storage.jetstream.call("STREAM.NAMES")
+            await client.storage.queues.names()
     except AjobsError:
         return False
-    return "error" not in account
+    return True

@@ -38,16 +38,15 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from nats.aio.msg import Msg
 
 from ajobs.client.identifiers import new_id
-from ajobs.client.storage.jetstream.buckets import Bucket, is_deletion
+from ajobs.client.storage.jetstream.buckets import is_deletion
 from ajobs.client.storage.jetstream.errors import RevisionError
-from ajobs.client.storage.provision import ensure_buckets, find_stream
 from ajobs.protocol.buckets import ELECTION_TTL_NS
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import AjobsError, UnavailableError
@@ -88,8 +87,7 @@ class Election:
         self.name = name
         self._id = new_id()
         self._logger = logger
-        storage = client.storage
-        self._bucket = Bucket(storage.connection, storage.jetstream, ELECTIONS_BUCKET)
+        self._bucket = client.storage.bucket(ELECTIONS_BUCKET)
         self._ttl_s = ELECTION_TTL_NS / SECOND_NS
         self._revision = 0
         self._standing = Standing.STANDBY
@@ -119,26 +117,23 @@ class Election:
     async def campaigning(self) -> AsyncGenerator[Election]:
         """Campaign for as long as the block runs, then give up the key."""
         await self._learn_ttl()
-        subscription = await self._client.storage.connection.subscribe(
-            key_subject(ELECTIONS_BUCKET, self._key), self._on_write
-        )
-        campaign = asyncio.create_task(self._campaign(), name="campaign for leadership")
-        try:
-            yield self
-        finally:
-            campaign.cancel()
-            await asyncio.gather(campaign, return_exceptions=True)
-            await self._client.storage.connection.unsubscribe(subscription)
-            await self._give_up()
+        async with AsyncExitStack() as ending:
+            ending.push_async_callback(self._give_up)
+            writes = key_subject(ELECTIONS_BUCKET, self._key)
+            await ending.enter_async_context(self._client.storage.listening(writes, self._on_write))
+            campaign = asyncio.create_task(self._campaign(), name="campaign for leadership")
+            try:
+                yield self
+            finally:
+                campaign.cancel()
+                await asyncio.gather(campaign, return_exceptions=True)
 
     async def _learn_ttl(self) -> float:
         """Read the time to live from the bucket, and return the bucket's age in seconds. Create it if it is missing."""
-        info = await find_stream(self._client.storage.jetstream, self._bucket.stream)
+        info = await self._client.storage.find_stream(self._bucket.stream)
         if info is None:
             options = self._client.options
-            await ensure_buckets(
-                self._client.storage.jetstream, replicas=options.replicas, memory=options.memory_storage
-            )
+            await self._client.storage.create_buckets(replicas=options.replicas, memory=options.memory_storage)
         elif info["config"]["max_age"]:
             self._ttl_s = info["config"]["max_age"] / SECOND_NS
         else:
@@ -303,7 +298,7 @@ class Election:
 
     async def _give_up(self) -> None:
         """Delete the key if it is ours, so that another candidate can lead at once."""
-        if self._standing is not Standing.STANDBY and self._client.storage.connection.is_connected:
+        if self._standing is not Standing.STANDBY and self._client.connection.is_connected:
             with suppress(AjobsError):
                 await self._bucket.delete(self._key, self._revision, headers=self._headers)
         self._stand(Standing.STANDBY)

@@ -59,7 +59,7 @@ class Scheduler:
 
     def problems(self) -> dict[str, str | None]:
         """Return the readiness checks, and a problem for each that fails. A standby is ready too."""
-        connected = self._client.storage.connection.is_connected
+        connected = self._client.connection.is_connected
         return {
             "nats": None if connected else "not connected",
             "schedules": None if self.schedules.loaded else "not loaded yet",
@@ -76,7 +76,7 @@ class Scheduler:
         jobs["connection watch"] = self._watch_connection()
         async with in_background(jobs, self._logger), self.election.campaigning():
             await self.schedules.run(self._leads)
-        if self._client.storage.connection.nats.is_closed:
+        if self._client.connection.nats.is_closed:
             raise ConnectionFailedError("the connection to NATS was closed permanently: see the log")
 
     @asynccontextmanager
@@ -93,5 +93,5 @@ class Scheduler:
         return self.election.is_leading
 
     async def _watch_connection(self) -> None:
-        await self._client.storage.connection.wait_closed()
+        await self._client.connection.wait_closed()
         self.stop()

@@ -18,7 +18,6 @@ from ajobs.client.options import signature_mode
 from ajobs.client.storage.jetstream.pull import PullSubscription
 from ajobs.protocol.durations import as_seconds
 from ajobs.protocol.errors import ConfigurationError, ConnectionFailedError
-from ajobs.protocol.subjects import QUEUE_CONSUMER, queue_stream
 from ajobs.protocol.task import Task
 from ajobs.worker.options import Share, WorkerOptions
 from ajobs.worker.queues.feed import Feed, Source
@@ -123,7 +122,7 @@ class Worker:
 
     def problems(self) -> dict[str, str | None]:
         """Return the problems that keep the worker from taking tasks, by check. ``None``: the check is fine."""
-        connected = self.client.storage.connection.is_connected
+        connected = self.client.connection.is_connected
         pulls = {f"queue {source.name}": source.pull for source in self._feed.sources}
         return {
             "nats": None if connected else "not connected",
@@ -154,7 +153,7 @@ class Worker:
         Raises:
             ConnectionFailedError: The connection was closed permanently. Exceptions of lifespans pass through.
         """
-        connection = self.client.storage.connection
+        connection = self.client.connection
         closed = asyncio.create_task(self._watch_connection(), name="watch the connection")
         try:
             async with self._closing, AsyncExitStack() as stack:
@@ -187,14 +186,11 @@ class Worker:
 
     @asynccontextmanager
     async def _pull(self, source: Source) -> AsyncGenerator[PullSubscription]:
-        storage = self.client.storage
         observers.PREFETCHED.labels(source.name).set_function(lambda: len(source.buffer))
         observers.RUNNING.labels(source.name).set_function(lambda: source.running)
         wanted: Callable[[], int] = lambda: self._feed.wanted(source)  # noqa: E731 - bound to this source
-        async with PullSubscription.open(
-            storage.connection,
-            storage.requests,
-            subject=storage.jetstream.subject(f"CONSUMER.MSG.NEXT.{queue_stream(source.name)}.{QUEUE_CONSUMER}"),
+        async with self.client.storage.pull(
+            source.name,
             wanted=wanted,
             deliver=lambda delivery: self._feed.deliver(source, delivery),
             on_pull=observers.POLLS.labels(source.name).inc,
@@ -203,7 +199,7 @@ class Worker:
             yield pull
 
     async def _watch_connection(self) -> None:
-        await self.client.storage.connection.wait_closed()
+        await self.client.connection.wait_closed()
         self._feed.close()
         self._stop.set()
 

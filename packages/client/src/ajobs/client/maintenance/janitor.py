@@ -1,14 +1,12 @@
-"""Finds tasks and work items that nothing moves any more, and brings them to a truthful end.
+"""Repair: find tasks and work items that are stuck, and end them truthfully.
 
-A look changes nothing. A sweep changes a task only by a compare-and-set on what it saw, after a time of grace, and
-never one that a living worker says it has. It takes away only work items whose task is gone or was brought to its end
-before. So any number of janitors may run at once, and one that is killed has left nothing undone that the next does not
-do.
+A look changes nothing. A sweep changes a task only by a compare-and-set on the version that it saw, after a grace
+period, and never a task that a living worker has announced. It removes a work item only if its task is gone or ended.
+So any number of janitors may run at once, and the next one completes what a killed one left.
 
-What the server does not tell is which items it will not deliver again because they were delivered as often as the queue
-allows. They are known by three signs: the server's announcement, which may be lost; that no delivery of the queue waits
-for its acknowledgement any more; or that its task was started so long ago that it would have been delivered again to
-one of the workers that wait for items.
+The server does not list the items that it will not deliver again because they have reached the queue's limit of
+deliveries. Three signs reveal them: the server's advisory, which may be lost; that no delivery of the queue awaits its
+acknowledgement; or that the task started so long ago that a waiting worker would have received the item again.
 """
 
 from __future__ import annotations
@@ -20,15 +18,15 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 from nats.aio.msg import Msg
 
 from ajobs.client.observability.metrics import counter
 from ajobs.client.storage.items import Delivery
-from ajobs.client.storage.jetstream.scan import scan
 from ajobs.client.storage.queues import QueueInfo
+from ajobs.client.storage.storage import Storage
 from ajobs.client.storage.tasks import Stored
 from ajobs.protocol.codec import decode_task
 from ajobs.protocol.durations import Duration, as_ns, as_seconds
@@ -40,20 +38,18 @@ from ajobs.protocol.errors import (
     TaskNotFoundError,
     UnavailableError,
 )
+from ajobs.protocol.presence import WorkerPresence
 from ajobs.protocol.states import FINAL_STATES, TaskState
 from ajobs.protocol.stuck import ItemState, examine
-from ajobs.protocol.subjects import MAX_DELIVERIES_ADVISORIES, TASKS_STREAM, queue_stream
+from ajobs.protocol.subjects import MAX_DELIVERIES_ADVISORIES, queue_stream
 from ajobs.protocol.task import Task, tried_ns
-
-if TYPE_CHECKING:
-    from ajobs.client.client import Client
 
 GRACE = timedelta(minutes=10)
 INTERVAL = timedelta(minutes=5)
 LOOK_S = 1.0
 """Seconds after which one that was not allowed to sweep asks again."""
 MOST_ITEMS = 2_000
-"""Work items of a queue, the oldest, that are looked at in one sweep. What is stuck is among them."""
+"""The number of oldest work items of a queue that one sweep checks. Stuck items are among the oldest."""
 AT_ONCE = 64
 """Questions that are on their way at once."""
 
@@ -62,8 +58,8 @@ TASK_WITHOUT_QUEUE = "task_without_queue"
 ITEM_WITHOUT_TASK = "item_without_task"
 ITEM_SPENT = "item_past_max_deliver"
 
-REPAIRED = counter("janitor_repair_count", "Tasks and work items brought to a truthful end", "kind")
-SWEEPS = counter("janitor_sweep_count", "Looks at all tasks and queues")
+REPAIRED = counter("janitor_repair_count", "Stuck tasks and work items that were ended", "kind")
+SWEEPS = counter("janitor_sweep_count", "Sweeps over all tasks and queues")
 
 
 class _Advisory(msgspec.Struct):
@@ -71,22 +67,36 @@ class _Advisory(msgspec.Struct):
     stream_seq: int
 
 
+class Swept(Protocol):
+    """The part of a client that a janitor needs."""
+
+    storage: Storage
+
+    async def queues(self) -> list[QueueInfo]:
+        """Return all queues."""
+        ...
+
+    async def workers(self) -> list[WorkerPresence]:
+        """Return the workers that have announced themselves."""
+        ...
+
+
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
-    """A task or work item that nothing moves any more."""
+    """A task or work item that nothing will move any more."""
 
     kind: str
-    """One of the kinds above, by which repairs are counted too."""
+    """One of the kinds above, which repairs are counted by."""
     task_id: str
     queue: str
     ended: Task | None
-    """The task as it would be saved; nothing when only an item is to be removed."""
+    """The task as it would be saved, or ``None`` if only an item would be removed."""
 
 
 class Janitor:
     """Sweeps the task store and the queues."""
 
-    def __init__(self, client: Client, *, grace: Duration = GRACE, logger: logging.Logger | None = None) -> None:
-        """Leave alone what changed less than ``grace`` ago."""
+    def __init__(self, client: Swept, *, grace: Duration = GRACE, logger: logging.Logger | None = None) -> None:
+        """Use a client, and ignore tasks that changed less than ``grace`` ago."""
         self._client = client
         self._storage = client.storage
         self._grace_ns = as_ns(grace, "grace")
@@ -99,8 +109,7 @@ class Janitor:
     async def run(self, interval: Duration = INTERVAL, *, allowed: Callable[[], bool] = lambda: True) -> None:
         """Sweep at every ``interval`` while it is ``allowed``, until cancelled."""
         interval_s = as_seconds(interval, "interval")
-        subscription = await self._storage.connection.subscribe(MAX_DELIVERIES_ADVISORIES, self._receive)
-        try:
+        async with self._storage.listening(MAX_DELIVERIES_ADVISORIES, self._receive):
             while True:
                 if not allowed():
                     await asyncio.sleep(LOOK_S)
@@ -108,10 +117,8 @@ class Janitor:
                 try:
                     await self.sweep()
                 except UnavailableError as e:
-                    self._logger.warning("the janitor looks again later: %s", e)
+                    self._logger.warning("repair failed and is repeated later: %s", e)
                 await asyncio.sleep(interval_s)
-        finally:
-            await self._storage.connection.unsubscribe(subscription)
 
     async def _receive(self, message: Msg) -> None:
         try:
@@ -121,10 +128,10 @@ class Janitor:
         self._announced.add((advisory.stream, advisory.stream_seq))
 
     async def look(self) -> list[Stuck]:
-        """Return what a sweep would repair, and change nothing. Use a janitor of its own for it.
+        """Return what a sweep would repair, and change nothing. Use a separate janitor for it.
 
         Raises:
-            UnavailableError: The server could not be asked to the end.
+            UnavailableError: The server stopped answering.
         """
         self._looking, self._stuck = True, []
         try:
@@ -134,10 +141,10 @@ class Janitor:
         return self._stuck
 
     async def sweep(self) -> Counter[str]:
-        """Look at all queues and tasks once, and return how much of what was repaired.
+        """Check all queues and tasks once, and return the number of repairs by kind.
 
         Raises:
-            UnavailableError: The server could not be asked to the end. What was repaired stays so.
+            UnavailableError: The server stopped answering. Repairs so far stay.
         """
         self._repaired = Counter()
         await self._look_at_all()
@@ -160,7 +167,7 @@ class Janitor:
     # ---- items
 
     async def _old_items(self, info: QueueInfo) -> AsyncGenerator[tuple[int, str]]:
-        """Yield sequence and task id of the oldest items; their queue takes no second consumer to read them with."""
+        """Yield the sequence and the task id of the oldest items of a queue."""
         sequence = 0
         for _ in range(MOST_ITEMS):
             item = await self._storage.items.next(info.queue.name, sequence)
@@ -173,7 +180,7 @@ class Janitor:
         try:
             stored = await self._storage.tasks.load(task_id)
         except TaskNotFoundError:
-            # An item is put after its task is saved: this one's was deleted since, and no worker would run it.
+            # An item is put after its task is saved, so this task was deleted since, and no worker would run it.
             if self._looking:
                 self._note(ITEM_WITHOUT_TASK, task_id, info.queue.name, None)
             else:
@@ -181,11 +188,11 @@ class Janitor:
                 self._repaired[ITEM_WITHOUT_TASK] += 1
             return
         except (AjobsError, ValueError) as e:
-            self._logger.warning("item %s of queue %s is left alone: %s", task_id, info.queue.name, e)
+            self._logger.warning("item %s of queue %s is ignored: %s", task_id, info.queue.name, e)
             return
         if task_id in busy or not self._is_spent(info, sequence, stored):
             return
-        # That it is spent is known: there is no need to wait for a change that may still come.
+        # The item is known to be spent, so there is no reason to wait for a change.
         ended = examine(
             stored.task, ItemState.SPENT, info.queue, now_ns=time.time_ns(), changed_ns=0, grace_ns=self._grace_ns
         )
@@ -200,8 +207,8 @@ class Janitor:
             self._announced.discard((queue_stream(info.queue.name), sequence))
 
     def _is_spent(self, info: QueueInfo, sequence: int, stored: Stored) -> bool:
-        """Tell whether the server will not deliver an item again; see the head of this module for the signs."""
-        if info.queue.max_tries <= 0 or sequence > info.consumer["delivered"]["stream_seq"]:
+        """Return whether the server will not deliver an item again. The module docstring has the signs."""
+        if info.queue.max_tries <= 0 or sequence > info.delivered:
             return False
         if (queue_stream(info.queue.name), sequence) in self._announced or info.in_progress == 0:
             return True
@@ -214,17 +221,17 @@ class Janitor:
         try:
             await self._storage.items.remove(info.queue.name, sequence)
         except StorageError as e:
-            self._logger.info("item %d of queue %s is gone already: %s", sequence, info.queue.name, e)
+            self._logger.info("item %d of queue %s was already removed: %s", sequence, info.queue.name, e)
 
     # ---- tasks
 
     async def _look_at_tasks(self, infos: dict[str, QueueInfo], busy: set[str]) -> None:
         before_ns = time.time_ns() - self._grace_ns
         batch: list[tuple[Stored, int]] = []
-        async with aclosing(scan(self._storage.connection, self._storage.jetstream, TASKS_STREAM)) as messages:
+        async with aclosing(self._storage.messages()) as messages:
             async for message in messages:
                 if message.timestamp_ns > before_ns:
-                    break  # they come in the order in which they changed
+                    break  # messages are in the order of their changes
                 stored = _unfinished(message)
                 if stored is None or stored.task.id in busy:
                     continue
@@ -258,10 +265,10 @@ class Janitor:
         try:
             await self._storage.tasks.save(ended, stored.revision)
         except TaskChangedError:
-            return False  # it moved after all
+            return False  # it changed after all
         self._repaired[kind] += 1
         fields = {"task_id": ended.id, "outcome": ended.state.value, "error": ended.last_err}
-        self._logger.warning("task ended by the janitor", extra=fields)
+        self._logger.warning("task ended by repair", extra=fields)
         return True
 
 
@@ -269,5 +276,5 @@ def _unfinished(message: Delivery) -> Stored | None:
     try:
         task = decode_task(message.data)
     except CorruptTaskError:
-        return None  # nothing can be saved over what cannot be read
+        return None  # a task that cannot be decoded cannot be saved
     return None if task.state in FINAL_STATES else Stored(task, message.sequence)

@@ -115,7 +115,7 @@ def _contradiction(text: str) -> ConfigurationError:
 
 
 def without_credentials(url: str) -> str:
-    """Return a URL without its user, password or token, also when it is no proper one."""
+    """Return a URL without its user, password or token, even if it is not a valid URL."""
     scheme, separator, rest = url.partition("://")
     host = (rest if separator else url).rpartition("@")[2]
     return f"{scheme if separator else 'nats'}://{host}"

@@ -97,7 +97,7 @@ def _find(name: str, environ: Mapping[str, str]) -> Path:
     known = sorted(path.stem for path in folder.glob("*.json"))
     # Looked up by name instead of joined into a path: a name can never lead out of the folder.
     if name not in known:
-        there = f"there are {', '.join(known)}" if known else "there is none"
+        there = f"there are {', '.join(known)}" if known else "no context exists"
         msg = f"unknown NATS context {name!r}: {there} in {folder}; make one with 'nats context add'"
         raise ConfigurationError(msg)
     return folder / f"{name}.json"

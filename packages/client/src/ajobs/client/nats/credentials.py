@@ -1,4 +1,4 @@
-"""What proves who we are: files that are looked at before anybody connects, so that what is wrong is named."""
+"""Credentials: files that are checked before connecting, so that errors name the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MARKERS = (b"BEGIN NATS USER JWT", b"END NATS USER JWT", b"BEGIN USER NKEY SEED
 
 
 def credentials(options: ConnectOptions) -> dict[str, Any]:
-    """Return what the NATS library is told about who we are.
+    """Return the credentials as arguments of the NATS library.
 
     Raises:
         ConfigurationError: A file cannot be read, or is not what it should be.
@@ -48,7 +48,7 @@ def _credentials_file(path: str | None) -> str | None:
     if path is None:
         return None
     content = _read(path, "credentials file")
-    # The library would look for them for ever.
+    # The library would search for them without limit.
     if not all(marker in content for marker in _MARKERS):
         raise ConfigurationError(
             f"the credentials file {path} has no user JWT and seed: make one with 'nsc generate creds'"

@@ -1,7 +1,7 @@
 """What the server says of a user who may not publish or subscribe.
 
-It refuses with an error of its own, outside of any answer: whoever made the request would wait until it times out. Here
-the error is read, kept, and told to whoever can say what was refused.
+The server refuses with an error outside of any answer, so the request would wait until its timeout. Here
+the error is parsed and kept, and the code that made the request is told.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 
 Checks = Mapping[str, str | None]
-"""What was looked at, and what is wrong with it; ``None``: nothing."""
+"""The checks by name, each with its problem, or ``None`` if it passed."""
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -84,7 +84,7 @@ class Cron(NamedTuple):
     """Whether the hours begin with ``*``."""
 
     def next_after(self, now_ns: int) -> int:
-        """Return the first time after ``now_ns``. Raises `InvalidScheduleError` when there is none."""
+        """Return the first time after ``now_ns``. Raises `InvalidScheduleError` if it never occurs."""
         now = datetime.fromtimestamp(now_ns // SECOND_NS, UTC)
         local = now.astimezone(self.zone)
         found = next(moment for moment in self._moments(local) if moment > now)
@@ -160,7 +160,7 @@ def parse_recurrence(text: str, created_ns: int) -> Recurrence:
         InvalidScheduleError: The text is wrong; the message says where and why.
     """
     if len(text) > LONGEST_TEXT:
-        raise InvalidScheduleError(f"{text[:20]!r}... has {len(text):,} characters: use {LONGEST_TEXT:,} at the most")
+        raise InvalidScheduleError(f"{text[:20]!r}... has {len(text):,} characters: use at most {LONGEST_TEXT:,}")
     if not text.replace("\t", " ").isprintable():
         raise InvalidScheduleError(f"invalid schedule {text!r}: remove line breaks and control characters")
     zone, rest = take_zone(text.strip())

@@ -1,4 +1,4 @@
-"""Schedules: tasks that are made again and again, by whichever scheduler leads."""
+"""Schedules: rules by which the leading scheduler creates tasks at times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ajobs.client.identifiers import new_id
 from ajobs.client.schedules.cron import preview, recurrence_of
 from ajobs.client.schedules.cron_text import canonical
 from ajobs.client.schedules.trust import Trust
-from ajobs.client.storage.jetstream.buckets import Bucket, Entry
+from ajobs.client.storage.jetstream.buckets import Entry
 from ajobs.client.storage.jetstream.errors import RevisionError, StreamNotFoundError
 from ajobs.client.storage.storage import Storage
 from ajobs.client.tasks.enqueue import Enqueuer
@@ -45,29 +45,29 @@ from ajobs.protocol.task import DEFAULT_MAX_TRIES, Task, new_task
 from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_timestamp, to_datetime, unix_ns
 
 AT_A_STRETCH = 250
-"""Schedules that are decoded before others may go on."""
+"""Schedules that are decoded before other asyncio tasks may run."""
 
 
 class ScheduleSettings(TypedDict, total=False):
-    """What a schedule can be given besides its name, cron text and task type."""
+    """The settings of a schedule besides its name, cron text and task type."""
 
     queue: str
     payload: Any
-    """Any value that msgspec encodes as JSON; ``bytes`` are taken as they are."""
+    """Any value that msgspec encodes as JSON; ``bytes`` are used as they are."""
     deadline: Duration | None
     """How long after its tick a task may still be started, 30 seconds or more."""
     max_tries: int
     """The number of tries of a task; 0: 10, as for other tasks."""
     catch_up: CatchUp | str
-    """What to do about missed runs: none, last, all."""
+    """The missed ticks to catch up on: none, last or all."""
     catch_up_limit: int
     jitter: Duration
-    """By how much a run may be late, so that not all begin at once."""
+    """The longest random delay of a tick, which spreads tasks out."""
     paused: bool
 
 
 class ScheduleChanges(ScheduleSettings, total=False):
-    """What can be changed of a schedule."""
+    """The settings of a schedule that can be changed."""
 
     schedule: str
     """The cron text; see `ajobs.client.schedules.cron`."""
@@ -80,15 +80,15 @@ class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Schedule
     options: ScheduleOptions
     since: Timestamp
-    """When it was created or last changed: it has no ticks before."""
+    """When it was created or last changed. It has no ticks before that."""
     problem: str | None = None
-    """What is wrong with it, when it cannot be run."""
+    """Why the schedule cannot run, or ``None``."""
     distrusted: bool = False
     """Whether the problem is a missing or wrong signature. Once the schedule is checked, `Schedules.sign` signs it."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the schedule."""
         return self.schedule.name
 
     def next_runs(self, count: int = 1, now: datetime | None = None) -> list[datetime]:
@@ -101,29 +101,29 @@ class ScheduleInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def next_due_ns(info: ScheduleInfo, count: int = 1, now_ns: int | None = None) -> list[int]:
-    """Do as `ScheduleInfo.next_runs` does, with all digits: in nanoseconds since 1970."""
+    """Return `ScheduleInfo.next_runs` in nanoseconds since 1970."""
     if info.problem is not None or info.options.paused:
         return []
     return preview(info.schedule, time.time_ns() if now_ns is None else now_ns, count)
 
 
 class Schedules:
-    """Manages schedules; a client's are `Client.schedules`."""
+    """Manages schedules. A client has them as `Client.schedules`."""
 
     def __init__(self, storage: Storage, enqueuer: Enqueuer, trust: Trust) -> None:
         """Use a client's storage, and its enqueuer for `run_now`. Only trusted schedules have ticks."""
         self._enqueuer = enqueuer
         self._trust = trust
-        self._connection = storage.connection
-        self.bucket = Bucket(storage.connection, storage.jetstream, CONFIGURATION_BUCKET)
+        self._storage = storage
+        self.bucket = storage.bucket(CONFIGURATION_BUCKET)
 
     async def create(
         self, name: str, schedule: str, task_type: str, **settings: Unpack[ScheduleSettings]
     ) -> ScheduleInfo:
-        """Make a schedule.
+        """Create a schedule.
 
         Args:
-            name: Its name.
+            name: The name of the schedule.
             schedule: The cron text; see `ajobs.client.schedules.cron`.
             task_type: The type of its tasks.
             settings: See `ScheduleSettings`.
@@ -131,7 +131,7 @@ class Schedules:
         Raises:
             ScheduleAlreadyExistsError: A schedule with this name exists.
             InvalidNameError: A name is not valid.
-            InvalidScheduleError: The cron text cannot be used, or a number is out of range; the text says where.
+            InvalidScheduleError: The cron text is not valid, or a number is out of range. The message says where.
             InvalidPayloadError: The payload cannot be encoded.
         """
         blank = Schedule(
@@ -175,11 +175,11 @@ class Schedules:
         return await self.load(name)
 
     async def pause(self, name: str) -> ScheduleInfo:
-        """Have a schedule make no tasks until it is resumed. The original does not know of it, and goes on."""
+        """Pause a schedule: it creates no tasks until it is resumed. Go schedulers ignore the pause."""
         return await self.update(name, paused=True)
 
     async def resume(self, name: str) -> ScheduleInfo:
-        """Have a paused schedule make tasks again, from its next tick on."""
+        """Resume a paused schedule, from its next tick on."""
         return await self.update(name, paused=False)
 
     async def sign(self, name: str) -> ScheduleInfo:
@@ -219,7 +219,7 @@ class Schedules:
         await self.bucket.delete(schedule_options_key(name))
 
     async def load(self, name: str) -> ScheduleInfo:
-        """Return a schedule; one that cannot be run says so in its ``problem``.
+        """Return a schedule. If it cannot run, its ``problem`` says why.
 
         Raises:
             ScheduleNotFoundError: No schedule with this name is stored.
@@ -239,7 +239,7 @@ class Schedules:
         infos: list[ScheduleInfo] = []
         for number, (key, entry) in enumerate(sorted(entries.items())):
             if number % AT_A_STRETCH == 0:
-                await asyncio.sleep(0)  # others have work to do while thousands are decoded
+                await asyncio.sleep(0)  # let other asyncio tasks run while thousands of schedules are decoded
             if key.startswith(SCHEDULE_KEY_PREFIX):
                 name = key.removeprefix(SCHEDULE_KEY_PREFIX)
                 infos.append(read_schedule(name, entry, entries.get(schedule_options_key(name)), self._trust))
@@ -270,9 +270,9 @@ class Schedules:
 
     @asynccontextmanager
     async def changes(self, changed: Callable[[str], None]) -> AsyncGenerator[None]:
-        """Have ``changed`` called with the name of each schedule that is written, for as long as the block runs.
+        """Call ``changed`` with the name of each schedule that is written, until the end of the block.
 
-        Changes that are made while the connection is down are not told.
+        Changes made while the connection is down are not reported.
         """
 
         async def receive(message: Msg) -> None:
@@ -281,12 +281,8 @@ class Schedules:
                 if key.startswith(prefix):
                     changed(key.removeprefix(prefix))
 
-        subscription = await self._connection.subscribe(self.bucket.subjects, receive)
-        await self._connection.synchronize()
-        try:
+        async with self._storage.listening(self.bucket.subjects, receive):
             yield
-        finally:
-            await self._connection.unsubscribe(subscription)
 
     @asynccontextmanager
     async def watch(self) -> AsyncGenerator[AsyncGenerator[tuple[str, ScheduleInfo | None]]]:
@@ -309,14 +305,14 @@ class Schedules:
         with _nothing_without_bucket():
             entry = await self.bucket.get(key)
         if entry is None:
-            raise ScheduleNotFoundError(f"there is no schedule {name}: check the name")
+            raise ScheduleNotFoundError(f"schedule {name} does not exist: check the name")
         return entry
 
     @asynccontextmanager
     async def _with_options(
         self, name: str, options: ScheduleOptions, schedule: Schedule, before: Entry | None
     ) -> AsyncGenerator[None]:
-        """Store options in place of those that were there before; take that back should the block not succeed.
+        """Replace the stored options, and restore the previous ones if the block fails.
 
         Raises:
             RevisionError: Another client was faster.
@@ -370,7 +366,7 @@ def read_schedule(name: str, entry: Entry, options: Entry | None, trust: Trust) 
         check_schedule(schedule)
         recurrence_of(schedule)
         if schedule.name != name:
-            raise InvalidScheduleError(f"it is stored as {name} and says that it is {schedule.name}")
+            raise InvalidScheduleError(f"it is stored as {name}, but its document names it {schedule.name}")
     except AjobsError as e:
         problem = str(e)
         schedule = msgspec.structs.replace(schedule, name=name)
@@ -395,7 +391,7 @@ def _options(schedule: Schedule, entry: Entry | None) -> ScheduleOptions:
 
 
 def _exists(name: str) -> ScheduleAlreadyExistsError:
-    return ScheduleAlreadyExistsError(f"there is a schedule {name} already: update it, or choose another name")
+    return ScheduleAlreadyExistsError(f"schedule {name} already exists: update it, or choose another name")
 
 
 _IN_SCHEDULE = frozenset({"schedule", "task_type", "queue", "max_tries"})

@@ -1,4 +1,4 @@
-"""Reads the whole task store as a stream of tasks."""
+"""Read the whole task store as a stream of tasks."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ async def browse(  # noqa: PLR0913 - what to read, and how
     after: int = 0,
     ahead: int = 0,
 ) -> AsyncGenerator[Stored]:
-    """Yield the tasks that were created until a time, least recently changed first.
+    """Yield the tasks created up to a time, least recently changed first.
 
-    A task that changes meanwhile moves to the end, so it may be yielded twice, and then the later one is the newer.
+    A task that changes meanwhile moves to the end, so it may be yielded twice; the second one is newer.
 
     Args:
         connection: The connection to read from.
         jetstream: The API on it.
-        matches: Which tasks to yield.
-        until_ns: Nanoseconds since 1970; tasks that are created later are not yielded, so that there is an end.
-        on_corrupt: Is told of what cannot be decoded, which is passed over.
-        after: Only tasks that were changed after this revision of the store.
-        ahead: How many are on their way to us at once; 0: as many as it takes to be fast.
+        matches: Returns whether to yield a task.
+        until_ns: Nanoseconds since 1970. Tasks created later are skipped, so that the iteration ends.
+        on_corrupt: Called for each message that cannot be decoded; it is skipped.
+        after: Only tasks that changed after this revision of the store.
+        ahead: The number of tasks to request ahead; 0 for as many as fast reading takes.
 
     Raises:
-        StorageNotReadyError: There is no task store.
+        StorageNotReadyError: The task store does not exist.
     """
     try:
         async with aclosing(scan(connection, jetstream, TASKS_STREAM, start=after + 1, ahead=ahead)) as messages:

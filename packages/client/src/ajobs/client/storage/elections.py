@@ -1,10 +1,9 @@
-"""Who leads, by what the elections' bucket holds."""
+"""The leaders, from the bucket of elections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ajobs.client.storage.jetstream.buckets import Bucket
 from ajobs.client.storage.jetstream.errors import StreamNotFoundError
 from ajobs.protocol.subjects import ELECTIONS_BUCKET
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
 
 
 async def list_leaders(storage: Storage) -> dict[str, str]:
-    """Return the name of the leader of each election that has one; nothing when there is no bucket."""
-    bucket = Bucket(storage.connection, storage.jetstream, ELECTIONS_BUCKET)
+    """Return the leader of each election by name, without elections that have none."""
+    bucket = storage.bucket(ELECTIONS_BUCKET)
     try:
         return {entry.key: entry.value.decode(errors="replace") async for entry in bucket.entries()}
     except StreamNotFoundError:

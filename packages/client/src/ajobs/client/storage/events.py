@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 class EventPublisher:
-    """Announces what became of tasks."""
+    """Announces the states of tasks."""
 
     def __init__(self, requests: Requests) -> None:
-        """Publish over the connection that ``requests`` uses."""
+        """Publish over the connection of ``requests``."""
         self._send = requests.send
 
     def announce(self, task: Task) -> None:
-        """Publish the state of a task that was just saved.
+        """Publish the state of a task after its save.
 
-        The save stands whatever happens here, so a lost event is no error: nobody may rely on one.
+        The save is done, so a lost event is not an error. Nothing may depend on an event.
         """
         event_id, unix_s = new_id_and_second()
         event = task_state_event(task, event_id=event_id, unix_s=unix_s, now_ns=time.time_ns())
@@ -43,23 +43,23 @@ class EventPublisher:
 
 
 class EventStream:
-    """Events in the order in which they arrived. Those that cannot be read are counted, not delivered."""
+    """Events in the order of their arrival. Undecodable ones are counted, not delivered."""
 
     def __init__(self, connection: Connection) -> None:
-        """Deliver what `receive` is given. See `watch`."""
+        """Deliver the events of `receive`. See `watch`."""
         self._connection = connection
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self.unreadable = 0
 
     async def receive(self, message: Msg) -> None:
-        """Take a message from the subscription."""
+        """Receive a message of the subscription."""
         try:
             self._queue.put_nowait(decode_event(message.data))
         except DecodeError:
             self.unreadable += 1
 
     def __aiter__(self) -> EventStream:
-        """Iterate for as long as the block in which the stream was opened runs."""
+        """Iterate until the end of the block that opened the stream."""
         return self
 
     async def __anext__(self) -> Event:
@@ -69,9 +69,9 @@ class EventStream:
 
 @asynccontextmanager
 async def watch(connection: Connection, subject: str) -> AsyncGenerator[EventStream]:
-    """Subscribe to events; those published after this block was entered are delivered.
+    """Subscribe to the events that are published from the beginning of the block on.
 
-    Nobody stores events: one that is published while the connection is down is lost.
+    Events are not stored: those published while the connection is down are lost.
 
     Raises:
         PermissionDeniedError: The user may not subscribe to them.
@@ -79,7 +79,7 @@ async def watch(connection: Connection, subject: str) -> AsyncGenerator[EventStr
     stream = EventStream(connection)
     subscription = await connection.subscribe(subject, stream.receive)
     try:
-        # Once the server has answered it knows of the subscription, so an event from now on is not missed.
+        # The server has processed the subscription once it answers, so no later event is missed.
         await connection.synchronize()
         connection.denials.require_subscribed(subject)
         yield stream

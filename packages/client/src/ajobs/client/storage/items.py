@@ -1,4 +1,4 @@
-"""Work items: put into a queue, and disposed of by the worker that received them."""
+"""Work items: put into a queue, and acknowledged by the worker that received them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class WorkItems:
         self._requests: Requests = jetstream.requests
 
     def post(self, queue: str, task_id: str, headers: Mapping[str, str] | None = None) -> Posted:
-        """Begin to `put` the first item for a task without waiting for the end."""
+        """Start to `put` the first item for a task, and do not wait."""
         return _message(queue, task_id, headers, again=False).post(self._requests)
 
     async def put(
@@ -50,30 +50,30 @@ class WorkItems:
         headers: Mapping[str, str] | None = None,
         posted: Posted | None = None,
     ) -> None:
-        """Put a work item for a task into a queue, in place of the one that is there.
+        """Put a work item for a task into a queue. It replaces the item that the queue may have for the task.
 
         Args:
             queue: The queue's name.
             task_id: The task.
-            again: Whether the task may have been in this queue a short while ago. Otherwise the server refuses a
+            again: Whether the task may have been in this queue recently. Otherwise the server refuses a
                 second item for it.
-            headers: More headers for the item's message.
-            posted: What `post` returned for the same item.
+            headers: Additional headers of the item's message.
+            posted: The result of `post` for the same item.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
-            QueueFullError: It takes no more items.
-            PerhapsOwnItemError: It had an item for this task a short while ago, perhaps from this call.
-            DuplicateItemError: It had an item for this task a short while ago, not from this call.
-            RequestTimeoutError: The server could not be reached for so long that it is not known whether it is there.
-            StorageError: JetStream refused it for another reason.
+            QueueNotFoundError: The queue does not exist.
+            QueueFullError: The queue accepts no more items.
+            PerhapsOwnItemError: The queue recently had an item for this task, perhaps from this call.
+            DuplicateItemError: The queue recently had an item for this task, not from this call.
+            RequestTimeoutError: No answer came within the patience; the item may be in the queue.
+            StorageError: JetStream refused the item for another reason.
         """
         try:
             if posted is None:
                 posted = _message(queue, task_id, headers, again=again).post(self._requests)
                 if self._requests.is_full:
                     await self._requests.flush()
-            # The short way: nearly always the first answer is that it is stored.
+            # The fast path: nearly always the first attempt is confirmed.
             if await posted.accepted() is None:
                 _check_put(await publish_patiently(self._jetstream, posted.message, posted), queue, task_id)
         except AjobsError as e:
@@ -85,7 +85,7 @@ class WorkItems:
         self.note_put(queue)
 
     def note_put(self, queue: str) -> None:
-        """Count an item that was accepted."""
+        """Count an accepted item."""
         metrics.ENQUEUED.inc(queue)
 
     async def exists(self, queue: str, task_id: str) -> bool:
@@ -93,7 +93,7 @@ class WorkItems:
         return await self._find(queue, {"last_by_subj": item_subject(queue, task_id)}) is not None
 
     async def next(self, queue: str, after: int) -> tuple[int, str] | None:
-        """Return the sequence and the task id of the oldest item behind a sequence, or ``None`` if there is none.
+        """Return the sequence and the task id of the oldest item after a sequence, or ``None``.
 
         It reads without a consumer, because a queue takes only the one of its workers.
         """
@@ -124,29 +124,29 @@ class WorkItems:
         await self._jetstream.call(f"STREAM.PURGE.{queue_stream(queue)}", {"filter": item_subject(queue, task_id)})
 
     async def ack(self, delivery: Delivery) -> None:
-        """Tell the queue that the item is done with. A lost acknowledgement has it delivered again."""
-        # As `Requests.publish` does, without a coroutine more: every task ends here.
+        """Acknowledge an item, which removes it. If the acknowledgement is lost, the item is redelivered."""
+        # This is `Requests.publish` without its coroutine, because every task ends here.
         self._requests.send(delivery.ack_subject, b"+ACK")
         if self._requests.is_full:
             await self._requests.flush()
 
     async def terminate(self, delivery: Delivery) -> None:
-        """Tell the queue that the item is never to be delivered again."""
+        """Remove an item without acknowledging it."""
         await self._requests.publish(delivery.ack_subject, b"+TERM")
 
     async def nak(self, delivery: Delivery, delay_ns: int = 0) -> None:
-        """Have the item delivered again after ``delay_ns`` nanoseconds."""
+        """Ask for redelivery of an item after ``delay_ns`` nanoseconds."""
         await self._requests.publish(delivery.ack_subject, b'-NAK {"delay": %d}' % delay_ns if delay_ns else b"-NAK")
 
     async def keep(self, delivery: Delivery) -> None:
-        """Start the item's lease, the queue's max run time, anew, without waiting for an answer."""
+        """Renew the item's lease, which is the queue's max run time, without waiting for an answer."""
         await self._requests.publish(delivery.ack_subject, b"+WPI")
 
     async def in_progress(self, delivery: Delivery) -> None:
-        """Start the item's lease, the queue's max run time, anew.
+        """Renew the item's lease, which is the queue's max run time.
 
         Raises:
-            RequestTimeoutError: The server did not confirm it.
+            RequestTimeoutError: The server did not confirm the renewal.
         """
         await self._requests.request(delivery.ack_subject, b"+WPI")
 
@@ -168,5 +168,5 @@ def _check_put(published: Published, queue: str, task_id: str) -> None:
             raise QueueFullError(msg) from error
         raise error
     if ack.duplicate:
-        msg = f"queue {queue} had a work item for task {task_id} a short while ago"
+        msg = f"queue {queue} recently had a work item for task {task_id}"
         raise PerhapsOwnItemError(msg) if uncertain else DuplicateItemError(msg)

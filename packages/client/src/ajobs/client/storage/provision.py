@@ -1,4 +1,4 @@
-"""Makes the streams and buckets that are missing. What exists is used as it is."""
+"""Create missing streams and buckets. Existing ones are used as they are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ajobs.protocol.subjects import TASKS_STREAM
 
 
 async def find_stream(jetstream: JetStream, name: str) -> Json | None:
-    """Return a stream's info, or nothing when it does not exist."""
+    """Return a stream's info, or ``None`` if it does not exist."""
     try:
         return await jetstream.ask(f"STREAM.INFO.{name}")
     except StreamNotFoundError:
@@ -21,7 +21,7 @@ async def find_stream(jetstream: JetStream, name: str) -> Json | None:
 
 
 async def ensure_stream(jetstream: JetStream, config: Json) -> Json:
-    """Return the info of the stream by that name, and make it first when it does not exist."""
+    """Return the info of a stream, and create the stream first if it does not exist."""
     name = config["name"]
     info = await find_stream(jetstream, name)
     if info is not None:
@@ -34,10 +34,10 @@ async def ensure_stream(jetstream: JetStream, config: Json) -> Json:
 
 
 async def ensure_tasks_stream(jetstream: JetStream, *, replicas: int, memory: bool, retention_ns: int) -> Json:
-    """Return the info of the task store, making it when it is missing.
+    """Return the info of the task store, and create the store first if it is missing.
 
-    Direct gets are switched on in a store that another client made without: reading tasks then does not pass its
-    leader. One who may not change the stream reads the slower way.
+    Direct gets are enabled in a store that another client created without them, so that reads do not pass its
+    leader. A client that may not change the stream reads the slower way.
     """
     config = tasks_stream_config(replicas=replicas, memory=memory, retention_ns=retention_ns)
     info = await ensure_stream(jetstream, config)
@@ -50,7 +50,7 @@ async def ensure_tasks_stream(jetstream: JetStream, *, replicas: int, memory: bo
 
 
 async def ensure_buckets(jetstream: JetStream, *, replicas: int, memory: bool) -> None:
-    """Make the buckets for configuration and elections when they are missing."""
+    """Create the buckets for configuration and elections if they are missing."""
     configuration = configuration_bucket(replicas=replicas, memory=memory)
     elections = elections_bucket(replicas=replicas, memory=memory)
     await asyncio.gather(ensure_stream(jetstream, configuration), ensure_stream(jetstream, elections))

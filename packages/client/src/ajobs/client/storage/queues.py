@@ -1,4 +1,4 @@
-"""Queues on the server: make, join, look at, change, empty, delete."""
+"""Queues on the server: create, join, inspect, change, purge, delete."""
 
 from __future__ import annotations
 
@@ -36,43 +36,41 @@ from ajobs.protocol.timestamps import format_timestamp
 _PAGE = 64
 
 LONGEST_PAUSE_NS = 100 * 365 * 24 * HOUR_NS
-"""How long a queue is paused without a duration, in nanoseconds."""
+"""The duration of a pause without one, in nanoseconds."""
 
 RESUME_NS = 100 * 10**6
-"""Nanoseconds after which a queue that is resumed goes on."""
+"""Nanoseconds after which delivery from a resumed queue continues."""
 
 
 class QueueInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue's settings and how it stands."""
+    """The settings of a queue and the number of its items."""
 
     queue: Queue
     replicas: int
     memory: bool
     created: str
-    """When it was made, as RFC 3339."""
+    """When it was created, as RFC 3339."""
     items: int
-    """Work items in it, whether a worker has them or not."""
+    """Work items in the queue, delivered or not."""
     size_bytes: int
     in_progress: int
-    """Items delivered and not yet acknowledged, those that wait for a retry among them."""
+    """Items that were delivered and not yet acknowledged, including those that wait for a retry."""
     waiting: int
-    """Items that were never delivered, or are due again."""
+    """Items that were never delivered or are due for redelivery."""
     redelivered: int
     pulls: int
-    """Requests of workers that wait for items."""
+    """Open requests of workers for items."""
     paused_until: str | None
-    """Until when no item is delivered, as RFC 3339; ``None``: it is not paused."""
+    """The end of the pause, as RFC 3339, or ``None`` if the queue is not paused."""
     first_item: str
-    """When the oldest item was put in, as RFC 3339; the zero time when there is none."""
+    """When the oldest item was enqueued, as RFC 3339; the zero time for an empty queue."""
     last_item: str
-    stream: Json
-    """The stream's whole info, as the server answered it."""
-    consumer: Json
-    """The consumer's whole info, as the server answered it."""
+    delivered: int
+    """The sequence of the newest item that was delivered, 0 before the first."""
 
 
 class QueueChanges(TypedDict, total=False):
-    """The settings of a queue that can be changed. One that is left out, or ``None``, stays as it is."""
+    """The settings of a queue that can be changed. A setting that is missing or ``None`` stays as it is."""
 
     max_age: Duration | None
     """How long a work item may wait; 0: without limit."""
@@ -96,19 +94,19 @@ class QueueStore:
         self._jetstream = jetstream
 
     async def create(self, queue: Queue, *, replicas: int, memory: bool) -> Queue:
-        """Make a queue.
+        """Create a queue.
 
         Raises:
-            QueueAlreadyExistsError: There is one by that name.
-            StorageError: The server refuses its settings.
+            QueueAlreadyExistsError: A queue with this name exists.
+            StorageError: The server refuses the settings.
         """
         if await find_stream(self._jetstream, queue_stream(queue.name)) is not None:
-            msg = f"queue {queue.name} exists already: join it, or configure it"
+            msg = f"queue {queue.name} already exists: join it, or configure it"
             raise QueueAlreadyExistsError(msg)
         return await self.ensure(queue, replicas=replicas, memory=memory)
 
     async def ensure(self, queue: Queue, *, replicas: int, memory: bool) -> Queue:
-        """Join a queue, making it first when it does not exist, and return its settings as they really are."""
+        """Join a queue, create it first if it does not exist, and return its settings on the server."""
         stream = await ensure_stream(self._jetstream, queue_stream_config(queue, replicas=replicas, memory=memory))
         try:
             consumer = await self._consumer(queue.name)
@@ -126,11 +124,11 @@ class QueueStore:
             return await self._consumer(queue.name)
 
     async def join(self, name: str) -> Queue:
-        """Return the settings of a queue that exists.
+        """Return the settings of an existing queue.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
-            QueueConsumerNotFoundError: Its consumer is missing.
+            QueueNotFoundError: The queue does not exist.
+            QueueConsumerNotFoundError: The queue has no consumer.
         """
         stream, consumer = await self._both(name)
         return queue_from_config(name, stream["config"], consumer["config"])
@@ -147,7 +145,7 @@ class QueueStore:
         return sorted(n.removeprefix(QUEUE_STREAM_PREFIX) for n in found if n.startswith(QUEUE_STREAM_PREFIX))
 
     async def info(self, name: str) -> QueueInfo:
-        """Return how a queue stands. Raises as `join` does."""
+        """Return the settings of a queue and the number of its items. Raises as `join` does."""
         stream, consumer = await self._both(name)
         config, state = stream["config"], stream["state"]
         return QueueInfo(
@@ -164,12 +162,15 @@ class QueueStore:
             paused_until=consumer["config"].get("pause_until") if consumer.get("paused") else None,
             first_item=state["first_ts"],
             last_item=state["last_ts"],
-            stream=stream,
-            consumer=consumer,
+            delivered=consumer["delivered"]["stream_seq"],
         )
 
+    async def described(self, name: str) -> tuple[Json, Json]:
+        """Return the info of a queue's stream and of its consumer, as the server sends them. Raises as `join` does."""
+        return await self._both(name)
+
     async def all(self) -> list[QueueInfo]:
-        """Return how each queue stands, sorted by name. One that is deleted meanwhile is left out."""
+        """Return all queues, sorted by name, without those deleted meanwhile."""
         names = await self.names()
         found: list[QueueInfo] = []
         for start in range(0, len(names), _PAGE):
@@ -183,10 +184,10 @@ class QueueStore:
         return found
 
     async def configure(self, name: str, **changes: Unpack[QueueChanges]) -> Queue:
-        """Change the settings that are given, and return all of them as they are then.
+        """Change the given settings, and return all settings.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
             ConfigurationError: A setting is unknown or out of range.
             InvalidDurationError: A duration is not valid.
             StorageError: The server refuses the change.
@@ -230,7 +231,7 @@ class QueueStore:
         """Stop delivery to all workers for some nanoseconds; without them, until `resume`. Running tasks continue.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
             ConfigurationError: The time is longer than `LONGEST_PAUSE_NS`.
             StorageError: The server is older than 2.11 and cannot.
         """
@@ -241,8 +242,8 @@ class QueueStore:
         await self._set_pause(name, time.time_ns() + duration_ns)
 
     async def resume(self, name: str) -> None:
-        """Have items delivered again. Raises as `pause` does."""
-        # Requests of workers that wait are not woken by a pause that is taken back, but by one that ends.
+        """Resume delivery. Raises as `pause` does."""
+        # A pause that ends wakes the open requests of workers. A pause that is removed does not.
         await self._set_pause(name, time.time_ns() + RESUME_NS)
 
     async def _set_pause(self, name: str, until_ns: int) -> None:
@@ -251,14 +252,14 @@ class QueueStore:
         try:
             await self._jetstream.call(f"CONSUMER.PAUSE.{queue_stream(name)}.{QUEUE_CONSUMER}", body)
         except (JetStreamNotEnabledError, RequestTimeoutError) as e:
-            msg = f"queue {name} cannot be paused or resumed, nobody answered: it takes nats-server 2.11 or newer"
+            msg = f"queue {name} cannot be paused or resumed: this needs nats-server 2.11 or newer"
             raise StorageError(msg) from e
 
     async def purge(self, name: str) -> int:
-        """Remove all work items and return how many there were. Their tasks stay as they are.
+        """Remove all work items and return their number. Their tasks stay as they are.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
         """
         return (await self._on_stream(self._jetstream.call, f"STREAM.PURGE.{queue_stream(name)}", name))["purged"]
 
@@ -266,7 +267,7 @@ class QueueStore:
         """Delete a queue and its work items. Their tasks stay as they are.
 
         Raises:
-            QueueNotFoundError: There is no such queue.
+            QueueNotFoundError: The queue does not exist.
         """
         await self._on_stream(self._jetstream.call, f"STREAM.DELETE.{queue_stream(name)}", name)
 
@@ -280,7 +281,7 @@ class QueueStore:
                 self._jetstream.ask, f"CONSUMER.INFO.{queue_stream(name)}.{QUEUE_CONSUMER}", name
             )
         except ConsumerNotFoundError as e:
-            msg = f"queue {name} has no consumer {QUEUE_CONSUMER}: join it once without bind to make it"
+            msg = f"queue {name} has no consumer {QUEUE_CONSUMER}: join it once without bind to create it"
             raise QueueConsumerNotFoundError(msg) from e
 
     async def _on_stream(self, do: Callable[[str], Awaitable[Json]], call: str, name: str) -> Json:

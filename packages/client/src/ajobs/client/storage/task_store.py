@@ -1,4 +1,4 @@
-"""The task store as a whole: how it stands, changing its settings, emptying it."""
+"""The task store as a whole: its settings and size, changing settings, deleting all tasks."""
 
 from __future__ import annotations
 
@@ -25,28 +25,26 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     retention: timedelta
     """How long a task is kept after its last change; 0: until it is deleted."""
     created: str
-    """When it was made, as RFC 3339."""
+    """When it was created, as RFC 3339."""
     first_change: str
-    """When the least recently changed task was saved, as RFC 3339; the zero time when there is none."""
+    """When the least recently changed task was saved, as RFC 3339; the zero time for an empty store."""
     last_change: str
-    stream: Json
-    """The stream's whole info, as the server answered it."""
 
 
 async def store_info(jetstream: JetStream) -> StoreInfo:
-    """Return how the task store stands.
+    """Return the settings and the size of the task store.
 
     Raises:
-        StorageNotReadyError: There is none.
+        StorageNotReadyError: The task store does not exist.
     """
     return _read(await _find(jetstream))
 
 
 async def configure_store(jetstream: JetStream, *, retention_ns: int | None, replicas: int | None) -> StoreInfo:
-    """Change the settings that are given, and return how the store stands then.
+    """Change the given settings, and return the settings and size of the store afterwards.
 
     Raises:
-        StorageNotReadyError: There is none.
+        StorageNotReadyError: The task store does not exist.
         ConfigurationError: A setting is out of range.
         StorageError: The server refuses the change.
     """
@@ -70,7 +68,7 @@ async def purge_store(jetstream: JetStream) -> int:
     """Delete all tasks and return how many there were. Work items for them are dropped by the workers that get them.
 
     Raises:
-        StorageNotReadyError: There is no task store.
+        StorageNotReadyError: The task store does not exist.
     """
     try:
         return (await jetstream.call(f"STREAM.PURGE.{TASKS_STREAM}"))["purged"]
@@ -96,5 +94,4 @@ def _read(info: Json) -> StoreInfo:
         created=info["created"],
         first_change=state["first_ts"],
         last_change=state["last_ts"],
-        stream=info,
     )

@@ -78,7 +78,7 @@ class TaskStore:
         """Store a task in place of the revision that it was made from, and announce its state.
 
         While the server cannot be reached the save is tried again: compare-and-set makes that safe, and tells apart
-        a save of ours whose answer was lost from one by somebody else.
+        a save of ours whose answer was lost from a save by another client.
 
         Args:
             task: The task.
@@ -88,9 +88,9 @@ class TaskStore:
 
         Raises:
             TaskAlreadyExistsError: A new task's id is taken.
-            TaskChangedError: Somebody else saved or deleted the task since.
+            TaskChangedError: Another client has saved or deleted the task since.
             PayloadTooLargeError: The task is larger than a message may be.
-            StorageNotReadyError: There is no task store.
+            StorageNotReadyError: The task store does not exist.
             RequestTimeoutError: The server could not be reached for so long that it is not known whether it is saved.
         """
         try:
@@ -98,7 +98,7 @@ class TaskStore:
                 posted = self.post(task, revision)
                 if self._requests.is_full:
                     await self._requests.flush()
-            # The short way: nearly always the first answer is that it is saved.
+            # The fast path: nearly always the first attempt is confirmed.
             ack = await posted.accepted()
             sequence = await self._compare_and_set(task, revision, posted) if ack is None else ack.seq
         except Exception:
@@ -141,9 +141,9 @@ class TaskStore:
         """Load a task as it is now.
 
         Raises:
-            TaskNotFoundError: There is none by that id.
+            TaskNotFoundError: No task has this id.
             CorruptTaskError: What is stored cannot be decoded.
-            StorageNotReadyError: There is no task store.
+            StorageNotReadyError: The task store does not exist.
         """
         if self.direct_is_exact:
             stored = await self._direct_get(task_id)
@@ -187,7 +187,7 @@ class TaskStore:
         raw = reply.raw_headers
         if status_of(raw):
             return None
-        # The server adds its headers after those of the message, which whoever stored it chose.
+        # The server adds its headers after those that the writer of the message chose.
         sequence = raw[raw.rfind(_SEQUENCE) + len(_SEQUENCE) :].partition(b"\r\n")[0]
         if not sequence.isdigit() or len(sequence) > MAX_SEQUENCE_DIGITS:
             return None
@@ -209,8 +209,8 @@ class TaskStore:
         """Delete a task, and only the given revision of it when there is one.
 
         Raises:
-            TaskNotFoundError: There is none by that id.
-            TaskChangedError: Somebody else saved the task since that revision.
+            TaskNotFoundError: No task has this id.
+            TaskChangedError: Another client has saved the task since that revision.
         """
         sequence = (await self._get(task_id)).seq if revision is None else revision
         # Overwriting the bytes in the server's files too would take it 8 ms a task, in which it does nothing else.
@@ -218,7 +218,7 @@ class TaskStore:
         try:
             await self._jetstream.call(f"STREAM.MSG.DELETE.{TASKS_STREAM}", body)
         except StorageError as e:
-            msg = f"task {task_id} was changed or deleted by somebody else: load it again"
+            msg = f"task {task_id} was changed or deleted by another client: load it again"
             raise TaskChangedError(msg) from e
 
 
@@ -241,4 +241,4 @@ def _decode(task_id: str, data: bytes) -> Task:
 def _lost(task: Task, revision: int) -> TaskChangedError | TaskAlreadyExistsError:
     if revision == NEVER_STORED:
         return TaskAlreadyExistsError(f"task {task.id} exists already: use another id, or load and retry it")
-    return TaskChangedError(f"task {task.id} was changed by somebody else since revision {revision}: load it again")
+    return TaskChangedError(f"task {task.id} was changed by another client since revision {revision}: load it again")

@@ -1,4 +1,4 @@
-"""Which workers there are, as they tell it themselves."""
+"""The workers, from the bucket in which they announce themselves."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 async def workers_bucket(storage: Storage, options: ClientOptions, *, create: bool) -> Bucket | None:
-    """Return the bucket in which workers announce themselves; ``None`` when there is none and it is not to be made.
+    """Return the bucket in which workers announce themselves, or ``None`` if it is missing and must not be created.
 
-    It is kept in memory: what it holds is worth a few seconds.
+    It is kept in memory, because an announcement is valid for a few seconds.
 
     Raises:
-        StorageError: The server refuses to make it.
+        StorageError: The server refuses to create it.
     """
-    bucket = Bucket(storage.connection, storage.jetstream, WORKERS_BUCKET)
+    bucket = storage.bucket(WORKERS_BUCKET)
     if not create:
         return None if await find_stream(storage.jetstream, bucket.stream) is None else bucket
     config = presence_bucket(replicas=options.replicas)
@@ -33,7 +33,7 @@ async def workers_bucket(storage: Storage, options: ClientOptions, *, create: bo
 
 
 async def list_workers(storage: Storage, options: ClientOptions) -> list[WorkerPresence]:
-    """Return the workers that live, by name. A document that cannot be read is left out: it is of another version."""
+    """Return the living workers, sorted by name. Documents of other versions, which cannot be decoded, are skipped."""
     bucket = await workers_bucket(storage, options, create=False)
     if bucket is None:
         return []

@@ -218,8 +218,7 @@ class Bulk:
         await asyncio.gather(*map(end, unclear))
 
     async def _make_room(self) -> None:
-        if self._storage.requests.is_full:
-            await self._storage.requests.flush()
+        await self._storage.make_room()
 
 
 def _in_order(found: dict[int, T]) -> list[T]:

@@ -126,7 +126,7 @@ class Enqueuer:
         return task
 
     def _check_room(self, task: Task) -> None:
-        limit = self.storage.connection.nats.max_payload - ROOM_BYTES
+        limit = self.storage.max_payload - ROOM_BYTES
         # Base64 adds a third; the other fields of a new task fit into the room many times over.
         size = len(task.payload or b"") * 4 // 3
         if size > limit:

@@ -26,9 +26,7 @@ import msgspec
 from ajobs.client.identifiers import new_id
 from ajobs.client.nats.requests import NoRespondersError
 from ajobs.client.options import ClientOptions
-from ajobs.client.storage.jetstream.buckets import Bucket
 from ajobs.client.storage.jetstream.errors import RevisionError, StreamNotFoundError
-from ajobs.client.storage.provision import ensure_stream
 from ajobs.client.storage.tasks import NEVER_STORED, Stored
 from ajobs.client.tasks.enqueue import Enqueuer
 from ajobs.client.tasks.new import TaskOptions, make_task
@@ -90,12 +88,12 @@ class Idempotency:
         self._options = options
         self._create = create
         self._storage = enqueuer.storage
-        self._bucket = Bucket(self._storage.connection, self._storage.jetstream, IDEMPOTENCY_BUCKET)
+        self._bucket = self._storage.bucket(IDEMPOTENCY_BUCKET)
 
     async def prepare(self) -> None:
         """Create the bucket if it is missing."""
         config = idempotency_bucket(replicas=self._options.replicas, memory=self._options.memory_storage)
-        await ensure_stream(self._storage.jetstream, config)
+        await self._storage.create_stream(config)
 
     async def enqueue_task(
         self, key: str, owner: str, task_type: str, payload: Any, **options: Unpack[TaskOptions]

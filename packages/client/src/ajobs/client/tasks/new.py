@@ -39,7 +39,7 @@ _OPTIONS = TaskOptions.__optional_keys__
 
 
 def make_task(task_type: str, payload: Any, **options: Unpack[TaskOptions]) -> Task:
-    """Make a task without storing it. See `Client.new_task`."""
+    """Create a task without storing it. See `Client.new_task`."""
     if not options.keys() <= _OPTIONS:
         unknown = ", ".join(sorted(options.keys() - _OPTIONS))
         msg = f"unknown task option {unknown}: use some of {', '.join(sorted(_OPTIONS))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from ajobs.client.storage.events import EventStream, watch
+from ajobs.client.storage.events import EventStream
 from ajobs.client.storage.storage import Storage
 from ajobs.protocol.errors import RequestTimeoutError, TaskDiscardedError, TaskFailedError, TaskNotFoundError
 from ajobs.protocol.events import TaskStateEvent
@@ -34,7 +34,7 @@ async def wait_for(storage: Storage, task_id: str, timeout_s: float | None) -> T
     subject = task_state_subject(task_id)
     limit = asyncio.timeout(timeout_s)
     try:
-        async with limit, watch(storage.connection, subject) as events:
+        async with limit, storage.watch(subject) as events:
             return await _finished(storage, task_id, events)
     except TimeoutError as e:
         if not limit.expired():

@@ -75,7 +75,7 @@ class Service:
                 )
                 if options.allow_create_default:
                     await client.ensure_queue(default_queue())
-            async with EventBroadcaster.open(client.storage.connection) as events:
+            async with EventBroadcaster.open(client.connection) as events:
                 service = cls(client, options, events, make=make)
                 if make:
                     with suppress(AjobsError):  # the first request that needs it tries again
@@ -88,7 +88,7 @@ class Service:
         Raises:
             StorageNotReadyError: It is not. The client reconnects in the background.
         """
-        if not self.client.storage.connection.is_connected:
+        if not self.client.connection.is_connected:
             raise StorageNotReadyError("not connected to NATS: try again in a moment")
 
     def stop(self) -> None:

@@ -106,7 +106,7 @@ async def _serve(options: ServerOptions, settings: Settings, monitoring: Monitor
     if context is not None:
         settings["context"] = context
     async with serving(server, settings, options, make=make) as running:
-        connection = running.service.client.storage.connection
+        connection = running.service.client.connection
 
         def problems() -> dict[str, str | None]:
             return {"nats": None if connection.is_connected else "not connected"}

@@ -164,11 +164,4 @@ async def create_stores(client: Client, *, replicas: int = 1, memory: bool = Fal
     Raises:
         StorageError: The server refuses to create one.
     """
-    from ajobs.client.storage.provision import (  # slow to import, and not needed for a help page
-        ensure_buckets,
-        ensure_tasks_stream,
-    )
-
-    jetstream = client.storage.jetstream
-    await ensure_tasks_stream(jetstream, replicas=replicas, memory=memory, retention_ns=retention_ns)
-    await ensure_buckets(jetstream, replicas=replicas, memory=memory)
+    await client.storage.create_stores(replicas=replicas, memory=memory, retention_ns=retention_ns)

@@ -57,6 +57,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     streams: dict[str, Json | None]
     """The info of streams and buckets other than queues, by name; ``None`` if one is missing."""
     queues: tuple[QueueInfo, ...] = ()
+    described: dict[str, tuple[Json, Json]] = {}
+    """The info of the stream and of the consumer of each queue, by its name, as the server sends them."""
     without_consumer: tuple[str, ...] = ()
     """Queues without a consumer."""
     workers: tuple[SeenWorker, ...] = ()

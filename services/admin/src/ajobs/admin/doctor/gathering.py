@@ -14,7 +14,6 @@ from ajobs.admin.doctor.settings import CONFIGURATION, ELECTIONS, WORKERS
 from ajobs.client.maintenance.janitor import Janitor
 from ajobs.client.nats.addresses import without_credentials
 from ajobs.client.nats.credentials import is_exposed
-from ajobs.client.storage.provision import find_stream
 from ajobs.client.storage.workers import workers_bucket
 from ajobs.protocol.durations import from_ns
 from ajobs.protocol.errors import DecodeError, TaskNotSignedError, TaskSignatureError
@@ -47,14 +46,15 @@ async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = (
     Raises:
         AjobsError: The server stopped answering.
     """
-    jetstream, nats = client.storage.jetstream, client.storage.connection.nats
-    account = await jetstream.ask("INFO")
-    streams = {name: await find_stream(jetstream, name) for name in (TASKS_STREAM, CONFIGURATION, ELECTIONS, WORKERS)}
+    storage, nats = client.storage, client.connection.nats
+    account = await storage.account_info()
+    streams = {name: await storage.find_stream(name) for name in (TASKS_STREAM, CONFIGURATION, ELECTIONS, WORKERS)}
     store = streams[TASKS_STREAM]
     queues = await client.queues()
-    names = await client.storage.queues.names()
+    described = {info.queue.name: await storage.queues.described(info.queue.name) for info in queues}
+    names = await storage.queues.names()
     lacking = [name for name in names if name not in {info.queue.name for info in queues}]
-    exists = [name for name in lacking if await find_stream(jetstream, queue_stream(name)) is not None]
+    exists = [name for name in lacking if await storage.find_stream(queue_stream(name)) is not None]
     stuck = () if store is None else tuple(await Janitor(client, grace=from_ns(grace_ns)).look())
     active, checked, signing = ((), 0, Signing()) if store is None else await _tasks(client)
     known: dict[str, Any] = nats._server_info  # noqa: SLF001 - the only place of the server's version
@@ -69,6 +69,7 @@ async def gather(client: Client, *, grace_ns: int, seed_files: Iterable[str] = (
         account=account,
         streams=streams,
         queues=tuple(queues),
+        described=described,
         without_consumer=tuple(exists),
         workers=tuple(await _workers(client)),
         leaders=await client.leaders(),
@@ -88,7 +89,7 @@ async def _clock(client: Client) -> Clock | None:
     rounds: list[Clock] = []
     for _ in range(CLOCK_ROUNDS):
         asked_ns, began = time.time_ns(), time.perf_counter_ns()
-        answer = await client.storage.jetstream.ask(f"STREAM.INFO.{TASKS_STREAM}")
+        answer = await client.storage.find_stream(TASKS_STREAM) or {}
         took_ns = time.perf_counter_ns() - began
         if "ts" not in answer:
             return None

@@ -131,8 +131,9 @@ def _queue_streams(facts: Facts) -> Iterator[Verdict]:
     for info in facts.queues:
         edit = f"correct it with 'nats stream edit {queue_stream(info.queue.name)}'"
         subjects = Expected("subjects", [queue_subjects(info.queue.name)], None, "items do not get into it")
-        yield from _wrong(f"queue {info.queue.name}", info.stream, (*_QUEUE, subjects), edit)
-        config = info.stream["config"]
+        stream, _ = facts.described[info.queue.name]
+        yield from _wrong(f"queue {info.queue.name}", stream, (*_QUEUE, subjects), edit)
+        config = stream["config"]
         window_ns, age_ns = config.get("duplicate_window", 0), config.get("max_age", 0)
         if window_ns < PATIENCE_NS and not 0 < age_ns <= PATIENCE_NS:
             yield warning(
@@ -165,7 +166,7 @@ def _consumers(facts: Facts) -> Iterator[Verdict]:
     for info in facts.queues:
         queue, name = info.queue, info.queue.name
         yield from _wrong(
-            f"consumer of queue {name}", info.consumer, _CONSUMER,
+            f"consumer of queue {name}", facts.described[name][1], _CONSUMER,
             f"'nats consumer rm {queue_stream(name)} {QUEUE_CONSUMER}', then start a worker for {name}, "
             "which creates it",
         )  # fmt: skip
@@ -194,7 +195,7 @@ def _replicas(facts: Facts) -> Iterator[Verdict]:
     if not facts.cluster or facts.servers < MIN_SERVERS:
         return
     few = [name for name, info in facts.streams.items() if info is not None and _alone(info) and name != WORKERS]
-    few += [f"queue {info.queue.name}" for info in facts.queues if _alone(info.stream)]
+    few += [f"queue {name}" for name, (stream, _) in facts.described.items() if _alone(stream)]
     if few:
         yield warning(
             f"the cluster has {facts.servers} servers, but only one of them keeps {some(few)}",

@@ -37,7 +37,7 @@ async def poll(client: Client) -> Poll:
         workers = group.create_task(client.workers())
         leaders = group.create_task(client.leaders())
         tasks = group.create_task(_stored(client))
-    nats = client.storage.connection.nats
+    nats = client.connection.nats
     url = nats.connected_url
     now_ns = time.time_ns()
     return Poll(
@@ -74,7 +74,7 @@ def _polled(info: QueueInfo, now_ns: int) -> PolledQueue:
 @asynccontextmanager
 async def feeding(client: Client, model: TopModel) -> AsyncGenerator[None]:
     """Feed the model while the block runs. A lost connection does not end it."""
-    connection = client.storage.connection
+    connection = client.connection
     forget = (
         connection.on_disconnect(lambda: model.note_connection(connected=False)),
         connection.on_reconnect(lambda: model.note_connection(connected=True)),

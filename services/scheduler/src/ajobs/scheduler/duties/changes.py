@@ -54,7 +54,7 @@ class Changes:
     async def watched(self) -> AsyncGenerator[None]:
         """Note changes for as long as the block runs."""
         # Changes during a disconnection are not announced afterwards.
-        forget = self._client.storage.connection.on_reconnect(self._doubt.set)
+        forget = self._client.connection.on_reconnect(self._doubt.set)
         try:
             async with (
                 in_background({"look for changes": self._rescan()}, self._logger),

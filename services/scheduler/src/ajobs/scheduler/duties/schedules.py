@@ -179,7 +179,7 @@ class Schedules:
 
     async def _announce(self) -> None:
         event = leader_event(self._election.name, SCHEDULER_ELECTION, event_id=new_id())
-        await self._client.storage.requests.publish(leader_subject(SCHEDULER_ELECTION), encode(event))
+        await self._client.storage.publish(leader_subject(SCHEDULER_ELECTION), encode(event))
 
     def _step_down(self) -> None:
         self.active = False

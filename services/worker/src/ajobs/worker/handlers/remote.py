@@ -66,9 +66,7 @@ class Remote:
             headers.HANDLER_DEADLINE: deadline.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         try:
-            reply = await client.storage.requests.request(
-                self._subject, encode(context.task), header_block(asked), remaining_s
-            )
+            reply = await client.storage.request(self._subject, encode(context.task), header_block(asked), remaining_s)
         except NoRespondersError as e:
             raise RemoteFailedError(f"no service is listening on {self._subject}: start one") from e
         except RequestTimeoutError as e:

@@ -61,7 +61,7 @@ class Presence:
         finally:
             announcing.cancel()
             await asyncio.gather(announcing, return_exceptions=True)
-            if client.storage.connection.is_connected:
+            if client.connection.is_connected:
                 with suppress(AjobsError):
                     await bucket.delete(self.id)
 

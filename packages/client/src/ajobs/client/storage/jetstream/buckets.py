@@ -1,4 +1,4 @@
-"""Key-value buckets: streams whose subjects are keys, with one message for each."""
+"""Key-value buckets: streams whose subjects are keys, with one message per key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DELETED = frozenset({"DEL", "PURGE"})
 
 
 class Entry(NamedTuple):
-    """A key's value, the revision to change it by, when it was stored, in nanoseconds since 1970, and its headers."""
+    """A key with its value, its revision, the time it was stored in nanoseconds since 1970, and its headers."""
 
     key: str
     value: bytes
@@ -47,10 +47,10 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 class Bucket:
-    """One bucket; it has to exist."""
+    """One bucket, which must exist."""
 
     def __init__(self, connection: Connection, jetstream: JetStream, name: str) -> None:
-        """Use the bucket by that name."""
+        """Use the bucket with this name."""
         self._connection = connection
         self._jetstream = jetstream
         self.name = name
@@ -58,10 +58,10 @@ class Bucket:
         self._prefix = key_subject(name, "")
 
     async def get(self, key: str) -> Entry | None:
-        """Return what a key has, if anything.
+        """Return the entry of a key, or ``None`` if it has no value.
 
         Raises:
-            StorageError: There is no such bucket.
+            StorageError: The bucket does not exist.
         """
         message = await self._get(key)
         if message is None or is_deletion(parse_headers(message.hdrs)):
@@ -69,14 +69,14 @@ class Bucket:
         return Entry(key, message.data, message.seq, parse_timestamp(message.time), parse_headers(message.hdrs))
 
     async def put(self, key: str, value: bytes) -> int:
-        """Give a key a value, whatever it had, and return its revision."""
+        """Set the value of a key, whatever it was, and return the new revision."""
         return await self._publish(key, value, None)
 
     async def create(self, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> int:
-        """Give a key that has no value one, and return its revision.
+        """Set the value of a key that has none, and return its revision.
 
         Raises:
-            RevisionError: It has one.
+            RevisionError: The key has a value.
         """
         try:
             return await self.update(key, value, 0, headers)
@@ -89,18 +89,18 @@ class Bucket:
     async def update(
         self, key: str, value: bytes, revision: int, headers: Mapping[str, str] | None = None, *, patient: bool = True
     ) -> int:
-        """Give a key that still has a revision another value, and return the new revision.
+        """Change the value of a key if it still has a revision, and return the new revision.
 
         Args:
             key: The key.
             value: Its new value.
-            revision: The revision that it has to have.
+            revision: The expected revision.
             headers: Headers to store with the value.
-            patient: Whether to try again when there is no answer, although the first attempt may have been stored.
+            patient: Whether to repeat an unanswered attempt, although it may have been stored.
 
         Raises:
-            RevisionError: It has another revision.
-            RequestTimeoutError: There was no answer.
+            RevisionError: The key has another revision.
+            RequestTimeoutError: No answer came.
         """
         all_headers = {**(headers or {}), EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
         if patient:
@@ -109,10 +109,10 @@ class Bucket:
         return self._sequence(decode_ack(reply.data), key)
 
     async def delete(self, key: str, revision: int | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """Take a key's value away, if it still has that revision when one is given.
+        """Delete the value of a key, if the key still has the given revision.
 
         Raises:
-            RevisionError: It has another revision.
+            RevisionError: The key has another revision.
         """
         all_headers = {**(headers or {}), KV_OPERATION: "DEL"}
         if revision is not None:
@@ -121,15 +121,15 @@ class Bucket:
 
     @property
     def subjects(self) -> str:
-        """Return the wildcard for what is written to the bucket, to be told of changes while connected."""
+        """Return the wildcard of all keys, to follow changes while connected."""
         return f"{self._prefix}>"
 
     def key_of(self, subject: str) -> str:
-        """Return the key that a message to the bucket is about."""
+        """Return the key of a message to the bucket."""
         return subject.removeprefix(self._prefix)
 
     async def entries(self, prefix: str = "") -> AsyncGenerator[Entry]:
-        """Yield all keys that have a value, or those below ``prefix``, which ends in a dot."""
+        """Yield the entries of all keys with a value, or of those below ``prefix``, which ends in a dot."""
         async with aclosing(
             scan(self._connection, self._jetstream, self.stream, f"{self._prefix}{prefix}>")
         ) as messages:
@@ -162,5 +162,5 @@ class Bucket:
 
 
 def is_deletion(headers: Mapping[str, str]) -> bool:
-    """Tell by a message's headers whether it takes a key's value away."""
+    """Return whether a message with these headers deletes the value of its key."""
     return headers.get(KV_OPERATION) in _DELETED

@@ -11,7 +11,7 @@ What the server says besides messages, by the status of an empty one::
     others      the consumer or its stream is gone or has no leader, the server shuts down, or it has too many requests
 
 After any of the others, after a reconnect (requests die with their connection), and when even heartbeats stay away,
-all requests are forgotten and made anew, more slowly each time that it does not help. A request that did survive adds
+all requests are forgotten and sent again, with a growing delay while that fails. A request that did survive adds
 its messages to what was asked for: more than wanted, never less.
 """
 
@@ -52,7 +52,7 @@ Callback = Callable[[], None]
 
 
 def _ignore() -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 class PullSubscription:
@@ -109,8 +109,8 @@ class PullSubscription:
             subject: The API subject that asks for the next messages of the consumer.
             wanted: Tells how many messages may come. It is asked after each message, and by `top_up`.
             deliver: Gets each message.
-            on_pull: Is told of each request.
-            on_failure: Is told when requests have to be made anew because the server refused them or fell silent.
+            on_pull: Called for each request.
+            on_failure: Called when requests are sent again because the server refused them or fell silent.
         """
         self = cls(connection, requests, subject, wanted, deliver, on_pull, on_failure)
         self._subscription = await connection.subscribe_directly(f"{self._inbox}.*", self._receive)
@@ -149,7 +149,7 @@ class PullSubscription:
         """Wait until the open requests have no messages left, or none are coming.
 
         The server does not take back a message that it has chosen for a request but not yet sent when the subscription
-        ends: nobody would receive it, and it would stay with this worker until its lease runs out.
+        ends. It would be lost and stay with this worker until its lease runs out.
         """
         while self._credit and self._connection.is_connected:
             self._arrived.clear()

@@ -1,4 +1,4 @@
-"""Reads a whole stream, however large it is, with little memory."""
+"""Read a whole stream of any size with little memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ajobs.client.nats.connection import Connection
 
 PAGE = 500
-"""How many messages are on their way to us at once."""
+"""The number of messages that are requested ahead."""
 
 SILENCE_S = 2.0
-"""Seconds without a message after which to ask whether there are more to come."""
+"""Seconds without a message after which to ask for the number of remaining ones."""
 
 
 async def scan(
@@ -33,18 +33,18 @@ async def scan(
     *,
     ahead: int = 0,
 ) -> AsyncGenerator[Delivery]:
-    """Yield the messages of a stream, oldest first, until there are no more.
+    """Yield the messages of a stream, oldest first, up to its end.
 
     Args:
         connection: The connection to read from.
         jetstream: The API on it.
         stream: The stream's name.
-        subject: Only messages with such a subject.
-        start: The sequence to begin with.
-        ahead: How many messages are on their way to us at once; 0: as many as it takes to be fast.
+        subject: Only messages whose subject matches.
+        start: The sequence to start with.
+        ahead: The number of messages to request ahead; 0 for as many as fast reading takes.
 
     Raises:
-        StorageError: There is no such stream.
+        StorageError: The stream does not exist.
     """
     pending: int | None = 1
     while pending:
@@ -68,7 +68,7 @@ async def scan(
                         else:
                             delivery = here.get_nowait()
                     except TimeoutError:
-                        # What was still to come may have been deleted, or the consumer have gone with its server.
+                        # The remaining messages may be deleted, or the consumer may be gone with its server.
                         pending = await _pending(jetstream, stream, name)
                         if pending is None:
                             pending = 1
@@ -93,12 +93,12 @@ async def _create_consumer(jetstream: JetStream, stream: str, subject: str | Non
     }
     if subject is not None:
         config["filter_subject"] = subject
-    # Asked again when there was no answer: one too many goes away by itself.
+    # An unanswered request is repeated. A superfluous consumer expires by itself.
     return await jetstream.ask(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
 
 
 async def _pending(jetstream: JetStream, stream: str, name: str) -> int | None:
-    """Return how many messages a consumer has still to deliver; nothing when it is gone."""
+    """Return how many messages a consumer has yet to deliver, or ``None`` if it is gone."""
     try:
         return (await jetstream.ask(f"CONSUMER.INFO.{stream}.{name}"))["num_pending"]
     except ConsumerNotFoundError:

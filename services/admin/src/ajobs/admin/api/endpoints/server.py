@@ -27,7 +27,6 @@ from ajobs.admin.api.schemas.server import (
 )
 from ajobs.admin.api.service import Service
 from ajobs.admin.api.tokens import Scope
-from ajobs.client.storage.provision import find_stream
 from ajobs.client.storage.task_store import StoreInfo
 from ajobs.protocol.durations import as_ns
 from ajobs.protocol.errors import AjobsError
@@ -62,7 +61,7 @@ async def _check(service: Service, stream: str) -> CheckStatus:
     try:
         service.check_connected()
         async with asyncio.timeout(READY_S):
-            found = await find_stream(service.client.storage.jetstream, stream)
+            found = await service.client.storage.find_stream(stream)
     except TimeoutError:
         return CheckStatus(ok=False, error="NATS does not respond")
     except AjobsError as e:
