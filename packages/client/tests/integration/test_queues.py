@@ -92,7 +92,7 @@ async def test_a_queue_tells_how_it_stands(client):
         await client.enqueue("t", number)
     info = await client.queue_info()
     assert (info.items, info.waiting, info.in_progress, info.replicas) == (3, 3, 0, 1)
-    assert info.stream["config"]["name"] == queue_stream("Q")
+    assert (await client.storage.queues.described("Q"))[0]["config"]["name"] == queue_stream("Q")
     assert await client.purge_queue("Q") == 3
     assert (await client.queue_info("Q")).items == 0
     assert (await client.store_info()).tasks == 3

@@ -91,7 +91,7 @@ async def test_what_cannot_be_a_schedule_is_refused_and_not_stored(client, argum
 
 async def test_a_schedule_that_is_not_there_is_an_error(client):
     for ask in (client.schedules.load, client.schedules.delete, client.schedules.pause, client.schedules.run_now):
-        with pytest.raises(ScheduleNotFoundError, match="no schedule missing"):
+        with pytest.raises(ScheduleNotFoundError, match="schedule missing does not exist"):
             await ask("missing")
 
 
@@ -114,7 +114,7 @@ async def test_a_change_that_somebody_else_was_faster_with_is_refused(client, se
     [
         (b"{", "corrupt schedule"),
         (b'{"name":"s","schedule":"* * *","queue":"Q","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "has 3 fields"),  # noqa: E501
-        (b'{"name":"x","schedule":"@daily","queue":"Q","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "says that it is x"),  # noqa: E501
+        (b'{"name":"x","schedule":"@daily","queue":"Q","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "its document names it x"),  # noqa: E501
         (b'{"name":"s","schedule":"@daily","queue":"a.b","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "a.b"),  # noqa: E501
     ],
 )  # fmt: skip

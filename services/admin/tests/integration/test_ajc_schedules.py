@@ -59,7 +59,7 @@ async def test_invalid_schedule_commands_are_refused(ajc, client):
         (["add", "a", "* * *", "t"], 2, "has 3 fields and needs 5"),
         (["add", "a b", "@daily", "t"], 2, "invalid schedule name 'a b'"),
         (["add", "a", "@daily", "t", "--deadline", "5s"], 2, "use 30s or more"),
-        (["add", "there", "@daily", "t"], 1, "there is a schedule there already"),
+        (["add", "there", "@daily", "t"], 1, "schedule there already exists"),
         (["view", "nope"], 1, "schedule nope does not exist"),
         (["delete", "nope", "-f"], 1, "schedule nope does not exist"),
         (["delete", "there"], 2, "Delete schedule there? Cannot ask without a terminal: rerun with --force"),
