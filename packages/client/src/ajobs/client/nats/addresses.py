@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -15,6 +16,13 @@ DEFAULT_SERVER = "nats://127.0.0.1:4222"
 SCHEMES = frozenset({"nats", "tls"})
 
 _NOT_IN_URL = frozenset(" \t\r\n?#")
+
+
+class UrlLogin(NamedTuple):
+    """What a URL says about who connects, decoded. Without a password, the user is a token."""
+
+    user: str
+    password: str | None
 
 
 class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,12 +89,31 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError("the list of NATS servers is empty: name one, such as " + DEFAULT_SERVER)
         for url in self.urls:
             _check_url(url)
+        if len(self._logins) > 1 and any("%" in part for login in self._logins for part in login if part):
+            raise _contradiction(
+                "servers have different credentials, which must not be percent-encoded then: "
+                "use the same for all, or set user and password"
+            )
 
     @property
     def urls(self) -> tuple[str, ...]:
         """The servers' URLs, with their scheme."""
         given = (url.strip() for urls in self.servers or (DEFAULT_SERVER,) for url in urls.split(","))
-        return tuple(url if "://" in url else f"nats://{url}" for url in given if url)
+        return tuple(_with_scheme(url) for url in given if url)
+
+    @property
+    def _logins(self) -> set[tuple[str, str | None]]:
+        parts = (urlsplit(url) for url in self.urls)
+        return {(each.username, each.password) for each in parts if each.username is not None}
+
+    @property
+    def login(self) -> UrlLogin | None:
+        """The credentials in the URLs, if these have any and all have the same."""
+        logins = self._logins
+        if len(logins) != 1:
+            return None
+        ((user, password),) = logins
+        return UrlLogin(unquote(user), None if password is None else unquote(password))
 
     @property
     def api_prefix(self) -> str:
@@ -114,6 +141,12 @@ def _contradiction(text: str) -> ConfigurationError:
     return ConfigurationError(f"connection options: {text}")
 
 
+def _with_scheme(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    # The NATS library knows schemes in lower case only.
+    return f"{scheme.lower()}://{rest}" if separator else f"nats://{url}"
+
+
 def without_credentials(url: str) -> str:
     """Return a URL without its user, password or token, even if it is not a valid URL."""
     scheme, separator, rest = url.partition("://")
@@ -131,5 +164,5 @@ def _check_url(url: str) -> None:
     if parts is not None and parts.scheme not in SCHEMES:
         raise ConfigurationError(f"the NATS server {shown} is not nats:// or tls://: use one of these")
     if not usable:
-        hint = "; give a user and password with unusual characters apart from the URL" if "@" in url else ""
+        hint = "; percent-encode special characters in the user and password" if "@" in url else ""
         raise ConfigurationError(f"{shown} is not the URL of a NATS server: use nats://HOST:PORT{hint}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -399,8 +400,16 @@ def _connect_error(options: ConnectOptions, cause: BaseException | None) -> Exce
         return AuthenticationError(f"{servers} refused the credentials: check user, password, token, NKey or JWT")
     if isinstance(cause, (nats.errors.Error, OSError, TimeoutError)) or cause is None:
         reason = "no answer" if cause is None else _describe(cause)
-        return ConnectionFailedError(f"cannot connect to NATS at {servers}: {reason}; is nats-server running there?")
+        return ConnectionFailedError(f"cannot connect to NATS at {servers}: {reason}; {_hint(cause)}")
     return ConfigurationError(f"cannot connect to NATS at {servers}: {_describe(cause)}")
+
+
+def _hint(cause: BaseException | None) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return "set tls_ca to the authority that signed its certificate, or tls_hostname to a name in it"
+    if isinstance(cause, ssl.SSLError):
+        return "check the TLS certificate and key, and whether this server expects TLS"
+    return "is nats-server running there?"
 
 
 def _describe(error: BaseException) -> str:

@@ -31,9 +31,7 @@ def credentials(options: ConnectOptions) -> dict[str, Any]:
         ConfigurationError: A file cannot be read, or is not what it should be.
     """
     given = {
-        "user": options.user,
-        "password": options.password,
-        "token": options.token,
+        **_login(options),
         "user_credentials": _credentials_file(options.credentials_file),
         "nkeys_seed": _nkey_file(options.nkey_seed_file),
         "tls": _tls_context(options),
@@ -42,6 +40,16 @@ def credentials(options: ConnectOptions) -> dict[str, Any]:
         "inbox_prefix": options.inbox_prefix,
     }
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _login(options: ConnectOptions) -> dict[str, str | None]:
+    login = options.login
+    if login is None or options.user or options.token or options.credentials_file or options.nkey_seed_file:
+        return {"user": options.user, "password": options.password, "token": options.token}
+    # The library would send what the URL says without decoding it, and nothing to servers that it discovers.
+    if login.password is None:
+        return {"token": login.user}
+    return {"user": login.user, "password": login.password}
 
 
 def _credentials_file(path: str | None) -> str | None:
