@@ -10,16 +10,32 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def run_program(main: Coroutine[Any, Any, int]) -> int:
-    """Run the coroutine of a program and return its exit status. Uses uvloop where it is available."""
-    run: Callable[[Coroutine[Any, Any, int]], int]
+def run_program(main: Coroutine[Any, Any, int], on_stopped: Callable[[], None] | None = None) -> int:
+    """Run the coroutine of a program and return its exit status. Uses uvloop where it is available.
+
+    Args:
+        main: The coroutine.
+        on_stopped: Called when code in the program stops the event loop, which then goes on. Default: that is an error.
+    """
+    factory: Callable[[], asyncio.AbstractEventLoop] | None
     try:
         import uvloop  # not available on Windows
     except ImportError:
-        run = asyncio.run
+        factory = None
     else:
-        run = uvloop.run
-    return run(main)
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        if on_stopped is None:
+            return runner.run(main)
+        loop = runner.get_loop()
+        running = loop.create_task(main)
+        while True:
+            try:
+                return loop.run_until_complete(running)
+            except RuntimeError:
+                if running.done():
+                    raise
+                on_stopped()
 
 
 @contextmanager

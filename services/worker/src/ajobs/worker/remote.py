@@ -24,7 +24,7 @@ from ajobs.client.options import keys_of, signature_mode
 from ajobs.client.settings import Settings, split_settings
 from ajobs.protocol import headers
 from ajobs.protocol.codec import decode_task, encode_value
-from ajobs.protocol.decisions import Failed, Outcome, Succeeded, Terminated, error_text
+from ajobs.protocol.decisions import Failed, Interrupted, Outcome, Succeeded, Terminated, error_text
 from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import (
     ConfigurationError,
@@ -143,6 +143,9 @@ class _Service:
 
     async def _answer(self, message: Msg) -> None:
         outcome = await self._handle(message)
+        answering = asyncio.current_task()
+        if answering is not None and answering.cancelling():
+            outcome = Interrupted()
         if not message.reply or not self._connection.is_connected:
             return
         said: dict[str, str] = {}

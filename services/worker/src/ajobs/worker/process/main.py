@@ -23,7 +23,7 @@ from ajobs.worker.process.arguments import (
     VerifyingOptions,
     client_settings,
 )
-from ajobs.worker.process.serve import ServeOptions, serve
+from ajobs.worker.process.serve import ServeOptions, log_stopped_loop, serve
 from ajobs.worker.process.supervisor import Supervisor, code_changes, supervised_number
 from ajobs.worker.routing.loading import load_router
 from ajobs.worker.routing.router import Router
@@ -74,7 +74,7 @@ def work(  # noqa: PLR0913 - one argument for each group of options
         monitor=None if monitor.monitor is None else monitor.monitor + (number or 0),
         monitor_host=monitor.monitor_host,
     )
-    return run_program(serve(_router(router, config, given), options))
+    return run_program(serve(_router(router, config, given), options), log_stopped_loop)
 
 
 def _supervise(process: ProcessArguments, grace_s: float) -> int:

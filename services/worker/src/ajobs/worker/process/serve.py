@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -20,9 +21,13 @@ from ajobs.worker.options import Share, WorkerOptions
 from ajobs.worker.process.presence import Presence
 from ajobs.worker.process.supervisor import on_orphaned
 from ajobs.worker.routing.router import Router
+from ajobs.worker.running import observers
 from ajobs.worker.worker import Worker
 
 logger = logging.getLogger("ajobs.worker")
+
+OWN_THREADS = ("ajobs-handler", "asyncio_")
+"""The names of threads in pools, which end when they are idle, begin so."""
 
 
 class QueueShare(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +77,29 @@ async def serve(router: Router, options: ServeOptions) -> int:
                 await worker.run()
         logger.info("worker stopped")
         stuck = worker.stuck
+    left = [thread.name for thread in threading.enumerate() if _outlives_exit(thread)]
     if stuck:
         # Python would wait for their threads at exit. Their tasks have been handed back.
         logger.warning("exiting while %d handlers still run: they did not stop when cancelled", stuck)
+    elif left:
+        logger.warning("exiting while threads that handlers started still run: %s", ", ".join(left))
+    if stuck or left:
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+def _outlives_exit(thread: threading.Thread) -> bool:
+    """Tell whether Python would wait for a thread at exit although it is not idle."""
+    return not thread.daemon and thread is not threading.main_thread() and not thread.name.startswith(OWN_THREADS)
+
+
+def log_stopped_loop() -> None:
+    """Log that a handler stopped the event loop, with the task types whose handlers run."""
+    types = sorted({task.type for execution in list(observers.BUSY) for task in execution.running})
+    logger.error(
+        "a handler called loop.stop(), the worker goes on. Handlers that run now: %s", ", ".join(types) or "(none)"
+    )
 
 
 def _warn_when_different(queue: Queue, options: ServeOptions) -> None:

@@ -1,8 +1,8 @@
 """Slots: each takes an item, processes it to the end, and takes the next.
 
-A slot is one asyncio task for the life of the worker, so an item does not cost a task of its own. The worker requests
-items as slots become free. When handlers are short it requests a few more in advance, so that a slot finds its next
-item in the worker.
+A slot is one asyncio task for the life of the worker. Handlers run in tasks of their own, so a slot runs only code of
+the worker. If a slot ends nevertheless, another takes its place. The worker requests items as slots become free. When
+handlers are short it requests a few more in advance, so that a slot finds its next item in the worker.
 
 A stop takes five steps:
 
@@ -22,9 +22,10 @@ from contextlib import suppress
 from ajobs.client.storage.items import WorkItems
 from ajobs.protocol.errors import UnavailableError
 from ajobs.worker.queues.feed import Feed
+from ajobs.worker.running.run import UNWIND_S
 
-UNWIND_S = 5.0
-"""Seconds for cancelled handlers to end."""
+PAUSE_S = 0.1
+"""Seconds before another slot takes the place of one that ended."""
 
 
 class Slots:
@@ -46,13 +47,27 @@ class Slots:
 
     async def run(self, stop: asyncio.Event, grace_s: float) -> None:
         """Process items until ``stop`` is set; then give running ones up to ``grace_s`` seconds to finish."""
-        slots = [asyncio.create_task(self._slot(), name=f"slot {n}") for n in range(self._slots)]
+        slots = {asyncio.create_task(self._slot(), name=f"slot {n}") for n in range(self._slots)}
+        supervisor = asyncio.create_task(self._supervise(slots), name="supervise slots")
         try:
             await stop.wait()
         finally:
             self._draining = True
             self._feed.close()
+            supervisor.cancel()
+            await asyncio.gather(supervisor, return_exceptions=True)
             await self._drain(slots, grace_s)
+
+    async def _supervise(self, slots: set[asyncio.Task[None]]) -> None:
+        """Put another slot in place of one that ended, such as after a handler cancelled all tasks of the loop."""
+        while True:
+            ended, _ = await asyncio.wait(slots, return_when=asyncio.FIRST_COMPLETED)
+            for slot in ended:
+                why = "it was cancelled" if slot.cancelled() else repr(slot.exception())
+                self._logger.error("%s ended (%s): another slot takes its place", slot.get_name(), why)
+                slots.remove(slot)
+                slots.add(asyncio.create_task(self._slot(), name=slot.get_name()))
+            await asyncio.sleep(PAUSE_S)
 
     def interrupt(self) -> None:
         """Cancel all running handlers, without waiting for the end of the grace period."""
@@ -78,7 +93,7 @@ class Slots:
                 self._busy.discard(slot)
                 self._feed.done(taken, loop.time() - began)
 
-    async def _drain(self, slots: list[asyncio.Task[None]], grace_s: float) -> None:
+    async def _drain(self, slots: set[asyncio.Task[None]], grace_s: float) -> None:
         await asyncio.gather(*(source.pull.stop() for source in self._feed.sources if source.pull is not None))
         idle = [slot for slot in slots if slot not in self._busy]
         for slot in idle:

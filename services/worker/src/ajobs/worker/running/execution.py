@@ -42,7 +42,7 @@ from ajobs.worker.running import observers
 from ajobs.worker.running.admission import UNAVAILABLE_DELAY_NS, Admission
 from ajobs.worker.running.executors import Executors
 from ajobs.worker.running.lease import DeferredTimers, Lease
-from ajobs.worker.running.outcome import handle_run, is_cancelled
+from ajobs.worker.running.outcome import handle_run
 from ajobs.worker.running.run import Run
 from ajobs.worker.running.settlement import Settlement, random_below
 
@@ -96,8 +96,8 @@ class Execution:
         self._running: dict[Delivery, Running] = {}
         self._timers = DeferredTimers()
         observers.BUSY.add(self)
-        self._waiting_for_threads: set[asyncio.Task[None]] = set()
-        self._interrupted = False
+        self._overruns: set[asyncio.Task[None]] = set()
+        self._interruption = asyncio.Event()
         self.counters: Counter[str] = Counter()
         """Number of finished tries by the state they led to."""
 
@@ -126,13 +126,16 @@ class Execution:
             self._logger.warning("returning task %s to its queue: %s", item.job, e)
             await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
             return
-        if run.thread is not None and not self._interrupted and not is_cancelled():
-            # A timed-out thread still uses the capacity that this slot stands for, so hold the slot until it ends.
-            self._waiting_for_threads.add(run.slot)
-            try:
-                await asyncio.wait([run.thread])
-            finally:
-                self._waiting_for_threads.discard(run.slot)
+        if run.thread is not None and not run.thread.done():
+            await self._wait_for_thread(run.thread)
+
+    async def _wait_for_thread(self, thread: asyncio.Future[Any]) -> None:
+        """Hold the slot until a timed-out thread ends, because it still uses the capacity that the slot stands for."""
+        interruption = asyncio.ensure_future(self._interruption.wait())
+        try:
+            await asyncio.wait({thread, interruption}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            interruption.cancel()
 
     def interrupt(self) -> None:
         """Cancel all running handlers and start no more. Their tasks are handed back.
@@ -140,18 +143,19 @@ class Execution:
         Only handlers are cancelled. The saves and acknowledgements around them are short, and cancelling one could
         lose an outcome.
         """
-        self._interrupted = True
+        self._interruption.set()
         for running in self._running.values():
-            running.run.slot.cancel()
-        for slot in self._waiting_for_threads:
-            slot.cancel()
+            running.run.interrupt()
 
     async def hand_back(self) -> None:
         """Hand back the tasks of handlers that keep running after they were cancelled."""
         for delivery, running in list(self._running.items()):
+            if running.run.is_concluded:
+                continue
+            running.run.is_concluded = True
             task_id = running.started.task.id
             self._logger.error(
-                "the handler of task %s did not stop when cancelled: handing the task back while it still runs", task_id
+                "%s did not stop when cancelled: handing the task back while it still runs", running.run.name
             )
             try:
                 await self._conclude(running, Interrupted(), delivery)
@@ -165,8 +169,9 @@ class Execution:
         running = Running(started, route, run)
         observers.run_started(started.task)
         self._running[delivery] = running
+        run.on_overrun = lambda: self._overrun(running, delivery)
         try:
-            if self._interrupted:
+            if self._interruption.is_set():
                 outcome: Outcome = Interrupted()
             elif route is None:
                 outcome = Failed(f'no handler for task type "{started.task.type}"')
@@ -175,8 +180,37 @@ class Execution:
         finally:
             del self._running[delivery]
         observers.handler_ended(started.task, outcome, run.seconds)
-        await self._conclude(running, outcome, delivery)
+        if run.is_concluded:
+            self._logger.warning("%s ended %.1f s after its start: its slot is free again", run.name, run.seconds)
+            return run
+        try:
+            await self._conclude(running, outcome, delivery)
+        finally:
+            await run.lease.close()
         return run
+
+    def _overrun(self, running: Running, delivery: Delivery) -> None:
+        """Fail the try of a handler that goes on after it was cancelled. Its slot stays taken until it ends."""
+        if delivery not in self._running or running.run.is_concluded:
+            return
+        running.run.is_concluded = True
+        self._logger.error(
+            "%s did not stop when cancelled after its max run time: failing the try. Its slot is taken until it ends",
+            running.run.name,
+        )
+        task = asyncio.get_running_loop().create_task(self._conclude_overrun(running, delivery))
+        self._overruns.add(task)
+        task.add_done_callback(self._overruns.discard)
+
+    async def _conclude_overrun(self, running: Running, delivery: Delivery) -> None:
+        lease = running.run.lease
+        failed = Failed(f"did not stop when cancelled after the max run time of {lease.max_run_time}")
+        try:
+            await self._conclude(running, failed, delivery)
+        except AjobsError as e:
+            self._logger.warning("task %s is redelivered when its lease ends: %s", running.started.task.id, e)
+        finally:
+            await lease.close()
 
     def _new_run(self, started: Stored, route: BoundRoute | None, delivery: Delivery) -> Run:
         limit_s = None if route is None else route.max_run_time_s

@@ -19,6 +19,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from ajobs.protocol.decisions import error_text
+from ajobs.worker.running import forks
 
 STOP_S = 5.0
 """Seconds for processes to end before they are killed."""
@@ -41,6 +42,7 @@ class Executors:
         self._processes: ProcessPool | None = None
         self._most_processes = min(slots, os.cpu_count() or 1)
         self._closed = False
+        forks.begin()
         self.threads_running = 0
         """Number of threads in use, including those of handlers whose run has ended."""
 
@@ -107,6 +109,8 @@ def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     except StopIteration as e:
         # A future rejects StopIteration, so its awaiter would never wake up.
         raise RuntimeError("the handler raised StopIteration: give next() a default, or catch it") from e
+    finally:
+        forks.leave_if_forked(f"the handler {getattr(function, '__qualname__', function)!s}")
 
 
 def _call_there(call: bytes) -> bytes:
@@ -138,6 +142,7 @@ def _readable(error: BaseException) -> bytes:
 
 def _begin_process() -> None:
     """Ignore Ctrl-C, which the terminal sends to every process, and end when the worker ends."""
+    forks.begin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_worker, name="end with the worker", daemon=True).start()
 

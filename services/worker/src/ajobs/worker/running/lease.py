@@ -13,8 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from ajobs.protocol.durations import SECOND_NS, format_duration
 from ajobs.protocol.errors import UnavailableError
@@ -46,67 +44,75 @@ class DeferredTimers:
 
 
 class Lease:
-    """Limits the run time of a block and renews the lease on its item. Use it with ``async with``."""
+    """Limits the run time of a handler and renews the lease on its item.
+
+    The time limit ends with `end_run`, the renewals with `close`: an outcome that is not stored yet needs its item.
+    """
 
     def __init__(
         self, max_run_time_s: float, lease_s: float, renew: Callable[[], Awaitable[None]], timers: DeferredTimers
     ) -> None:
-        """Prepare a lease; entering the block starts it.
+        """Prepare a lease; `start` starts it.
 
         Args:
-            max_run_time_s: Seconds after which the block is cancelled, unless it is extended.
+            max_run_time_s: Seconds after which the handler is cancelled, unless it is extended.
             lease_s: Seconds after which the server redelivers an item that is not renewed.
             renew: Renews the item's lease on the server.
-            timers: Starts the timer if the block outlives its first moments.
+            timers: Starts the timer if the handler outlives its first moments.
         """
         self._max_run_time_s = max_run_time_s
+        self._lease_s = lease_s
         self._renewal_s = lease_s / RENEWALS
         self._renew = renew
         self._timers = timers
         self._loop = asyncio.get_running_loop()
-        # A single timer serves both the renewals and the time limit. Most blocks end before it fires.
-        self._timeout = asyncio.timeout(None)
         self._end = 0.0
+        self._renewed = 0.0
         self._next_renewal = 0.0
+        # A single timer serves both the renewals and the time limit. Most handlers end before it fires.
         self._timer: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
-        self._over = False
+        self._cancel: Callable[[], None] | None = None
+        self._closed = False
+        self.expired = False
+        """Whether the handler was cancelled because its time was up."""
 
-    async def __aenter__(self) -> Self:
-        """Start the time limit and the renewals."""
-        await self._timeout.__aenter__()
-        self.extend()
-        self._next_renewal = self._loop.time() + self._renewal_s
+    def start(self, cancel: Callable[[], None]) -> None:
+        """Start the time limit, which calls ``cancel`` when it is reached, and the renewals."""
+        self._cancel = cancel
+        self._renewed = self._loop.time()
+        self._end = self._renewed + self._max_run_time_s
+        self._next_renewal = self._renewed + self._renewal_s
         if min(self._renewal_s, self._max_run_time_s) < 2 * DEFERRAL_S:
             self._schedule()
         else:
             self._timers.add(self)
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        """Stop both. Raise ``TimeoutError`` if the block was cancelled because its time was up."""
-        self._over = True
+    def end_run(self) -> None:
+        """End the time limit, because the handler has ended."""
+        self._cancel = None
+
+    async def close(self) -> None:
+        """Stop the renewals, and wait for one that is on its way: it must not come after the acknowledgement."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._renewing is not None:
             await self._renewing
-        return await self._timeout.__aexit__(kind, error, traceback)
 
     @property
     def is_over(self) -> bool:
-        """Whether the block has ended or is being cancelled because its time was up."""
-        return self._over or self._timeout.expired()
+        """Whether the handler has ended or is being cancelled because its time was up."""
+        return self.expired or self._cancel is None
 
     @property
-    def expired(self) -> bool:
-        """Whether the block was cancelled because its time was up."""
-        return self._timeout.expired()
+    def is_lost(self) -> bool:
+        """Whether the item was not renewed for so long that the server may have given it to another worker."""
+        return self._loop.time() > self._renewed + self._lease_s
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the block is cancelled."""
+        """Seconds until the handler is cancelled."""
         return self._end - self._loop.time()
 
     @property
@@ -115,23 +121,26 @@ class Lease:
         return format_duration(int(self._max_run_time_s * SECOND_NS))
 
     def extend(self) -> None:
-        """Grant the block one max run time, counted from now."""
+        """Grant the handler one max run time, counted from now."""
         self._end = self._loop.time() + self._max_run_time_s
 
     def start_timer(self) -> None:
-        """Start the timer if the block is still running."""
-        if not self._over:
+        """Start the timer if the lease is still open."""
+        if not self._closed:
             self._schedule()
 
     def _schedule(self) -> None:
-        self._timer = self._loop.call_at(min(self._next_renewal, self._end), self._tick)
+        due = self._next_renewal if self.is_over else min(self._next_renewal, self._end)
+        self._timer = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
-        if self._loop.time() >= self._end:
-            self._timeout.reschedule(self._end)
-            return
-        self._renewing = self._loop.create_task(self._safely_renew())
-        self._next_renewal = self._loop.time() + self._renewal_s
+        now = self._loop.time()
+        if self._cancel is not None and not self.expired and now >= self._end:
+            self.expired = True
+            self._cancel()
+        if now >= self._next_renewal:
+            self._renewing = self._loop.create_task(self._safely_renew())
+            self._next_renewal = now + self._renewal_s
         self._schedule()
 
     async def _safely_renew(self) -> None:
@@ -139,3 +148,4 @@ class Lease:
         # run loses its compare-and-set, so a stale outcome is never stored.
         with suppress(UnavailableError):
             await self._renew()
+            self._renewed = self._loop.time()

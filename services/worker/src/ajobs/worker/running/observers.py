@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sized
+from collections.abc import Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -30,7 +30,7 @@ class Busy(Protocol):
     """An object that knows the running handlers."""
 
     @property
-    def running(self) -> Sized:
+    def running(self) -> Sequence[Task]:
         """The tasks whose handlers are running."""
         ...
 

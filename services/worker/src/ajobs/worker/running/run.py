@@ -10,6 +10,9 @@ from ajobs.protocol.task import Task
 from ajobs.worker.running.executors import Executors
 from ajobs.worker.running.lease import Lease
 
+UNWIND_S = 5.0
+"""Seconds for a cancelled handler to end."""
+
 
 class Run:
     """A task whose handler is running. Implements `HandlerRun`."""
@@ -24,7 +27,7 @@ class Run:
         state: Mapping[Any, Any],
         raw_headers: bytes,
     ) -> None:
-        """Prepare a run in the current asyncio task.
+        """Prepare a run.
 
         Args:
             task: The task as saved when the run started.
@@ -39,8 +42,14 @@ class Run:
         self.state = state
         self.raw_headers = raw_headers
         self.loop = asyncio.get_running_loop()
-        self.slot = _current_task()
-        """The asyncio task of the run. Cancelling it cancels the handler."""
+        self.handling: asyncio.Task[Any] | None = None
+        """The asyncio task of the handler, which has no other work. Only the handler sees its cancellation."""
+        self.is_interrupted = False
+        """Whether the worker cancelled the handler because it stops."""
+        self.is_concluded = False
+        """Whether the outcome was decided while the handler still ran: what it does afterwards does not count."""
+        self.on_overrun: Callable[[], None] | None = None
+        """Called when the handler still runs `UNWIND_S` after it was cancelled because its time was up."""
         self.began = self.loop.time()
         """The loop's time at the start of the run, in seconds."""
         self.thread: asyncio.Future[Any] | None = None
@@ -51,9 +60,27 @@ class Run:
         self._executors = executors
 
     @property
+    def name(self) -> str:
+        """The handler and its task, for logs."""
+        return f"the handler of task {self.task.id} (type {self.task.type})"
+
+    @property
     def remaining_s(self) -> float:
         """Seconds until the run is cancelled."""
         return self.lease.remaining_s
+
+    def interrupt(self) -> None:
+        """Cancel the handler because the worker stops."""
+        self.is_interrupted = True
+        if self.handling is not None:
+            self.handling.cancel()
+
+    def time_is_up(self) -> None:
+        """Cancel the handler because it has used up its time."""
+        if self.handling is not None:
+            self.handling.cancel()
+            if self.on_overrun is not None:
+                self.loop.call_later(UNWIND_S, self.on_overrun)
 
     @property
     def seconds(self) -> float:
@@ -73,9 +100,3 @@ class Run:
     async def in_process(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """Call a plain function in another process, which is killed if the run is cancelled, and return its result."""
         return await self._executors.in_process(function, arguments)
-
-
-def _current_task() -> asyncio.Task[Any]:
-    current = asyncio.current_task()
-    assert current is not None  # noqa: S101 - a coroutine always runs in a task
-    return current
