@@ -1,11 +1,11 @@
-# One image for the three services: the command chooses which. See docs/deploying.md.
+# One image for the three services; the command selects one. See docs/deploying.md.
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY deploy/image/*.txt deploy/image/
-# Nothing is installed but what these files have the hash of.
+# Only packages whose hashes are in these files are installed.
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes --only-binary :all: --requirement deploy/image/build.txt \
     && /opt/build/bin/pip wheel --require-hashes --no-build-isolation --wheel-dir /wheels --requirement deploy/image/run.txt
@@ -25,8 +25,8 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /app --shell /u
     && install --directory --owner ajobs --group ajobs /app /handlers
 COPY --from=build /opt/ajobs /opt/ajobs
 COPY --chmod=755 deploy/image/ready.py /usr/local/bin/ajobs-ready
-# Handlers are looked for in /app, where an image of yours has them, and in /handlers, where a folder is mounted. `pip
-# install` in an image of yours installs beside what is here.
+# Handlers are imported from /app, where your own image puts them, and from /handlers, where a folder can be mounted.
+# `pip install` in your own image adds to the packages that are installed here.
 ENV PATH=/opt/ajobs/bin:$PATH \
     PIP_PYTHON=/opt/ajobs/bin/python \
     PYTHONPATH=/app:/handlers \

@@ -1,16 +1,16 @@
-"""Renew the output on a page of the documentation: each command on it is run, and what it prints put below it.
+"""Refresh the command output on a documentation page by running each command of the page.
 
-``python -m scripts.page docs/ajc.md`` runs the lines that begin with ``$`` in blocks of ``console``, one after the
-other, on a terminal of 110 columns in a folder and with a nats-server of their own. Before a block there may be:
+``python -m scripts.page docs/ajc.md`` runs the lines that start with ``$`` in ``console`` blocks, in order, on a
+terminal of 110 columns. The page gets a temporary folder and nats-server. A block can have a directive above it:
 
 ``<!-- file: NAME -->``
-    The block is no command, but a file to be written.
+    Write the block to a file instead of running it.
 ``<!-- until: TEXT -->``
-    The command is left running once it has printed that.
+    Leave the command running in the background once it has printed the text.
 ``<!-- meanwhile: COMMAND -->``
-    Is run once the command has printed its first line.
+    Run this command once the block's command has printed its first line.
 ``<!-- typed: TEXT -->``
-    Is typed.
+    Type the text into the command.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from ajobs.testing.nats_server import NatsServer
 BLOCK = re.compile(r"(?:<!-- (file|until|meanwhile|typed): (.+?) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
 PROGRESS = re.compile(r"(adding|retrying|deleting) .*[0-9?]")
-ASKED = " [y/N] "
+PROMPT = " [y/N] "
 HOME = "/home/ann/mailer"
-"""What the folder is called on the page; it is as long as the folder's own name."""
-SPAN_S = 60
+"""The name of the folder on the page. It has the length of the real name, so that columns stay aligned."""
+TIMEOUT_S = 60
 
 
 class Terminal:
-    """A folder and variables in which commands are run, each on a terminal."""
+    """Runs commands, each on its own terminal, with a given working folder and environment."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -63,10 +63,10 @@ class Terminal:
         )  # fmt: skip
         self.running.append(process)
         os.close(theirs)
-        answer = argument if directive == "typed" else ""
-        if answer:
-            os.write(ours, answer.encode() + b"\n")
-        shown, give_up = b"", time.monotonic() + SPAN_S
+        typed = argument if directive == "typed" else ""
+        if typed:
+            os.write(ours, typed.encode() + b"\n")
+        shown, give_up = b"", time.monotonic() + TIMEOUT_S
         while not (directive == "until" and argument.encode() in shown):
             part = read(ours, give_up)
             if not part:
@@ -75,16 +75,16 @@ class Terminal:
             shown += part
             if directive == "meanwhile" and b"\n" in shown:
                 subprocess.run(
-                    ["bash", "-c", argument], cwd=self.folder, env=self.environment, check=True, timeout=SPAN_S
+                    ["bash", "-c", argument], cwd=self.folder, env=self.environment, check=True, timeout=TIMEOUT_S
                 )
                 directive = None
         if directive == "until":
-            # What it prints from here on is read, so that it does not wait for a reader.
+            # Keep reading its output, so that it does not block on a full terminal buffer.
             threading.Thread(target=drain, args=(ours,), daemon=True).start()
         text = ESCAPE.sub("", shown.decode()).replace("\r\n", "\n").replace(str(self.folder), HOME)
-        lines = [line.rstrip() for line in text.replace(ASKED, f"{ASKED}{answer}\n").splitlines()]
+        lines = [line.rstrip() for line in text.replace(PROMPT, f"{PROMPT}{typed}\n").splitlines()]
         lines = [line for line in lines if not PROGRESS.match(line)]
-        # A bar that is gone leaves an empty line before and after it; only info has such lines of its own.
+        # A removed progress bar leaves an empty line before and after it. Only `info` prints empty lines itself.
         keep_empty = bool(lines) and lines[0] == "Task store"
         return "".join(f"{line}\n" for line in lines if line or keep_empty)
 
@@ -96,9 +96,9 @@ class Terminal:
 
 
 def read(terminal: int, give_up: float) -> bytes:
-    """Return what is shown next; nothing when nobody has the other end any more."""
+    """Return the next output, or an empty value if the other end is closed."""
     if not select.select([terminal], [], [], max(0, give_up - time.monotonic()))[0]:
-        sys.exit(f"a command printed nothing for {SPAN_S} s")
+        sys.exit(f"a command printed nothing for {TIMEOUT_S} s")
     try:
         return os.read(terminal, 65536)
     except OSError:
@@ -111,20 +111,20 @@ def drain(terminal: int) -> None:
 
 
 def renew(path: Path, terminal: Terminal) -> None:
-    def block(found: re.Match[str]) -> str:
-        directive, text, language, content = found.groups()
+    def block(match: re.Match[str]) -> str:
+        directive, text, language, content = match.groups()
         if directive == "file":
             path = terminal.folder / text
             path.write_text(content)
             path.chmod(0o755 if text.endswith(".sh") else 0o644)
         if language != "console":
-            return found.group()
+            return match.group()
         printed = ""
         for line in content.splitlines():
             if line.startswith("$ "):
                 printed += f"{line}\n{terminal.run(line[2:], directive, text)}"
                 directive = None
-        return f"{found.group()[: found.start(4) - found.start()]}{printed}```"
+        return f"{match.group()[: match.start(4) - match.start()]}{printed}```"
 
     path.write_text(BLOCK.sub(block, path.read_text()))
 

@@ -1,6 +1,6 @@
 """Generate the state diagram and the table of changes in docs/lifecycle.md from the state machine.
 
-``python -m scripts.state_diagram`` writes them between the two marks of the page.
+``python -m scripts.state_diagram`` writes them between the page's two markers.
 """
 
 from __future__ import annotations

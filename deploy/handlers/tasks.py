@@ -1,4 +1,4 @@
-"""The handlers that `docker compose up` runs, until you mount a folder of your own: see docs/deploying.md."""
+"""Sample handlers. `docker compose up` runs them until you mount your own folder: see docs/deploying.md."""
 
 import asyncio
 import hashlib

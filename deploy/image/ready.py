@@ -1,5 +1,5 @@
 #!/opt/ajobs/bin/python -IS
-"""Tell whether a service of this image is ready: exit with 0 when /readyz, on the port given or AJ_MONITOR, says so."""
+"""Check a service of this image: exit with 0 if /readyz returns 200 on the given port, or on the one in AJ_MONITOR."""
 
 import http.client
 import os
@@ -9,9 +9,9 @@ port = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AJ_MONITOR", "9
 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
 try:
     connection.request("GET", "/readyz")
-    answer = connection.getresponse()
-    body = answer.read(2000).decode(errors="replace").strip()
+    response = connection.getresponse()
+    body = response.read(2000).decode(errors="replace").strip()
 except (OSError, http.client.HTTPException) as e:
-    sys.exit(f"no answer on port {port}: {e}")
+    sys.exit(f"no response on port {port}: {e}")
 print(body)
-sys.exit(answer.status != 200)
+sys.exit(response.status != 200)

@@ -90,4 +90,4 @@ def test_each_command_of_ajc_is_on_a_page():
 @pytest.mark.parametrize("name", pin_image.FILES)
 def test_the_image_installs_what_its_services_need_at_the_pinned_versions(name: str):
     there = (ROOT / "deploy/image" / name).read_text()
-    assert there == pin_image.wanted()[name], f"deploy/image/{name} is behind constraints.txt: make image-pins"
+    assert there == pin_image.expected_files()[name], f"deploy/image/{name} is behind constraints.txt: make image-pins"
