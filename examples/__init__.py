@@ -1,1 +1,1 @@
-"""Examples to read and to copy."""
+"""Examples to read and copy."""

@@ -1,1 +1,1 @@
-"""The demo: digests of real files, made by real workers, and a report that depends on all of them."""
+"""The demo: real workers compute digests of real files, and a report task depends on all of them."""

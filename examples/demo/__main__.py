@@ -13,29 +13,29 @@ from ajobs.admin.dev.stack import LocalStack
 from ajobs.client import Client, Queue
 from ajobs.protocol.errors import AjobsError
 from examples.demo.display import show_progress, show_summary
-from examples.demo.plan import MOST_FILES, find_files, make_plan
+from examples.demo.plan import MAX_FILES, find_files, make_plan
 
 QUEUE = Queue(name="DEMO", max_run_time=30, max_concurrent=200)
 REPORT = Path("demo-report.md")
-# The report's task carries the results of all files: a few hundred bytes for each.
+# The report task carries the results of all files, a few hundred bytes each.
 SERVER_CONFIG = "max_payload: 8MB\n"
 
 
 async def run(folder: Path, report: Path, console: Console) -> bool:
-    """Run the demo and tell whether every task reached the state that it should."""
+    """Run the demo and return whether every task reached its expected state."""
     files = find_files(folder)
     if not files:
-        console.print(f"[red]there are no files below {folder}[/]: choose another folder, DEMO_PATH=...")
+        console.print(f"[red]no files found in {folder}[/]: choose another folder with DEMO_PATH=...")
         return False
-    if len(files) > MOST_FILES:
-        console.print(f"taking the first {MOST_FILES:,} of {len(files):,} files below {folder}")
-        files = files[:MOST_FILES]
+    if len(files) > MAX_FILES:
+        console.print(f"using the first {MAX_FILES:,} of {len(files):,} files in {folder}")
+        files = files[:MAX_FILES]
     stack = LocalStack.run(
         "examples.demo.tasks:router",
         queue=QUEUE.name,
         concurrency=20,
         config=SERVER_CONFIG,
-        # Whoever comes first makes the queue.
+        # The worker and this client both create the queue if it does not exist, so their options must agree.
         worker_options=("--max-run-time", f"{QUEUE.max_run_time.total_seconds():g}s", "--max-concurrent", "200"),
     )
     console.print("starting nats-server and a worker")
@@ -47,18 +47,18 @@ async def run(folder: Path, report: Path, console: Console) -> bool:
 
 
 def main() -> int:
-    """Run the demo on the folder that the command line names."""
+    """Run the demo on the folder given on the command line."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     console = Console()
     if not folder.is_dir():
         console.print(f"[red]{folder} is not a folder[/]: choose one with DEMO_PATH=...")
         return 2
-    # Being told to end is the same as Ctrl-C: everything is stopped and removed.
+    # Treat SIGTERM like Ctrl-C: stop and remove everything.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return 0 if asyncio.run(run(folder, REPORT.resolve(), console)) else 1
     except KeyboardInterrupt:
-        console.print("stopped; everything is cleaned up")
+        console.print("stopped, everything is cleaned up")
         return 130
     except AjobsError as e:
         console.print(f"[red]{e}[/]", highlight=False)

@@ -1,4 +1,4 @@
-"""What the demo shows: how far it is, and what came of it."""
+"""The demo's progress display and its summary."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ COLOURS = {
 BAR_WIDTH = 40
 SILENCE_S = 2.0
 GIVE_UP_S = 120.0
-"""Seconds without any news after which something is wrong."""
+"""Seconds without an event after which the demo stops waiting."""
 
 
 class States(NamedTuple):
-    """The last known state of each task, how many retries there were, and how long it all took in seconds."""
+    """The last known state of each task, the number of retries, and the total time in seconds."""
 
     by_task: dict[str, TaskState]
     retries: int
@@ -47,10 +47,10 @@ class States(NamedTuple):
 
 
 async def show_progress(client: Client, plan: Plan, check: Callable[[], None], console: Console) -> States:
-    """Enqueue the plan's tasks and follow them by their events until all are finished."""
+    """Enqueue the plan's tasks and follow their events until all are finished."""
     states: dict[str, TaskState] = {}
     retries = 0
-    began = last_news = time.monotonic()
+    began = last_event = time.monotonic()
     with Live(console=console, refresh_per_second=10, transient=True) as live:
         async with client.watch() as events:
             enqueuing = asyncio.create_task(client.enqueue_many(plan.tasks))
@@ -60,20 +60,20 @@ async def show_progress(client: Client, plan: Plan, check: Callable[[], None], c
                         event = await anext(events)
                 except TimeoutError:
                     check()
-                    # Nobody stores events: what was lost is looked up.
+                    # Events are not stored, so look up the states whose events may be lost.
                     states |= {task.id: task.state async for task in client.tasks()}
-                    if time.monotonic() - last_news > GIVE_UP_S:
+                    if time.monotonic() - last_event > GIVE_UP_S:
                         break
                     continue
                 if isinstance(event, TaskStateEvent):
-                    last_news = time.monotonic()
+                    last_event = time.monotonic()
                     states[event.task_id] = event.state
                     retries += event.state is TaskState.RETRY
                     live.update(_bar(states, len(plan.expected)))
         result = await enqueuing
     if result.failed:
         first = result.failed[0]
-        msg = f"{len(result.failed)} tasks could not be enqueued, the first because: {first.error}"
+        msg = f"{len(result.failed)} tasks could not be enqueued; first error: {first.error}"
         raise UnavailableError(msg)
     return States(states, retries, time.monotonic() - began)
 
@@ -93,9 +93,9 @@ def _bar(states: dict[str, TaskState], total: int) -> Text:
 
 
 def show_summary(plan: Plan, states: States, tasks: list[Task], console: Console) -> bool:
-    """Show the states, the throughput and the latency; return whether each task is where it should be."""
+    """Show states, throughput and latency. Return whether every task is in its expected state."""
     stored = {task.id: task for task in tasks}
-    table = Table("state", "tasks", "expected", title="What became of the tasks", title_justify="left")
+    table = Table("state", "tasks", "expected", title="Final states", title_justify="left")
     counts = Counter(task.state for task in tasks)
     expected = Counter(plan.expected.values())
     for state in sorted(counts | expected):
@@ -104,26 +104,24 @@ def show_summary(plan: Plan, states: States, tasks: list[Task], console: Console
     console.print(table)
 
     figures = Table(show_header=False, box=None)
-    figures.add_row("tried again", f"{states.retries} tasks")
+    figures.add_row("retried", f"{states.retries} tasks")
     figures.add_row("throughput", f"{_throughput(tasks):,.0f} digests/s, first start to last result")
     figures.add_row("created to started", _spread([_ms(task.created, task.tried) for task in tasks if task.tried]))
     figures.add_row(
         "started to result", _spread([_ms(task.tried, task.result.completed) for task in tasks if task.result])
     )
-    figures.add_row("all in all", f"{states.elapsed_s:.1f} s; a blocked task looks at its parents every 5 s")
+    figures.add_row("total time", f"{states.elapsed_s:.1f} s; a blocked task checks its parents every 5 s")
     figures.add_row("report", _report(stored[plan.report_id]))
     console.print(figures)
 
     wrong = [
-        f"{task_id} is {stored[task_id].state if task_id in stored else 'not stored'} and should be {state}"
+        f"{task_id} is {stored[task_id].state if task_id in stored else 'not stored'} instead of {state}"
         for task_id, state in plan.expected.items()
         if task_id not in stored or stored[task_id].state is not state
     ]
     for line in wrong[:10]:
         console.print(f"[red]{line}[/]")
-    console.print(
-        "[bold red]not as expected[/]" if wrong else "[bold green]every task is in the state it should be in[/]"
-    )
+    console.print("[bold red]unexpected states[/]" if wrong else "[bold green]every task is in its expected state[/]")
     return not wrong
 
 
@@ -146,6 +144,6 @@ def _ms(start: str | None, end: str) -> float:
 
 def _spread(values_ms: list[float]) -> str:
     if len(values_ms) < 2:
-        return "too few to tell"
+        return "too few values"
     cuts = statistics.quantiles(values_ms, n=100, method="inclusive")
     return f"p50 {cuts[49]:,.1f} ms, p95 {cuts[94]:,.1f} ms, p99 {cuts[98]:,.1f} ms"

@@ -1,4 +1,4 @@
-"""What the demo enqueues, and in which state each task should end."""
+"""The tasks that the demo enqueues, and their expected final states."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from ajobs.client import Client, Task, TaskState
 from examples.demo.tasks import DigestJob, ReportJob
 
-MOST_FILES = 20_000
+MAX_FILES = 20_000
 FAIL_EVERY = 10
-"""The first try of every so many files fails."""
+"""The first try of one file in this many fails."""
 
 _SKIPPED = {".git", ".venv", "__pycache__", "node_modules", ".hypothesis", ".pytest_cache", ".ruff_cache"}
 
 
 class Plan(NamedTuple):
-    """Tasks to enqueue, in this order, and the state by task id that each should reach."""
+    """Tasks to enqueue, in order, and the expected final state of each task id."""
 
     tasks: list[Task]
     expected: dict[str, TaskState]
@@ -26,16 +26,16 @@ class Plan(NamedTuple):
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Return the regular files below a folder, those that tools made left out, sorted."""
-    found: list[Path] = []
+    """Return the regular files in a folder and its subfolders, sorted, without those that tools generate."""
+    files: list[Path] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(set(folders) - _SKIPPED)
-        found += [path for name in sorted(names) if (path := Path(parent, name)).is_file() and not path.is_symlink()]
-    return found
+        files += [path for name in sorted(names) if (path := Path(parent, name)).is_file() and not path.is_symlink()]
+    return files
 
 
 def make_plan(client: Client, files: list[Path], report: Path) -> Plan:
-    """Plan a digest of each file, some that go wrong, and a report that depends on all digests."""
+    """Plan a digest of each file, two tasks that fail, and a report that depends on all digests."""
     digests = [
         client.new_task("file:digest", DigestJob(str(path.resolve()), fail_once=number % FAIL_EVERY == 1))
         for number, path in enumerate(files)

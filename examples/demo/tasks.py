@@ -1,4 +1,4 @@
-"""The demo's handlers, as a team would write its own."""
+"""The demo's handlers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ router = Router()
 
 
 class DigestJob(msgspec.Struct):
-    """A file to make the digest of."""
+    """A file to compute the digest of."""
 
     path: str
     fail_once: bool = False
-    """Pretend that the first try fails."""
+    """Whether to simulate a failure in the first try."""
 
 
 class Digest(msgspec.Struct):
@@ -36,7 +36,7 @@ class ReportJob(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """What was written."""
+    """A report that was written."""
 
     path: str
     files: int
@@ -45,22 +45,22 @@ class Report(msgspec.Struct):
 
 @router.handler("file:digest")
 def digest(job: DigestJob, task: Task) -> Digest:
-    """Read the file; a plain function like this one runs in a thread."""
+    """Compute a file's digest. A plain function like this one runs in a thread."""
     if job.fail_once and task.tries == 1:
-        raise RetryTask("pretending that the disk was busy", after=timedelta(milliseconds=200))
+        raise RetryTask("simulated failure: the disk is busy", after=timedelta(milliseconds=200))
     try:
         with Path(job.path).open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             return Digest(job.path, file.tell(), sha256)
     except FileNotFoundError:
-        raise TerminateTask(f"there is no file {job.path}") from None
+        raise TerminateTask(f"file not found: {job.path}") from None
 
 
 @router.handler("report:build")
 async def build_report(job: ReportJob, context: Context) -> Report:
-    """Write the results of all tasks that this one depends on into a file."""
-    digests = sorted(context.dependency_results(Digest).values(), key=lambda found: found.path)
-    size = sum(found.size for found in digests)
+    """Write the results of all parents to a file."""
+    digests = sorted(context.dependency_results(Digest).values(), key=lambda each: each.path)
+    size = sum(each.size for each in digests)
     lines = [
         "# Digests",
         "",
@@ -69,7 +69,7 @@ async def build_report(job: ReportJob, context: Context) -> Report:
         "| SHA-256 | bytes | file |",
         "|---|---:|---|",
     ]
-    lines += [f"| `{found.sha256[:16]}…` | {found.size:,} | {found.path} |" for found in digests]
+    lines += [f"| `{each.sha256[:16]}…` | {each.size:,} | {each.path} |" for each in digests]
     Path(job.path).write_text("\n".join(lines) + "\n", encoding="utf-8")  # noqa: ASYNC240 - one small write
     context.logger.info("wrote %s", job.path)
     return Report(job.path, len(digests), size)

@@ -1,1 +1,1 @@
-"""Mail through SMTP: retried when it may help, the same message in every try."""
+"""Mail through SMTP: retried where it can help, with the same message in every try."""

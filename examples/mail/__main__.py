@@ -1,4 +1,4 @@
-"""Enqueue a mail that welcomes a user: ``python -m examples.mail 42 ann@example.net Ann``."""
+"""Enqueue a welcome mail for a user: ``python -m examples.mail 42 ann@example.net Ann``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tasks import QUEUE, Welcome
 
 
 async def main(user_id: str, to: str, name: str) -> None:
-    # Workers may run only what is signed: where the key is, is said as to the other programs.
+    # Workers may require signed tasks. The variable is the one that the other programs use.
     seed = os.environ.get("AJ_SIGNING_SEED_FILE")
     async with Client.connect(queue=QUEUE, signing_seed_file=seed) as client:
         # The id names the cause. A second call, after a crash or by a second click, completes the first one if that is

@@ -20,25 +20,25 @@ from .message import address
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """How to reach the SMTP server."""
+    """Settings of the SMTP connection."""
 
     sender: Address
-    """Whom the mails are from."""
+    """The sender of all mails."""
     host: str = "127.0.0.1"
     port: int = 1025
     security: Literal["none", "starttls", "tls"] = "none"
     user: str = ""
     password_file: str = ""
-    """A file, so that the password is in no list of processes or variables."""
+    """A file, so that the password does not show up in process lists or variables."""
     timeout_s: float = 30.0
-    """How long the server may take for one answer."""
+    """Seconds that the server may take for one reply."""
 
 
 def settings_of(environ: Mapping[str, str]) -> Settings:
-    """Return the settings that variables such as ``SMTP_HOST`` give.
+    """Read the settings from variables such as ``SMTP_HOST``.
 
     Raises:
-        ConfigurationError: One cannot be used.
+        ConfigurationError: A value is invalid.
     """
     given = {
         name: environ[f"SMTP_{name.upper()}"]
@@ -49,29 +49,29 @@ def settings_of(environ: Mapping[str, str]) -> Settings:
         sender = address(given.pop("sender", "hello@example.net"))
         return msgspec.convert(given | {"sender": sender}, Settings, strict=False)
     except ValueError as e:
-        raise ConfigurationError(f"the SMTP_* variables cannot be used: {e}") from e
+        raise ConfigurationError(f"invalid SMTP_* variables: {e}") from e
 
 
 class Mailer:
-    """Sends messages, from any number of threads at the same time, each over a connection of its own."""
+    """Sends messages from any number of threads. Each concurrent send uses its own connection."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connect when there is something to send."""
+        """Create a mailer; it connects when a message is sent."""
         self.settings = settings
         self._idle: deque[smtplib.SMTP] = deque()
 
     def send(self, message: EmailMessage) -> None:
-        """Return once the server has taken the message. Raises what `smtplib` raises."""
+        """Send a message and return once the server has accepted it. Raises the errors of `smtplib`."""
         smtp = self._take()
         try:
             smtp.send_message(message)
         except BaseException:
-            smtp.close()  # nobody knows in what state it is
+            smtp.close()  # the state of the connection is unknown
             raise
         self._idle.append(smtp)
 
     def close(self) -> None:
-        """Say goodbye on all connections."""
+        """Close all connections."""
         while self._idle:
             with suppress(smtplib.SMTPException, OSError):
                 self._idle.pop().quit()
@@ -88,7 +88,7 @@ class Mailer:
     def _connect(self) -> smtplib.SMTP:
         settings = self.settings
         if settings.security == "tls":
-            # Without a context the library would not look at the server's certificate.
+            # Without a context the library would not verify the server's certificate.
             context = ssl.create_default_context()
             smtp: smtplib.SMTP = smtplib.SMTP_SSL(
                 settings.host, settings.port, timeout=settings.timeout_s, context=context
@@ -107,7 +107,7 @@ class Mailer:
 
 
 def _is_alive(smtp: smtplib.SMTP) -> bool:
-    """Tell whether the server still listens: it hangs up on those who are silent for long."""
+    """Return whether the connection still works: servers close idle connections."""
     try:
         return smtp.noop()[0] == 250
     except (smtplib.SMTPException, OSError):
@@ -117,7 +117,7 @@ def _is_alive(smtp: smtplib.SMTP) -> bool:
 def reply_of(
     error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError,
 ) -> tuple[int, str]:
-    """Return the server's code and text for the one recipient of a message that it refused."""
+    """Return the server's reply code and text for a refused message with one recipient."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, text = next(iter(error.recipients.values()))
     else:

@@ -1,4 +1,4 @@
-"""The message that a task stands for. It is a function of the task alone, so that each try sends the same bytes."""
+"""Builds a task's message. The message depends on the task alone, so that each try sends the same bytes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 from ajobs.worker import Task
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
-"""What every SMTP server understands; whether there is such a mailbox, only the last of them knows."""
+"""Addresses that every SMTP server accepts. Whether the mailbox exists, only the receiving server knows."""
 
 
 class Mail(msgspec.Struct):
-    """A mail to one recipient: with several, a retry would reach again those who have it already."""
+    """A mail to one recipient. With several, a retry would send it again to recipients who already have it."""
 
     to: str
     subject: str
@@ -24,10 +24,10 @@ class Mail(msgspec.Struct):
 
 
 def make_message(mail: Mail, task: Task, *, sender: Address) -> EmailMessage:
-    """Return the message of a task.
+    """Build the message of a task.
 
     Raises:
-        ValueError: The recipient is no address, or a header would have a line break, which might add more headers.
+        ValueError: The recipient is not a valid address, or a header contains a line break, which could add headers.
     """
     message = EmailMessage()
     message["From"] = sender
@@ -35,22 +35,24 @@ def make_message(mail: Mail, task: Task, *, sender: Address) -> EmailMessage:
     try:
         message["Subject"] = mail.subject
     except ValueError as e:
-        raise ValueError(f"the subject {mail.subject!r} cannot be used: {e}") from e
+        raise ValueError(f"invalid subject {mail.subject!r}: {e}") from e
     message["Date"] = task.created_time.replace(microsecond=0)
-    # The task's id is the same in every try. One that a producer chose may have a colon, which has no place in here.
+    # The task's id is the same in every try. An id chosen by a producer may contain characters that are invalid here.
     message["Message-ID"] = f"<{quote(task.id)}@{sender.domain}>"
-    message["Auto-Submitted"] = "auto-generated"  # so that nobody's holiday notice answers
+    message["Auto-Submitted"] = "auto-generated"  # suppresses out-of-office replies
     message.set_content(mail.text)
     return message
 
 
 def address(text: str) -> Address:
-    """Return a mail address.
+    """Parse a mail address.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not a valid address.
     """
     if not ADDRESS.fullmatch(text):
-        raise ValueError(f"{text!r} is no mail address: use one like ann@example.net, without a name around it")
+        raise ValueError(
+            f"{text!r} is not a valid mail address: use one such as ann@example.net, without a display name"
+        )
     username, _, domain = text.rpartition("@")
     return Address(username=username, domain=domain)

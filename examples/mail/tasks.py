@@ -1,4 +1,4 @@
-"""Handlers that send mail: plain functions, which run in threads as the standard library's SMTP client needs it."""
+"""Handlers that send mail. They are plain functions, which run in threads, because the SMTP client blocks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .mailer import Mailer, reply_of, settings_of
 from .message import Mail, make_message
 
 QUEUE = Queue(name="MAIL", max_run_time="5m")
-"""Whoever comes first makes it. The time is that of ten answers of a slow SMTP server: a thread cannot be stopped, and
-one that went on after its time would send beside the next try."""
+"""Created by the first program that uses it. The max run time allows ten replies of a slow SMTP server: a thread cannot
+be stopped, and one that exceeded its time would send at the same time as the next try."""
 
 router = Router()
 
 RETRIES = exponential_policy(first=1, longest="1h")
-"""About a second, then twice as long each time, up to an hour: 20 tries are spread over eight hours."""
+"""About a second, doubled after each try up to an hour, so that 20 tries are spread over eight hours."""
 
 
 class Welcome(msgspec.Struct):
@@ -35,7 +35,7 @@ class Welcome(msgspec.Struct):
 
 @router.lifespan
 async def mailer() -> AsyncGenerator[Mailer]:
-    """Keep connections to the SMTP server for as long as the worker lives."""
+    """Keep connections to the SMTP server open while the worker runs."""
     opened = Mailer(settings_of(os.environ))
     yield opened
     await asyncio.to_thread(opened.close)
@@ -43,19 +43,19 @@ async def mailer() -> AsyncGenerator[Mailer]:
 
 @router.handler("mail:send", retry_policy=RETRIES)
 def send(mail: Mail, context: Context, mailer: Mailer) -> str:
-    """Send a mail as it is, and return its Message-ID."""
+    """Send a mail and return its Message-ID."""
     return deliver(mail, context, mailer)
 
 
 @router.handler("mail:welcome", retry_policy=RETRIES)
 def welcome(user: Welcome, context: Context, mailer: Mailer) -> str:
-    """Send what every new user gets."""
+    """Send the welcome mail of a new user and return its Message-ID."""
     text = f"Hello {user.name},\n\nit is good to have you here.\n"
     return deliver(Mail(to=user.to, subject=f"Welcome, {user.name}", text=text), context, mailer)
 
 
 def deliver(mail: Mail, context: Context, mailer: Mailer) -> str:
-    """Hand one mail to the SMTP server, and say what shall become of the task when it does not take it."""
+    """Hand a mail to the SMTP server. If it is refused, decide whether the task is retried or terminated."""
     try:
         message = make_message(mail, context.task, sender=mailer.settings.sender)
     except ValueError as e:
@@ -64,11 +64,11 @@ def deliver(mail: Mail, context: Context, mailer: Mailer) -> str:
         mailer.send(message)
     except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as e:
         code, text = reply_of(e)
-        refused = f"the SMTP server refuses the mail: {code} {text}"
+        refused = f"the SMTP server refused the mail: {code} {text}"
         if code >= 500:
-            raise TerminateTask(refused) from e  # it would say the same again
-        raise RetryTask(refused) from e  # when, the retry policy says
-    # Anything else, such as no connection, a wrong password or a time-out, says nothing about this mail: it fails the
-    # try, and the mail waits until somebody has put it right.
-    context.logger.info("the SMTP server took %s", message["Message-ID"])
+            raise TerminateTask(refused) from e  # retrying cannot help
+        raise RetryTask(refused) from e  # after the delay of the retry policy
+    # Any other error, such as a refused connection, a wrong password or a timeout, is not about this mail. It fails the
+    # try, and the retry policy spaces the next ones.
+    context.logger.info("the SMTP server accepted %s", message["Message-ID"])
     return str(message["Message-ID"])

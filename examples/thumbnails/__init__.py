@@ -1,1 +1,1 @@
-"""Thumbnails of pictures in several sizes, and a page that waits for all of them."""
+"""Thumbnails of pictures in several sizes, and a page that depends on all of them."""

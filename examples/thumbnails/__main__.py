@@ -1,4 +1,4 @@
-"""Make an album of pictures: ``python -m examples.thumbnails ALBUM FILE_OR_FOLDER...``."""
+"""Create an album of pictures: ``python -m examples.thumbnails ALBUM FILE_OR_FOLDER...``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .tasks import QUEUE, SIZES, PageJob, ThumbnailJob
 
 
 async def main(album: str, pictures: list[Path]) -> int:
-    """Upload the pictures, and wait for the page; return the exit status."""
+    """Upload the pictures, wait for the page, and return the exit status."""
     uploads = {await asyncio.to_thread(upload, picture): picture for picture in pictures}
-    # Workers may run only what is signed: where the key is, is said as to the other programs.
+    # Workers may require signed tasks. The variable is the one that the other programs use.
     seed = os.environ.get("AJ_SIGNING_SEED_FILE")
     async with Client.connect(queue=QUEUE, signing_seed_file=seed) as client:
         thumbnails = [
@@ -33,7 +33,7 @@ async def main(album: str, pictures: list[Path]) -> int:
         try:
             print(shared_folder() / await client.result(page.id, str, timeout=300))
         except TaskFailedError as e:
-            print(f"no page: {e}", file=sys.stderr)
+            print(f"page not created: {e}", file=sys.stderr)
             for task in thumbnails:
                 stored = await client.wait(task.id, timeout=300)
                 if stored.state is not TaskState.COMPLETE:
@@ -43,15 +43,15 @@ async def main(album: str, pictures: list[Path]) -> int:
 
 
 def upload(picture: Path) -> str:
-    """Put a picture into the shared folder, named after what is in it, so that names cannot collide."""
+    """Copy a picture into the shared folder. Its name is a hash of its content, so that names cannot collide."""
     data = picture.read_bytes()
     name = f"uploads/{hashlib.sha256(data).hexdigest()[:16]}{picture.suffix.lower()}"
     write_atomically(path_of(name), data)
     return name
 
 
-def found_in(arguments: list[str]) -> list[Path]:
-    """Return the files that are named, and those in folders that are."""
+def expand(arguments: list[str]) -> list[Path]:
+    """Return the given files, and the files in the given folders."""
     paths = [Path(argument) for argument in arguments]
     files = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
     return [file for group in files for file in group if not file.name.startswith(".")]
@@ -61,6 +61,6 @@ if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit("usage: python -m examples.thumbnails ALBUM FILE_OR_FOLDER...")
     try:
-        sys.exit(asyncio.run(main(sys.argv[1], found_in(sys.argv[2:]))))
+        sys.exit(asyncio.run(main(sys.argv[1], expand(sys.argv[2:]))))
     except (AjobsError, OSError) as e:
-        sys.exit(f"no page: {e}")
+        sys.exit(f"page not created: {e}")

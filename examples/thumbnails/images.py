@@ -1,4 +1,4 @@
-"""Making an image smaller."""
+"""Scaling images down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 
 class BadImageError(Exception):
-    """These bytes are no image that can be read."""
+    """The data is not a readable image."""
 
 
 class Shrunk(msgspec.Struct):
@@ -21,10 +21,10 @@ class Shrunk(msgspec.Struct):
 
 
 def shrink(data: bytes, size: int) -> Shrunk:
-    """Return an image whose longer side has at most ``size`` pixels, upright, in its own colours.
+    """Scale an image so that its longer side has at most ``size`` pixels. Keeps its orientation and color profile.
 
     Raises:
-        BadImageError: It is no image, is cut off, or is so large that it might be meant to exhaust the memory.
+        BadImageError: The data is not an image, is truncated, or is so large that it could exhaust the memory.
     """
     try:
         with Image.open(BytesIO(data)) as opened:
@@ -34,11 +34,11 @@ def shrink(data: bytes, size: int) -> Shrunk:
             image.thumbnail((size, size), Image.Resampling.LANCZOS)
             image = ImageOps.exif_transpose(image)
             shrunk = BytesIO()
-            # What else a camera knows, such as where it was, is left out.
+            # Other metadata of the camera, such as its location, is left out.
             image.save(shrunk, "WEBP", quality=82, icc_profile=image.info.get("icc_profile"))
     except UnidentifiedImageError:
-        raise BadImageError("not an image of a known format") from None
-    # The bytes are in memory already, so an OSError is about what they say.
+        raise BadImageError("unknown image format") from None
+    # The data is already in memory, so an OSError is about its content and not about I/O.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise BadImageError(f"not an image that can be read: {e}") from e
+        raise BadImageError(f"unreadable image: {e}") from e
     return Shrunk(shrunk.getvalue(), image.width, image.height)

@@ -1,4 +1,4 @@
-"""The page of an album, one file without scripts."""
+"""The page of an album: a single file without scripts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ figcaption { margin-top: .5rem; font-size: .875rem; overflow-wrap: anywhere; }
 
 
 class Thumbnail(msgspec.Struct):
-    """A thumbnail that was made: a file in the folder of its album."""
+    """A finished thumbnail: a file in the folder of its album."""
 
     caption: str
     upload: str
@@ -40,8 +40,8 @@ class Thumbnail(msgspec.Struct):
 
 
 def page_of(title: str, thumbnails: Iterable[Thumbnail]) -> str:
-    """Return a page with one picture for each upload, which loads the size that the reader's screen needs."""
-    # By width, for a picture that is smaller than the sizes is the same in several of them.
+    """Return a page with one picture per upload. The browser loads the size that fits the screen."""
+    # Keyed by width, because a picture smaller than several sizes has the same width in all of them.
     pictures: dict[str, dict[int, Thumbnail]] = defaultdict(dict)
     for each in sorted(thumbnails, key=lambda each: (each.caption, each.upload, each.width)):
         pictures[each.upload][each.width] = each

@@ -1,4 +1,4 @@
-"""Paint some pictures, for those who have none at hand: ``python -m examples.thumbnails.paint FOLDER``."""
+"""Paint sample pictures: ``python -m examples.thumbnails.paint FOLDER``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SKIES = [("#20304f", "#f2a65a"), ("#3a7bd5", "#e8f1f8"), ("#51355a", "#f4a7b9"),
 
 
 def paint(seed: int) -> Image.Image:
-    """Return hills under a sky: the same for the same seed."""
+    """Return a landscape of hills. The same seed gives the same picture."""
     chance = random.Random(seed)
     width, height = SIZES[seed % len(SIZES)]
     top, bottom = SKIES[seed % len(SKIES)]

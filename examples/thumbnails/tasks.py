@@ -1,4 +1,4 @@
-"""Handlers that make thumbnails, each in a process of its own, and the page that shows them."""
+"""Handlers that create thumbnails in child processes, and write the page that shows them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .images import BadImageError, shrink
 from .page import Thumbnail, page_of
 
 QUEUE = Queue(name="IMAGES", max_run_time="2m")
-"""Whoever comes first makes it."""
+"""Created by the first program that uses it."""
 SIZES = (320, 640, 1280)
-"""How many pixels the longer side of a thumbnail has."""
+"""The longer side of each thumbnail, in pixels."""
 
 router = Router()
 
 
 class ThumbnailJob(msgspec.Struct):
-    """A thumbnail to make. Files are named from the shared folder on, so each host may have it somewhere else."""
+    """A thumbnail to create. File names are relative to the shared folder, whose path may differ on each host."""
 
     upload: str
     album: str
@@ -31,32 +31,32 @@ class ThumbnailJob(msgspec.Struct):
 
 
 class PageJob(msgspec.Struct):
-    """A page to write about all thumbnails that its task depends on."""
+    """A page to write, with all thumbnails that its task depends on."""
 
     album: str
 
 
 @router.handler("image:thumbnail", executor="process")
 def make_thumbnail(job: ThumbnailJob) -> Thumbnail:
-    """Make one thumbnail. Run twice, at the same time even, it writes the same file twice."""
+    """Create a thumbnail. It is idempotent: a second run, even at the same time, writes the same file again."""
     upload = checked(job.upload)
     try:
         data = upload.read_bytes()
     except FileNotFoundError:
-        raise TerminateTask(f"there is no file {job.upload} in the shared folder") from None
+        raise TerminateTask(f"file {job.upload} not found in the shared folder") from None
     try:
-        made = shrink(data, job.size)
+        shrunk = shrink(data, job.size)
     except BadImageError as e:
         raise TerminateTask(f"{job.caption}: {e}") from e
-    # What else may go wrong, such as a full disk, is worth another try.
+    # Other failures, such as a full disk, may pass and are retried.
     name = f"{upload.stem}-{job.size}.webp"
-    write_atomically(checked(f"albums/{job.album}/{name}"), made.data)
-    return Thumbnail(job.caption, upload=job.upload, file=name, width=made.width, height=made.height)
+    write_atomically(checked(f"albums/{job.album}/{name}"), shrunk.data)
+    return Thumbnail(job.caption, upload=job.upload, file=name, width=shrunk.width, height=shrunk.height)
 
 
 @router.handler("album:page")
 def write_page(job: PageJob, context: Context) -> str:
-    """Write the page of an album, and return where in the shared folder it is."""
+    """Write the page of an album and return its path in the shared folder."""
     thumbnails = context.dependency_results(Thumbnail).values()
     name = f"albums/{job.album}/index.html"
     write_atomically(checked(name), page_of(job.album, thumbnails).encode())
@@ -65,7 +65,7 @@ def write_page(job: PageJob, context: Context) -> str:
 
 
 def checked(name: str) -> Path:
-    """Return the path of a name that a producer chose."""
+    """Return the path of a name from a payload; terminate the task if it leads out of the shared folder."""
     try:
         return path_of(name)
     except ValueError as e:

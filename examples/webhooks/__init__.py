@@ -1,1 +1,1 @@
-"""Outgoing webhooks: signed, retried as the receiver asks for, and told apart by their id when they come twice."""
+"""Outgoing webhooks: signed, retried as the receiver requests, with an id by which receivers detect duplicates."""

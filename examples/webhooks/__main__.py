@@ -1,4 +1,4 @@
-"""Tell an endpoint that an order was paid: ``python -m examples.webhooks shop 1042``."""
+"""Notify an endpoint that an order was paid: ``python -m examples.webhooks shop 1042``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .tasks import QUEUE, Event
 
 
 async def main(endpoint: str, order: int) -> None:
-    # The workers have the public key alone: they run what this program signed, and can sign nothing themselves.
+    # Workers have only the public key: they run tasks that this program signed, and cannot sign tasks themselves.
     seed = os.environ.get("AJ_SIGNING_SEED_FILE", "webhook-keys/producer.seed")
     async with Client.connect(queue=QUEUE, signing_seed_file=seed) as client:
         # The id names the event and its receiver. A second call completes the first one if that is unfinished, and is

@@ -1,4 +1,4 @@
-"""What a receiver's answer means."""
+"""The meaning of a receiver's response."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from email.utils import parsedate_to_datetime
 from ajobs.worker import RetryTask, TerminateTask
 
 TRY_AGAIN = frozenset({408, 425, 429})
-"""Those of the 4xx that say nothing against the delivery itself. Each 5xx is like them."""
+"""Client errors that may pass. Every 5xx may pass, too."""
 LONGEST_WAIT = timedelta(hours=6)
-"""A receiver may ask for time, but not for ever."""
+"""The longest delay that a receiver can request."""
 
 
 def check_answer(status: int, headers: Mapping[str, str], now: datetime) -> None:
-    """Return if the receiver took the delivery.
+    """Return if the receiver accepted the delivery.
 
     Raises:
-        RetryTask: It may take it later: after the time that it asks for, else after what the retry policy says.
-        TerminateTask: It never will.
+        RetryTask: The failure may pass. The delay is the one that the receiver requests, else that of the retry policy.
+        TerminateTask: The failure is permanent.
     """
     if 200 <= status < 300:
         return
@@ -33,9 +33,9 @@ def check_answer(status: int, headers: Mapping[str, str], now: datetime) -> None
 
 
 def retry_after(text: str, now: datetime) -> timedelta | None:
-    """Return how long a ``Retry-After`` header asks to wait, as seconds or as a date; none: it does not say."""
+    """Return the delay that a ``Retry-After`` header requests, or ``None`` if it is missing or invalid."""
     try:
         wait = timedelta(seconds=int(text)) if text.isdigit() else parsedate_to_datetime(text) - now
-    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: a date without a time zone
         return None
     return min(max(wait, timedelta()), LONGEST_WAIT)

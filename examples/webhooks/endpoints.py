@@ -1,4 +1,4 @@
-"""Who receives webhooks. Addresses and secrets are the workers' settings: tasks only have names of endpoints."""
+"""The endpoints that receive webhooks. URLs and secrets are settings of the workers; tasks carry only the names."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Endpoint(msgspec.Struct, frozen=True):
     secret: str
 
     def __post_init__(self) -> None:
-        """Refuse what could not be delivered to."""
+        """Refuse an endpoint that cannot be delivered to."""
         if urlsplit(self.url).scheme not in {"http", "https"} or not urlsplit(self.url).hostname:
-            raise ValueError(f"the url {self.url!r} is no http or https address")
+            raise ValueError(f"invalid url {self.url!r}: use an http or https address")
         secret_bytes(self.secret)
 
     def __repr__(self) -> str:
-        """Show where it is, without the secret."""
+        """Show the URL without the secret."""
         return f"Endpoint({self.url!r})"
 
 
@@ -35,10 +35,10 @@ Endpoints = NewType("Endpoints", dict[str, Endpoint])
 
 
 def load_endpoints() -> Endpoints:
-    """Return the endpoints by name that the JSON file has which ``WEBHOOK_ENDPOINTS`` names.
+    """Load the endpoints by name from the JSON file that ``WEBHOOK_ENDPOINTS`` names.
 
     Raises:
-        ConfigurationError: It cannot be read, or an endpoint cannot be used.
+        ConfigurationError: The file cannot be read, or an endpoint is invalid.
     """
     path = Path(os.environ.get("WEBHOOK_ENDPOINTS", "webhook-keys/endpoints.json"))
     try:
@@ -46,4 +46,4 @@ def load_endpoints() -> Endpoints:
     except OSError as e:
         raise ConfigurationError(f"cannot read the endpoints from {path}: {e.strerror}; set WEBHOOK_ENDPOINTS") from e
     except msgspec.MsgspecError as e:
-        raise ConfigurationError(f"cannot use the endpoints in {path}: {e}") from e
+        raise ConfigurationError(f"invalid endpoints in {path}: {e}") from e

@@ -1,4 +1,4 @@
-"""Make the keys that are missing: ``python -m examples.webhooks.keys [URL]``, for a receiver at that address."""
+"""Create missing keys: ``python -m examples.webhooks.keys [URL]``, for a receiver at that address."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .signature import SECRET_PREFIX
 
 
 def make_keys(folder: Path, url: str) -> None:
-    """Make the producer's seed, the workers' public key, and the endpoint ``shop`` with a secret, unless they exist."""
+    """Create missing files: the producer's seed, the workers' public key, and the endpoint ``shop`` with a secret."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     seed = secrets.token_bytes(32)
     if write_new(folder / "producer.seed", seed.hex().encode()):
         write_new(folder / "producer.public", Signer(seed).public_key_hex.encode())
     secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(24)).decode()
-    # Compose mounts it as it is into a container with another user. The folder keeps others on this host away.
+    # Compose mounts the file with its mode into a container with another user. The mode of the folder protects it here.
     write_new(folder / "endpoints.json", msgspec.json.encode({"shop": Endpoint(url, secret)}), mode=0o444)
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o600) -> bool:
-    """Write a file unless there is one, and tell whether there was none."""
+    """Write a file unless it exists, and return whether it was written."""
     try:
         path.touch(mode=0o600, exist_ok=False)
     except FileExistsError:
-        print(f"{path} is there already")
+        print(f"{path} already exists")
         return False
     path.write_bytes(data)
     path.chmod(mode)
-    print(f"made {path}")
+    print(f"created {path}")
     return True
 
 

@@ -1,6 +1,6 @@
-"""A receiver that verifies what it gets: ``python -m examples.webhooks.receiver [PORT]``, on the loopback address.
+"""A receiver that verifies deliveries: ``python -m examples.webhooks.receiver [PORT]``, on the loopback address.
 
-It answers the first try of each delivery with 503, to show how a retry looks.
+It answers the first try of each delivery with 503, to demonstrate a retry.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_BODY = 1 << 20
 
 
 class Answer(NamedTuple):
-    """What to answer, what to show of it here, and after how long another try is welcome."""
+    """A response's status, the text that the receiver prints, and a ``Retry-After`` in seconds."""
 
     status: int
     text: str
@@ -26,38 +26,38 @@ class Answer(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """An HTTP server with the key that its sender signs with."""
+    """An HTTP server with the key that the sender signs with."""
 
     def __init__(self, host: str, port: int, key: bytes) -> None:
-        """Listen; ``serve_forever`` answers."""
+        """Listen; ``serve_forever`` handles requests."""
         super().__init__((host, port), Delivery)
         self.key = key
         self.seen: set[str] = set()
         self.done: dict[str, bytes] = {}
-        """What was acted upon, by id. A real receiver has it in its database, in the transaction that acts upon it."""
+        """Processed deliveries by id. A real receiver stores the id in the transaction that processes the delivery."""
 
     def act(self, message_id: str, body: bytes) -> Answer:
-        """Act upon a delivery that was verified."""
+        """Process a verified delivery."""
         if message_id in self.done:
-            return Answer(204, f"{message_id} came before and is not acted upon again")
+            return Answer(204, f"{message_id} is a duplicate and was not processed again")
         if message_id not in self.seen:
             self.seen.add(message_id)
-            return Answer(503, f"{message_id} is asked to come again", retry_after="1")
+            return Answer(503, f"{message_id} must be sent again", retry_after="1")
         self.done[message_id] = body
-        return Answer(204, f"{message_id} is {body.decode(errors='replace')}")
+        return Answer(204, f"{message_id} processed: {body.decode(errors='replace')}")
 
 
 class Delivery(BaseHTTPRequestHandler):
     """One request."""
 
-    server: Receiver  # pyright: ignore[reportIncompatibleVariableOverride] - it makes no other
+    server: Receiver  # pyright: ignore[reportIncompatibleVariableOverride] - `Receiver` is the only server
     timeout = 10
 
     def do_POST(self) -> None:
-        """Verify, act, answer."""
+        """Verify the delivery, process it and answer."""
         length = self.headers.get("content-length", "")
         if not length.isdigit() or int(length) > MAX_BODY:
-            self.answer(Answer(413, f"a content-length of {length!r} is not taken"))
+            self.answer(Answer(413, f"content-length {length!r} is not accepted"))
             return
         body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -69,7 +69,7 @@ class Delivery(BaseHTTPRequestHandler):
         self.answer(self.server.act(message_id, body))
 
     def answer(self, answer: Answer) -> None:
-        """Send the status alone, and show the text."""
+        """Send the status without a body, and print the text."""
         self.send_response(answer.status)
         if answer.retry_after:
             self.send_header("retry-after", answer.retry_after)
@@ -78,7 +78,7 @@ class Delivery(BaseHTTPRequestHandler):
         print(answer.status, answer.text, flush=True)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
-        """Leave it to `answer` to say what happens."""
+        """Log nothing, because `answer` prints each response."""
 
 
 if __name__ == "__main__":

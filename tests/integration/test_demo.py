@@ -1,4 +1,4 @@
-"""`make demo` and `make dev`, as a newcomer runs them."""
+"""`make demo` and `make dev`, run as a new user runs them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 @asynccontextmanager
 async def command(*arguments: str, cwd: Path = ROOT) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a module in a session of its own, in which nothing may be left afterwards."""
+    """Run a module in its own session, and check that no process of the session is left afterwards."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *arguments, cwd=cwd, env=environment, start_new_session=True,
@@ -44,36 +44,36 @@ async def command(*arguments: str, cwd: Path = ROOT) -> AsyncGenerator[asyncio.s
 
 
 def in_session(session: int) -> list[str]:
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except (OSError, NotADirectoryError):
             continue
         if fields and int(fields[3]) == session and fields[0] != "Z":
-            found.append(entry.name)
-    return found
+            pids.append(entry.name)
+    return pids
 
 
 async def read_until(process: asyncio.subprocess.Process, pattern: str) -> re.Match[str]:
     text = ""
     async with asyncio.timeout(60):
-        while (found := re.search(pattern, text)) is None:
+        while (match := re.search(pattern, text)) is None:
             line = await process.stdout.readline()
             assert line, text
             text += line.decode()
-    return found
+    return match
 
 
-async def test_the_demo_ends_with_every_task_as_expected_and_a_report(folder, tmp_path):
+async def test_the_demo_ends_with_every_task_in_its_expected_state_and_a_report(folder, tmp_path):
     async with command("examples.demo", str(folder), cwd=tmp_path) as process:
         output = (await process.communicate())[0].decode()
     assert process.returncode == 0, output
-    assert "every task is in the state it should be in" in output
+    assert "every task is in its expected state" in output
     assert re.search(r"complete\s+│\s+13\s+│\s+13\s", output), output
     for state in ("expired", "terminated"):
         assert re.search(rf"{state}\s+│\s+1\s+│\s+1\s", output), output
-    assert re.search(r"tried again\s+2 tasks", output), output
+    assert re.search(r"retried\s+2 tasks", output), output
     assert "\x1b[" not in output
     report = (tmp_path / "demo-report.md").read_text()
     assert "12 files, 66 bytes" in report
@@ -88,7 +88,7 @@ async def test_an_interrupt_stops_the_demo_and_cleans_up(folder, tmp_path, numbe
 
 
 @pytest.mark.parametrize(("argument", "code", "text"), [("missing", 2, "not a folder"), ("empty", 1, "no files")])
-async def test_a_folder_that_cannot_be_used_is_said(tmp_path, argument, code, text):
+async def test_an_unusable_folder_is_reported(tmp_path, argument, code, text):
     (tmp_path / "empty").mkdir()
     async with command("examples.demo", str(tmp_path / argument), cwd=tmp_path) as process:
         output = (await process.communicate())[0].decode()
@@ -96,7 +96,7 @@ async def test_a_folder_that_cannot_be_used_is_said(tmp_path, argument, code, te
     assert text in output
 
 
-async def test_the_development_stack_says_how_to_connect_and_stops_on_an_interrupt(folder):
+async def test_the_development_stack_prints_how_to_connect_and_stops_on_an_interrupt(folder):
     async with command("ajobs.admin.dev", "examples.demo.tasks:router", "--port", "0") as process:
         url = (await read_until(process, r"NATS_URL=(nats://127\.0\.0\.1:\d+)"))[1]
         async with Client.connect(url) as client:

@@ -1,4 +1,4 @@
-"""The thumbnails example, on a real worker process and real images."""
+"""The thumbnails example with a real worker process and real images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ S = TaskState
 
 @pytest.fixture
 def shared(tmp_path, monkeypatch):
-    """The shared folder, for the processes that a test starts too."""
+    """The shared folder, also used by the processes that a test starts."""
     folder = tmp_path / "shared"
     folder.mkdir()
     monkeypatch.setenv("THUMBNAILS_FOLDER", str(folder))
@@ -42,7 +42,7 @@ def pictures(tmp_path):
 
 
 @asynccontextmanager
-async def making(url: str, *options: str):
+async def running_worker(url: str, *options: str):
     arguments = ("examples.thumbnails.tasks:router", "--queue", "IMAGES", "--server", url, *options)
     async with worker_process(*arguments) as worker:
         await worker.wait_log("worker ready")
@@ -68,8 +68,8 @@ def leftovers(folder: Path) -> list[Path]:
     return list(folder.rglob("*.part"))
 
 
-async def test_an_album_has_each_picture_in_each_size_and_a_page_that_shows_them(server, shared, pictures):
-    async with making(server.url):
+async def test_an_album_has_every_picture_in_every_size_and_a_page_that_shows_them(server, shared, pictures):
+    async with running_worker(server.url):
         code, output, errors = await make_album(server.url, "Trip", pictures)
     assert (code, errors) == (0, "")
     page = Path(output.strip())
@@ -84,32 +84,32 @@ async def test_an_album_has_each_picture_in_each_size_and_a_page_that_shows_them
         (640, 320),
         (1280, 640),
     ]
-    # The other is smaller than two of the sizes, and never made larger.
+    # The other picture is smaller than two of the sizes, and is never enlarged.
     assert sorted(size_of(page.parent / part.split()[0]) for part in high.split(", ")) == [(160, 320), (300, 600)]
     assert leftovers(shared) == []
 
 
-async def test_a_bad_image_ends_its_tasks_at_once_and_the_page_says_why_there_is_none(server, shared, pictures):
+async def test_a_bad_image_terminates_its_tasks_at_once_and_the_missing_page_is_explained(server, shared, pictures):
     (pictures / "broken.jpg").write_bytes((pictures / "wide & <low>.jpg").read_bytes()[:500])
     (pictures / "words.jpg").write_text("no image")
-    async with making(server.url):
+    async with running_worker(server.url):
         code, output, errors = await make_album(server.url, "Trip", pictures)
     assert (code, output) == (1, "")
     assert "unreachable" in errors
-    assert errors.count("terminated: broken: not an image that can be read") == 3
-    assert errors.count("terminated: words: not an image of a known format") == 3
+    assert errors.count("terminated: broken: unreadable image") == 3
+    assert errors.count("terminated: words: unknown image format") == 3
     assert not (shared / "albums" / "Trip" / "index.html").exists()
 
 
-async def test_a_file_that_is_not_there_or_not_to_be_touched_is_said(server, shared):
+async def test_a_missing_file_and_a_file_outside_the_shared_folder_are_reported(server, shared):
     (shared / "uploads").mkdir()
     Image.new("RGB", (4, 4), "red").save(shared / "uploads" / "red.png")
     refused = [
-        ("uploads/gone.jpg", "Trip", "there is no file uploads/gone.jpg in the shared folder"),
+        ("uploads/gone.jpg", "Trip", "file uploads/gone.jpg not found in the shared folder"),
         ("../secret.jpg", "Trip", "../secret.jpg is not in the shared folder"),
         ("uploads/red.png", "../../elsewhere", "is not in the shared folder"),
     ]
-    async with making(server.url), Client.connect(server.url, queue="IMAGES") as client:
+    async with running_worker(server.url), Client.connect(server.url, queue="IMAGES") as client:
         for upload, album, error in refused:
             job = ThumbnailJob(upload, album, caption="", size=320)
             task = await client.wait((await client.enqueue("image:thumbnail", job)).id, timeout=60)
@@ -117,25 +117,25 @@ async def test_a_file_that_is_not_there_or_not_to_be_touched_is_said(server, sha
             assert error in task.last_err
 
 
-async def test_a_thumbnail_that_several_tasks_make_at_the_same_time_is_one_whole_file(server, shared):
+async def test_several_tasks_that_write_the_same_thumbnail_concurrently_leave_one_whole_file(server, shared):
     (shared / "uploads").mkdir()
     Image.effect_noise((640, 640), 60).save(shared / "uploads" / "noise.png")
     job = ThumbnailJob("uploads/noise.png", "Trip", caption="", size=640)
-    async with making(server.url), Client.connect(server.url, queue="IMAGES") as client:
+    async with running_worker(server.url), Client.connect(server.url, queue="IMAGES") as client:
         tasks = [await client.enqueue("image:thumbnail", job) for _ in range(6)]
-        made = [await client.result(task.id, Thumbnail, timeout=60) for task in tasks]
-    assert all(each == made[0] for each in made)
+        thumbnails = [await client.result(task.id, Thumbnail, timeout=60) for task in tasks]
+    assert all(each == thumbnails[0] for each in thumbnails)
     (path,) = (shared / "albums" / "Trip").iterdir()
-    assert path.name == made[0].file
+    assert path.name == thumbnails[0].file
     assert size_of(path) == (640, 640)
 
 
-def test_a_picture_taken_with_the_camera_on_its_side_stands_upright(tmp_path):
+def test_a_picture_taken_with_a_rotated_camera_is_turned_upright(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn it by a quarter
+    exif[0x0112] = 6  # rotated by 90 degrees
     Image.new("RGB", (400, 200), "red").save(tmp_path / "side.jpg", exif=exif)
-    made = shrink((tmp_path / "side.jpg").read_bytes(), 100)
-    assert (made.width, made.height) == (50, 100)
+    image = shrink((tmp_path / "side.jpg").read_bytes(), 100)
+    assert (image.width, image.height) == (50, 100)
 
 
 def test_an_image_that_would_exhaust_the_memory_is_refused(monkeypatch, tmp_path):
@@ -145,7 +145,7 @@ def test_an_image_that_would_exhaust_the_memory_is_refused(monkeypatch, tmp_path
         shrink((tmp_path / "large.png").read_bytes(), 100)
 
 
-def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(shared, monkeypatch):
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(shared, monkeypatch):
     path = path_of("albums/a/x.webp")
     write_atomically(path, b"before")
 

@@ -1,4 +1,4 @@
-"""The pure parts of the mail example: addresses, settings, and the message that a task stands for."""
+"""The pure parts of the mail example: addresses, settings, and the message of a task."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ SENDER = address("hello@example.net")
 
 
 @pytest.mark.parametrize("text", ["ann@example.net", "a.b+c@example.co.uk", "a@localhost"])
-def test_an_address_is_taken_as_it_is(text):
+def test_a_valid_address_is_accepted_unchanged(text):
     assert str(address(text)) == text
 
 
 @pytest.mark.parametrize(
     "text", ["", "ann", "a@", "@b", "a b@c.d", "Ann <a@b.c>", "a@b.c, d@e.f", "a@b\n", "a@b\r\nBcc: c@d", "ä@b.de"]
 )
-def test_what_is_no_address_is_refused(text):
-    with pytest.raises(ValueError, match="is no mail address"):
+def test_an_invalid_address_is_refused(text):
+    with pytest.raises(ValueError, match="is not a valid mail address"):
         address(text)
 
 
-def test_a_message_is_the_same_each_time_it_is_made_and_carries_the_task_s_id():
+def test_a_message_is_the_same_each_time_it_is_built_and_carries_the_task_id():
     task = make_task("mail:send", None, task_id="welcome:42")
-    made = [make_message(Mail("ann@example.net", "Grüße", "Täglich\n"), task, sender=SENDER) for _ in range(2)]
-    assert made[0].as_bytes() == made[1].as_bytes()
-    assert made[0]["Message-ID"] == "<welcome%3A42@example.net>"
-    assert made[0].get_content() == "Täglich\n"
+    messages = [make_message(Mail("ann@example.net", "Grüße", "Täglich\n"), task, sender=SENDER) for _ in range(2)]
+    assert messages[0].as_bytes() == messages[1].as_bytes()
+    assert messages[0]["Message-ID"] == "<welcome%3A42@example.net>"
+    assert messages[0].get_content() == "Täglich\n"
 
 
 def test_settings_come_from_variables():
@@ -46,10 +46,10 @@ def test_settings_come_from_variables():
     [
         ("SMTP_PORT", "smtp", r"`\$.port`"),
         ("SMTP_SECURITY", "ssl", r"`\$.security`"),
-        ("SMTP_SENDER", "Hello", "'Hello' is no mail address"),
+        ("SMTP_SENDER", "Hello", "'Hello' is not a valid mail address"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_said(name, value, error):
+def test_an_invalid_variable_is_named(name, value, error):
     with pytest.raises(ConfigurationError, match=error):
         settings_of({name: value})
 
@@ -62,5 +62,5 @@ def test_a_variable_that_cannot_be_used_is_said(name, value, error):
         (smtplib.SMTPRecipientsRefused({"ann@example.net": (550, b"unknown \xff")}), (550, "unknown �")),
     ],
 )
-def test_what_the_server_said_is_read_from_each_refusal(refusal, reply):
+def test_the_reply_of_the_server_is_read_from_each_kind_of_refusal(refusal, reply):
     assert reply_of(refusal) == reply

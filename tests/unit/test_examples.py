@@ -1,4 +1,4 @@
-"""Each example has what a reader looks for, and its files fit together."""
+"""Each example is complete and its files are consistent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests import ROOT
 
 EXAMPLES = ["mail", "thumbnails", "webhooks"]
 BASE = {"nats", "setup", "worker", "scheduler", "admin"}
-"""The services that compose.yaml has, which an example adds to."""
+"""The services of compose.yaml, which an example extends."""
 
 
 def compose_of(name: str) -> dict:
@@ -28,7 +28,7 @@ def links_in(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_readme_links_to_each_module_and_to_nothing_that_is_not_there(name):
+def test_the_readme_links_to_every_module_and_has_no_broken_links(name):
     folder = ROOT / "examples" / name
     links = links_in(folder / "README.md")
     assert [link for link in links if not (folder / link).exists()] == []
@@ -64,7 +64,7 @@ def load_queue(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_containers_of_an_example_have_few_rights_and_listen_on_loopback(name):
+def test_containers_of_an_example_have_few_privileges_and_listen_on_loopback(name):
     for service, settings in compose_of(name)["services"].items():
         for port in settings.get("ports", []):
             assert port.startswith("127.0.0.1:")
@@ -75,12 +75,12 @@ def test_containers_of_an_example_have_few_rights_and_listen_on_loopback(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_is_imported_besides_ajobs_is_required(name):
+def test_third_party_imports_are_listed_as_requirements(name):
     folder = ROOT / "examples" / name
     imported = {
-        found
+        module
         for path in folder.glob("*.py")
-        for found in re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
+        for module in re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
     }
     required = folder / "requirements.txt"
     names = set(re.findall(r"^[\w-]+", required.read_text(), re.MULTILINE)) if required.exists() else set()
@@ -89,7 +89,7 @@ def test_what_is_imported_besides_ajobs_is_required(name):
         assert f"COPY *.py {name}/" in (folder / "Dockerfile").read_text()
 
 
-def test_each_example_is_in_the_list_of_examples():
+def test_every_example_is_in_the_list_of_examples():
     listed = links_in(ROOT / "docs" / "examples.md")
     for name in EXAMPLES:
         assert f"../examples/{name}/README.md" in listed
