@@ -14,6 +14,7 @@ from ajobs.client import Client, Queue, TaskState
 from ajobs.client.storage.tasks import NEVER_STORED
 from ajobs.protocol.codec import decode_task, encode
 from ajobs.protocol.decisions import expire, start
+from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import (
     ConfigurationError,
     CorruptTaskError,
@@ -406,6 +407,13 @@ async def test_all_tasks_are_listed_however_many_and_filtered(client):
     assert [task.id async for task in client.tasks(states=[TaskState.COMPLETE])] == [done.id]
     assert sum([1 async for _ in client.tasks(created_since=since)]) == 1_502
     assert [task async for task in client.tasks(created_since=datetime.now(UTC))] == []
+
+
+async def test_a_task_of_a_producer_whose_clock_is_ahead_is_listed(client):
+    ahead = msgspec.structs.replace(client.new_task("t"), created=format_timestamp(time.time_ns() + 3600 * SECOND_NS))
+    await client.enqueue(ahead)
+    assert [task.id async for task in client.tasks()] == [ahead.id]
+    assert [task.id for task in (await client.task_page()).tasks] == [ahead.id]
 
 
 async def test_an_empty_store_lists_nothing(client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 
 from ajobs.protocol.durations import SECOND_NS
@@ -48,8 +49,9 @@ async def test_a_clock_set_back_by_years_counts_at_once(client, monkeypatch):
     assert parse_timestamp(json.loads(progress.value)["done_until"]) < right_ns + 3600 * SECOND_NS
 
 
-async def test_a_clock_set_back_a_little_creates_no_task_twice(client, monkeypatch):
+async def test_a_clock_set_back_a_little_creates_no_task_twice(client, monkeypatch, caplog):
     """Not even when its tasks were discarded, by this leader and the next one."""
+    caplog.set_level(logging.WARNING, logger="ajobs.scheduler")
     clock = Clock()
     monkeypatch.setattr(clocks, "time", clock)
     made: list[int] = []
@@ -69,6 +71,9 @@ async def test_a_clock_set_back_a_little_creates_no_task_twice(client, monkeypat
             while len(made) < 4:
                 await asyncio.sleep(0.01)
         clock.ahead_ns -= SECOND_NS
+    lines = [record.getMessage() for record in caplog.records if "set back" in record.getMessage()]
+    assert len(lines) == 1
+    assert "no tick is due until it shows again what it had shown" in lines[0]
     async with Scheduler(client, "two", janitor=False).running() as scheduler:
         await leading(scheduler)
         async with asyncio.timeout(30):

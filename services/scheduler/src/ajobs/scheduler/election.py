@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING
 from nats.aio.msg import Msg
 
 from ajobs.client.identifiers import new_id
-from ajobs.client.storage.jetstream.buckets import is_deletion
+from ajobs.client.storage.jetstream.buckets import Entry, is_deletion
 from ajobs.client.storage.jetstream.errors import RevisionError
 from ajobs.protocol.buckets import ELECTION_TTL_NS
 from ajobs.protocol.durations import SECOND_NS
@@ -54,11 +54,11 @@ from ajobs.protocol.headers import CANDIDATE
 from ajobs.protocol.subjects import ELECTIONS_BUCKET, key_subject
 from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.scheduler import metrics
+from ajobs.scheduler.terms import ForeignTerms
 
 if TYPE_CHECKING:
     from ajobs.client.client import Client
 
-"""The header with the id of the candidate's process."""
 CAMPAIGN_PART = 0.75
 """The campaign interval, as a fraction of the time to live."""
 SPLAY_PART = 0.25
@@ -95,6 +95,8 @@ class Election:
         self._wake = asyncio.Event()
         self._vacated = False
         self._others_until = 0.0
+        self.foreign = ForeignTerms()
+        """The times for which a scheduler of Choria Async Jobs led, since this one started campaigning."""
         self.changed = asyncio.Event()
         """Set whenever the standing changes. Its reader clears it."""
 
@@ -121,6 +123,7 @@ class Election:
             ending.push_async_callback(self._give_up)
             writes = key_subject(ELECTIONS_BUCKET, self._key)
             await ending.enter_async_context(self._client.storage.listening(writes, self._on_write))
+            await self._note_holder()
             campaign = asyncio.create_task(self._campaign(), name="campaign for leadership")
             try:
                 yield self
@@ -143,6 +146,18 @@ class Election:
             )
         metrics.ELECTION_INTERVAL.labels(self._key, self.name).set(self.interval_s)
         return 0.0 if info is None else (time.time_ns() - parse_timestamp(info["created"])) / SECOND_NS
+
+    async def _note_holder(self) -> None:
+        """Note a foreign leader that holds the key already."""
+        with suppress(AjobsError):
+            self._note_foreign(await self._bucket.get(self._key), led_before=True)
+
+    def _note_foreign(self, entry: Entry | None, *, led_before: bool = False) -> bool:
+        """Note the last write of a foreign leader; return whether one holds the key."""
+        if entry is None or CANDIDATE in entry.headers:
+            return False
+        self.foreign.wrote(min(entry.stored_ns, time.time_ns()), self._ttl_s, led_before=led_before)
+        return True
 
     async def _on_write(self, message: Msg) -> None:
         """Handle a message about a write to the key."""
@@ -243,10 +258,12 @@ class Election:
         entry = await self._bucket.get(self._key)
         if entry is None:
             return EXPIRY_MARGIN_S
+        # Half an interval, so that no write of a foreign leader is missed. Messages would show its refused writes too.
+        interval_s = self.interval_s / 2 if self._note_foreign(entry) else self.interval_s
         age_s = (time.time_ns() - entry.stored_ns) / SECOND_NS
         # The server's clock may differ from ours. A wrong guess costs one refused attempt.
         left_s = self._ttl_s - age_s + EXPIRY_MARGIN_S
-        return min(self.interval_s, left_s if left_s > 0 else self.interval_s / 10)
+        return min(interval_s, left_s if left_s > 0 else self.interval_s / 10)
 
     async def _keep(self) -> float:
         """Renew the key; return the seconds until the next renewal."""

@@ -114,6 +114,9 @@ class Schedules:
 
     def _check_clock(self) -> None:
         back_ns = self._clock.check()
+        if self._clock.begins_to_wait():
+            text = "the clock was set back by %s: no tick is due until it shows again what it had shown"
+            self._logger.warning(text, format_duration(self._clock.waits_ns))
         if back_ns:
             self._logger.warning("the clock was set back by %s: continuing from its time", format_duration(back_ns))
             self.timetable.restart(self._clock.now_ns())
@@ -158,6 +161,7 @@ class Schedules:
         await self._store_progress()
         if not self.active:
             return
+        self._election.foreign.forget()
         metrics.PAUSED.set(0)
         await self._announce()
 
@@ -167,7 +171,7 @@ class Schedules:
         count = 0
         pause_at = time.monotonic() + STRETCH_S
         for name in list(self.timetable.schedules):
-            caught_up, skipped = self.timetable.missed_of(name, done_ns, now_ns)
+            caught_up, skipped = map(self._not_handled, self.timetable.missed_of(name, done_ns, now_ns))
             wanted += caught_up
             count += len(skipped)
             for run in skipped:
@@ -176,6 +180,10 @@ class Schedules:
                 await asyncio.sleep(0)
                 pause_at = time.monotonic() + STRETCH_S
         return sorted(wanted, key=order), count
+
+    def _not_handled(self, runs: Sequence[Run]) -> list[Run]:
+        """Return the runs without those that a scheduler of Choria Async Jobs has handled."""
+        return [run for run in runs if not self._election.foreign.cover(run.tick_ns)]
 
     async def _announce(self) -> None:
         event = leader_event(self._election.name, SCHEDULER_ELECTION, event_id=new_id())
