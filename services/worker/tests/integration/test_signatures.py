@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 from ajobs.client import Client, Queue, TaskState
 from ajobs.protocol.signing import Signer
+from ajobs.testing.processes import worker_process
 from ajobs.testing.workers import wait_items, working
 from ajobs.worker import Router
 
@@ -149,3 +150,19 @@ async def test_a_task_of_another_queue_is_not_run_and_stays_as_it_is(server, rou
         moved = await client.retry(task.id, queue="Q")
         async with working(client, router):
             assert (await client.wait(moved.id, timeout=30)).state is S.COMPLETE
+
+
+async def test_a_worker_process_takes_a_key_file_from_the_environment(server, tmp_path):
+    key = tmp_path / "with a space" / "verification_key"
+    key.parent.mkdir()
+    key.write_text(PUBLIC_KEY)
+    environment = {"NATS_URL": server.url, "AJ_QUEUE": "Q", "AJ_VERIFICATION_KEY": str(key)}
+    async with (
+        worker_process("ajobs.testing.handlers:router", **environment) as worker,
+        Client.connect(server.url, queue="Q", signing_key=SEED) as trusted,
+        Client.connect(server.url, queue="Q") as stranger,
+    ):
+        await worker.wait_log("worker ready")
+        assert await trusted.result((await trusted.enqueue("echo", 1)).id, int, timeout=30) == 1
+        refused = await stranger.wait((await stranger.enqueue("echo", 2)).id, timeout=30)
+        assert refused.state is S.TERMINATED

@@ -16,7 +16,7 @@ from ajobs.worker.options import WorkerOptions
 from ajobs.worker.process.serve import QueueShare
 
 
-def _whole(_: object, value: str) -> list[str]:
+def _whole(_: object, value: str, *, delimiter: str | None = None) -> list[str]:  # noqa: ARG001 - called by cyclopts
     """Keep the value of a variable whole: the path of a file may have spaces."""
     return [value]
 
