@@ -1,8 +1,8 @@
-"""Measure all, and write the report: ``make bench``, or ``python -m benchmarks [--quick] [PART ...]``.
+"""Run all measurements and write the report: ``make bench``, or ``python -m benchmarks [--quick] [PART ...]``.
 
-The parts are ``floor`` (beside a bare loop), ``peers`` (beside other job queues) and ``growth``. With all of them the
-report goes to ``benchmarks/results``; with some, or quickly, to ``.bench/results``, for a look. How much is measured is
-said by variables, see `Sizes`: ``BENCH_ROUNDS=1 BENCH_TASKS=2000 python -m benchmarks peers``.
+The parts are ``floor`` (compared with a bare loop), ``peers`` (compared with other job queues) and ``growth``. A full
+run writes its report to ``benchmarks/results``; a partial or quick run writes to ``.bench/results``. Variables set how
+much is measured, see `Sizes`: ``BENCH_ROUNDS=1 BENCH_TASKS=2000 python -m benchmarks peers``.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from benchmarks.machine import load, machine
 from benchmarks.peers.catalogue import SYSTEMS, System
 from benchmarks.peers.running import INSTALL_REDIS, CannotMeasureError, binaries, has_redis
 from benchmarks.peers.workloads import Run
-from benchmarks.results import BESIDE_FLOOR, FLOOR, Results, targets
+from benchmarks.results import FLOOR, OURS_IN_PROCESS, Results, targets
 from benchmarks.sizes import Sizes, sizes
 
 PARTS = ("floor", "peers", "growth")
 COMMITTED = Path(__file__).parent / "results"
-LOOK = Path(".bench/results")
+PARTIAL = Path(".bench/results")
 console = Console()
 
 
 class Bench:
-    """One run: what is measured and what was."""
+    """One run of the benchmark and its results so far."""
 
     def __init__(self, measured: Sizes, systems: list[System], folder: Path) -> None:
-        """Measure these systems, and write the report into ``folder``."""
+        """Measure the systems, and write the report into ``folder``."""
         self.sizes = measured
         self.folder = folder
         self.systems = systems
@@ -50,27 +50,27 @@ class Bench:
 
     @property
     def minutes(self) -> float:
-        """How long it has been going."""
+        """Minutes since the start."""
         return (time.monotonic() - self.began) / 60
 
     def say(self, text: str) -> None:
-        """Show how far it is."""
+        """Print a line of progress."""
         console.print(f"[dim]{self.minutes:5.1f} min[/]  {text}", highlight=False)
 
     def write(self) -> None:
-        """Write what was measured so far: it is kept whatever ends the run."""
+        """Write the results so far, so that they are kept even if the run is interrupted."""
         self.results.minutes = self.minutes
         report.write(self.results, self.folder)
 
     def failed(self, what: str, error: object) -> None:
-        """Note what could not be measured."""
+        """Record a measurement that failed."""
         self.results.failures.append(f"{what}: {error}")
         console.print(f"{what}: {error}", style="red", markup=False)
 
     def install(self) -> None:
-        """Install the peers, and leave out those that cannot be."""
+        """Install the peers, and leave out those whose installation fails."""
         if not has_redis():
-            self.failed("what needs Redis", INSTALL_REDIS)
+            self.failed("systems on Redis", INSTALL_REDIS)
             self.systems = [each for each in self.systems if each.server != "redis"]
         for system in list(self.systems):
             self.say(f"installing {system.name}")
@@ -84,7 +84,7 @@ class Bench:
         """Measure the bare loop and the systems in turn."""
         for number in range(self.sizes.rounds):
             if number and self.minutes > self.sizes.most_minutes:
-                self.failed(f"rounds after the first {number}", f"{self.minutes:.0f} minutes were over")
+                self.failed(f"rounds after the first {number}", f"skipped after {self.minutes:.0f} minutes")
                 break
             measured: dict[str, dict[str, float]] = {}
             self.results.rounds.append(measured)
@@ -103,14 +103,14 @@ class Bench:
 
     async def _floor(self, measured: dict[str, dict[str, float]]) -> None:
         try:
-            measured[FLOOR], measured[BESIDE_FLOOR] = await floor.one_round()
+            measured[FLOOR], measured[OURS_IN_PROCESS] = await floor.one_round()
             async with NatsServer.run() as server:
                 measured[FLOOR] |= await floor.round_trips(server.url)
         except Exception as e:
             self.failed("the bare loop", repr(e))
 
     async def growth(self) -> None:
-        """Measure what grows."""
+        """Measure the effect of many stored tasks, queues, sleeping handlers and schedules."""
         bound_s = 5 * self.sizes.patience_s
         self.say(f"growth: up to {self.sizes.stored:,} stored tasks")
         try:
@@ -143,7 +143,7 @@ class Bench:
 
 
 def show(results: Results) -> None:
-    """Print what was asked and what was measured."""
+    """Print the targets and the measured values."""
     for target in targets(results):
         if target.measured is not None:
             sign = "[green]met   [/]" if target.met else "[red]missed[/]"
@@ -152,7 +152,7 @@ def show(results: Results) -> None:
 
 
 async def main(parts: set[str], systems: list[System], folder: Path, measured: Sizes) -> None:
-    """Measure the parts and write the report."""
+    """Measure the given parts and write the report."""
     bench = Bench(measured, systems, folder)
     if "peers" in parts:
         bench.install()
@@ -169,11 +169,13 @@ async def main(parts: set[str], systems: list[System], folder: Path, measured: S
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write a report.")
-    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="some of: %(choices)s")
-    parser.add_argument("--quick", action="store_true", help="small numbers, one round")
-    parser.add_argument("--only", action="append", default=[], help="peers: this system, by the name of its script")
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="parts to measure; default: all")
+    parser.add_argument("--quick", action="store_true", help="measure small numbers in one round")
+    parser.add_argument(
+        "--only", action="append", default=[], help="measure this peer, given by the name of its script; repeatable"
+    )
     given = parser.parse_args()
     chosen = set(given.part) or set(PARTS)
     whole = chosen == set(PARTS) and not given.quick and not given.only
     wanted = [each for each in SYSTEMS if not given.only or each.script in given.only]
-    uvloop.run(main(chosen, wanted, COMMITTED if whole else LOOK, sizes(quick=given.quick)))
+    uvloop.run(main(chosen, wanted, COMMITTED if whole else PARTIAL, sizes(quick=given.quick)))

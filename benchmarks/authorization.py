@@ -1,7 +1,7 @@
-"""What the preset ``isolated`` costs compared with ``trusted``: ``make bench-authorization``.
+"""Measure the cost of the preset ``isolated`` compared with ``trusted``: ``make bench-authorization``.
 
-A producer and a worker of this process use the keys of their roles against two nats-servers with file storage, one
-with each preset, in turn, several times. It prints the rates of both, their ratio, and the server's CPU time per task.
+A producer and a worker in this process use the keys of their roles against two nats-servers with file storage, one per
+preset, in alternating rounds. It prints the rates of both, their ratio, and the server's CPU time per task.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import statistics
 import sys
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -19,22 +18,15 @@ from rich.table import Table
 from ajobs.client import Client
 from ajobs.worker import Router, Worker, WorkerOptions
 from benchmarks.floor import CALLERS, rate
+from benchmarks.machine import cpu_s
 from benchmarks.sizes import sizes
 from scripts.nats_accounts import PRESETS
 from tests.integration.accounts import Accounts, accounts
 
 TASKS = sizes(quick="--quick" in sys.argv).tasks
 ROUNDS = 3
-CLOCK_TICKS_S = 100
-"""Ticks a second in which Linux counts CPU time."""
 
 Figures = dict[str, float]
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_S
 
 
 async def measure(stack: Accounts) -> Figures:
@@ -44,7 +36,7 @@ async def measure(stack: Accounts) -> Figures:
 
     @router.handler("t")
     async def nothing() -> None:
-        """Take no time."""
+        """Return at once."""
 
     async def timed(name: str, producer: Client, workload: str) -> None:
         pid = stack.server.pid or 0

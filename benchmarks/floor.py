@@ -1,8 +1,8 @@
-"""How close we come to a bare loop that does the same NATS operations and nothing else: ``make bench-floor``.
+"""Compare ajobs with a bare loop that does the same NATS operations and nothing else: ``make bench-floor``.
 
-Both run in this process against a nats-server with file storage, in turn, several times. The bare loop makes the same
-publishes and requests over the same kind of reply inbox, with bytes that were made in advance: no documents, no
-decisions, no handlers, no repetition, no metrics.
+Both run in this process against a nats-server with file storage, in alternating rounds. The bare loop sends the same
+messages and requests over the same kind of reply inbox, with prepared bytes. It encodes no documents, makes no
+decisions, runs no handlers, repeats nothing and counts no metrics.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Rates = dict[str, float]
 
 
 async def rate(count: int, callers: int, call: Callable[[int], Awaitable[object]]) -> float:
-    """Make ``count`` calls, ``callers`` at a time, and return how many there were a second."""
+    """Make ``count`` calls, ``callers`` at a time, and return the calls per second."""
     numbers = iter(range(count))
 
     async def caller() -> None:
@@ -58,7 +58,7 @@ async def rate(count: int, callers: int, call: Callable[[int], Awaitable[object]
 
 
 class Bare:
-    """The operations on the NATS library alone."""
+    """The operations with the NATS library alone."""
 
     def __init__(self, nats: NatsClient) -> None:
         self._nats = nats
@@ -86,7 +86,7 @@ class Bare:
         return ack.data.rpartition(b'"seq":')[2].strip(b" }").decode()
 
     async def publish(self, task_id: str) -> None:
-        """Store one message and wait for the server's answer."""
+        """Store a message and wait for the server's acknowledgement."""
         await self._request(task_subject(task_id), DOCUMENT, {"Nats-Expected-Last-Subject-Sequence": "0"})
 
     async def enqueue(self, number: int) -> None:
@@ -134,7 +134,7 @@ async def bare(url: str) -> Rates:
 
 
 async def _forget_message_ids(client: Client) -> None:
-    """Make the queue anew: it would take the ids of the next round for duplicates."""
+    """Create the queue again, because it would treat the ids of the next round as duplicates."""
     await client.delete_queue(QUEUE.name)
     await client.create_queue(QUEUE)
 
@@ -175,22 +175,22 @@ async def _process(client: Client, slots: int) -> float:
 
 
 async def round_trips(url: str) -> dict[str, float]:
-    """Return how many milliseconds one publish into a stream takes while nothing else happens."""
+    """Return how many milliseconds a publish to a stream takes on an idle server."""
     async with Client.connect(url, queue=QUEUE) as client:
         loop = Bare(client.storage.connection.nats)
         await loop.open()
-        taken: list[float] = []
+        times_ms: list[float] = []
         for number in range(ROUND_TRIPS):
             began = time.perf_counter()
             await loop.publish(f"trip-{number}")
-            taken.append((time.perf_counter() - began) * 1e3)
+            times_ms.append((time.perf_counter() - began) * 1e3)
             await asyncio.sleep(PAUSE_S)
-        cuts = statistics.quantiles(taken, n=100)
+        cuts = statistics.quantiles(times_ms, n=100)
         return {"round trip p50": cuts[49], "round trip p99": cuts[98]}
 
 
 async def one_round() -> tuple[Rates, Rates]:
-    """Measure the bare loop and ours, each with a server of its own."""
+    """Measure the bare loop and ajobs, each with its own server."""
     measured: list[Rates] = []
     for measure in (bare, ours):
         async with asyncio.timeout(PATIENCE_S), NatsServer.run() as server:
@@ -199,7 +199,7 @@ async def one_round() -> tuple[Rates, Rates]:
 
 
 async def main(console: Console) -> None:
-    """Measure both in turn and show the medians and their ratio."""
+    """Measure both in alternating rounds, and print the medians and their ratio."""
     rounds: list[tuple[Rates, Rates]] = []
     for number in range(ROUNDS):
         console.print(f"round {number + 1} of {ROUNDS}", style="dim")

@@ -1,7 +1,7 @@
-"""What grows: stored tasks, queues, sleeping handlers. ``python -m benchmarks.growth [--quick]``.
+"""Measure the effect of many stored tasks, queues and sleeping handlers: ``python -m benchmarks.growth [--quick]``.
 
-The store is filled with tasks that are done. At a thousandth, a tenth and all of them, small tasks are enqueued and
-processed beside them, some are loaded, the first page and all of them are listed.
+The store is filled with complete tasks. At a thousandth, a tenth and all of them, it measures enqueuing and processing
+small tasks, loading tasks, and listing the first page and all tasks.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ CALLERS = 64
 BATCH = 500
 PROBES = 3_000
 """Tasks that are enqueued, processed and loaded at each size."""
-LOOK = 5_000
-"""Of how many listed tasks one has us look at the memory."""
+MEMORY_EVERY = 5_000
+"""Listed tasks between two readings of the memory."""
 NAP_S = 1.0
 
 Figures = dict[str, float]
-Say = Callable[[str], None]
 
 
 async def each(numbers: range, call: Callable[[int], Awaitable[object]]) -> float:
-    """Make a call for each number, some at a time, and return the seconds that it took."""
+    """Make a call for each number, `CALLERS` at a time, and return the seconds that all took."""
     left = iter(numbers)
 
     async def caller() -> None:
@@ -51,7 +50,7 @@ async def each(numbers: range, call: Callable[[int], Awaitable[object]]) -> floa
 
 
 def router_for(count: int, nap_s: float = 0) -> tuple[Router, asyncio.Event]:
-    """Return handlers, and what is set once they have handled so many tasks."""
+    """Return a router, and an event that is set once it has handled ``count`` tasks."""
     router, handled, left = Router(), asyncio.Event(), count
 
     @router.handler("bench")
@@ -68,14 +67,14 @@ def router_for(count: int, nap_s: float = 0) -> tuple[Router, asyncio.Event]:
 
 
 async def empty(client: Client, *names: str) -> None:
-    """Wait until the queues have no more items."""
+    """Wait until the queues are empty."""
     for name in names:
         while (await client.queue_info(name)).items:
             await asyncio.sleep(0.005)
 
 
 async def stored(most: int, patience_s: float) -> AsyncGenerator[Figures]:
-    """Fill the store; yields what things cost at each of three sizes, in microseconds for a task."""
+    """Fill the store, and yield the cost of each operation at three sizes, in microseconds per task."""
     async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE) as client:
         filled = 0
         for size in (most // 1000, most // 10, most):
@@ -93,7 +92,7 @@ def task_id(number: int) -> str:
 
 
 async def fill(client: Client, start: int, end: int) -> None:
-    """Store tasks that are complete, a batch on its way while the next one is made."""
+    """Store complete tasks. A batch is in flight while the next one is prepared."""
     waiting = []
     for first in range(start, end, BATCH):
         posted = [
@@ -116,12 +115,12 @@ def done(client: Client, number: int) -> Task:
 
 
 async def probe(client: Client, size: int) -> Figures:
-    """Return what things cost in a store of that size. What was enqueued is deleted again."""
+    """Return the cost of each operation in a store of that size, and delete the tasks that were enqueued for it."""
     probes = min(PROBES, size)
-    made: list[str] = []
+    enqueued: list[str] = []
 
     async def enqueue(number: int) -> None:
-        made.append((await client.enqueue("bench", number)).id)
+        enqueued.append((await client.enqueue("bench", number)).id)
 
     figures = {"enqueue": await each(range(probes), enqueue) / probes * 1e6}
     router, handled = router_for(probes)
@@ -136,7 +135,7 @@ async def probe(client: Client, size: int) -> Figures:
     await client.task_page()
     figures["first page"] = (time.perf_counter() - began) * 1e3
     figures |= await list_all(client, size)
-    await each(range(probes), lambda n: client.delete(made[n]))
+    await each(range(probes), lambda n: client.delete(enqueued[n]))
     return figures
 
 
@@ -146,7 +145,7 @@ async def list_all(client: Client, size: int) -> Figures:
     async with aclosing(client.tasks()) as tasks:
         async for _ in tasks:
             count += 1
-            if count % LOOK == 0:
+            if count % MEMORY_EVERY == 0:
                 most = max(most, resident_mib())
     seconds = time.perf_counter() - began
     if count < size:
@@ -155,16 +154,16 @@ async def list_all(client: Client, size: int) -> Figures:
 
 
 async def queues(count: int, tasks: int) -> Figures:
-    """One worker on many queues, each with as many of the tasks."""
+    """Measure one worker on many queues with equally many tasks."""
     async with NatsServer.run() as server, Client.connect(server.url, queue=QUEUE) as client:
         began = time.perf_counter()
-        made = [await client.create_queue(Queue(name=f"Q{number}")) for number in range(count)]
+        queues = [await client.create_queue(Queue(name=f"Q{number}")) for number in range(count)]
         created = time.perf_counter() - began
-        named = [client.new_task("bench", n, queue=f"Q{n % count}") for n in range(tasks)]
-        assert not (await client.enqueue_many(named)).failed
+        new = [client.new_task("bench", n, queue=f"Q{n % count}") for n in range(tasks)]
+        assert not (await client.enqueue_many(new)).failed
         router, handled = router_for(tasks)
         before, began = resident_mib(), time.perf_counter()
-        worker = Worker(client, router, WorkerOptions(queues=[Share(queue) for queue in made], concurrency=128))
+        worker = Worker(client, router, WorkerOptions(queues=[Share(queue) for queue in queues], concurrency=128))
         async with worker.running():
             started = time.perf_counter() - began
             await handled.wait()
@@ -180,7 +179,7 @@ async def queues(count: int, tasks: int) -> Figures:
 
 
 async def sleepers(slots: int) -> Figures:
-    """A worker whose slots all sleep, twice over."""
+    """Measure a worker whose slots all sleep, with two tasks per slot."""
     queue = Queue(name="BENCH", max_concurrent=slots + 1_000)
     tasks = 2 * slots
     async with NatsServer.run() as server, Client.connect(server.url, queue=queue) as client:

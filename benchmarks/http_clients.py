@@ -1,8 +1,8 @@
-"""How the HTTP API holds many clients at once: half of them list tasks, half watch events, while tasks are enqueued.
+"""Measure the HTTP API with many clients: half of them list tasks, half watch events, while tasks are enqueued.
 
-``python -m benchmarks.http_clients`` starts a nats-server and ``ajc server run`` as processes of their own on this
-machine; the clients are in this one. Each client has a connection that it keeps. An answer that is not 200, a broken
-connection, a list that is not whole and an event that never comes are errors.
+``python -m benchmarks.http_clients`` starts a nats-server and ``ajc server run`` as processes on this machine. All
+clients run in this process, each with a persistent connection. A status other than 200, a broken connection, an
+incomplete list and a missing event count as errors.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PAYLOAD = "x" * 200
 LIMIT = 50
 ENQUEUE_EVERY_S = 0.1
 READY = "server ready: http://"
-NEVER_S = 30.0
-"""Seconds after which what did not come never will."""
+TIMEOUT_S = 30.0
+"""Seconds after which clients count as hanging."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Figures:
 
 
 class Connection:
-    """As little of HTTP/1.1 as it takes."""
+    """A minimal HTTP/1.1 client."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -72,18 +72,18 @@ async def lists(port: int, end: float, figures: Figures) -> None:
         while time.monotonic() < end:
             began = time.monotonic()
             await connection.get(f"/v1/tasks?limit={LIMIT}")
-            answer = msgspec.json.decode(await connection.whole())
-            if answer["count"] != len(answer["tasks"]) or answer["count"] != LIMIT:
-                raise ConnectionError(f"{answer['count']} tasks instead of {LIMIT}")
+            page = msgspec.json.decode(await connection.whole())
+            if page["count"] != len(page["tasks"]) or page["count"] != LIMIT:
+                raise ConnectionError(f"{page['count']} tasks instead of {LIMIT}")
             figures.lists.append(time.monotonic() - began)
-            figures.tasks += answer["count"]
+            figures.tasks += page["count"]
         connection.writer.close()
     except (OSError, EOFError, ValueError) as e:
         figures.errors.append(f"list: {e!r}")
 
 
 async def watches(port: int, last: str, ready: asyncio.Barrier, figures: Figures) -> None:
-    """Watch until the event of the last task."""
+    """Watch events until that of the last task."""
     try:
         connection = await Connection.open(port)
         await connection.get("/v1/events")
@@ -154,13 +154,13 @@ async def measure(clients: int, seconds: float) -> int:
         port, process = await start_server(nats.url, stack)
         watchers, ready = clients // 2, asyncio.Barrier(clients // 2 + 1)
         watching = [asyncio.create_task(watches(port, "the-last", ready, figures)) for _ in range(watchers)]
-        async with asyncio.timeout(NEVER_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await ready.wait()
         end = time.monotonic() + seconds
         listing = [asyncio.create_task(lists(port, end, figures)) for _ in range(clients - watchers)]
         enqueued = await enqueues(client, end, "the-last")
-        _, late = await asyncio.wait([*listing, *watching], timeout=NEVER_S)
-        figures.errors += ["never ended"] * len(late)
+        _, late = await asyncio.wait([*listing, *watching], timeout=TIMEOUT_S)
+        figures.errors += ["timed out"] * len(late)
         for task in late:
             task.cancel()
         if figures.events != watchers * enqueued:
@@ -171,7 +171,7 @@ async def measure(clients: int, seconds: float) -> int:
     print(f"lists        {len(times)}, {len(times) / seconds:.0f}/s, {figures.tasks / seconds:.0f} tasks/s")
     print(f"a list takes {times[len(times) // 2]:.2f} s (median), {times[int(len(times) * 0.99)]:.2f} s (99 %)")
     print(f"events       {enqueued} to each of {watchers}: {figures.events}, {figures.lost} lost")
-    print(f"server       {peak:.0f} MB at most")
+    print(f"server       {peak:.0f} MB peak memory")
     print(f"errors       {len(figures.errors)}", *sorted(set(figures.errors))[:5])
     return 1 if figures.errors else 0
 

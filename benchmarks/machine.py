@@ -1,4 +1,4 @@
-"""What was measured on, and what a process used."""
+"""The machine that runs the benchmark, and the resources that a process uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> dict[str, str]:
-    """Describe this machine and the versions of what is always there."""
+    """Describe this machine and the versions of the software that every run uses."""
     return {
         "cores": str(os.cpu_count()),
         "processor": _field("/proc/cpuinfo", "model name") or platform.machine(),
@@ -31,17 +31,17 @@ def _field(path: str, name: str) -> str:
 
 
 def load() -> str:
-    """Return how busy the machine is: the mean number of running processes of the last minute."""
+    """Return the load average of the last minute."""
     return f"{os.getloadavg()[0]:.1f}"
 
 
 def resident_mib(pid: int | str = "self") -> float:
-    """Return the memory that a process has right now."""
+    """Return the current memory of a process."""
     return _kib(pid, "VmRSS") / 1024
 
 
 def peak_mib(pid: int | str = "self") -> float:
-    """Return the most memory that a process had so far."""
+    """Return the peak memory of a process."""
     return _kib(pid, "VmHWM") / 1024
 
 
@@ -50,6 +50,6 @@ def _kib(pid: int | str, name: str) -> int:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the seconds of processor time that a process used so far."""
+    """Return the CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS

@@ -1,4 +1,4 @@
-"""What was measured in all rounds, and what is asked of it."""
+"""The results of all rounds, and the targets for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Figures = dict[str, float]
 
 
 class Spread(NamedTuple):
-    """The median of several numbers, the lowest and the highest."""
+    """The median, the lowest and the highest of several numbers."""
 
     median: float
     low: float
@@ -22,7 +22,7 @@ class Spread(NamedTuple):
 
 
 class Results(msgspec.Struct):
-    """All of one run, as it is written to ``report.json``."""
+    """All results of a run, as stored in ``report.json``."""
 
     machine: dict[str, str]
     sizes: dict[str, int]
@@ -30,7 +30,7 @@ class Results(msgspec.Struct):
     load_before: str
     minutes: float = 0
     rounds: list[dict[str, Figures]] = msgspec.field(default_factory=list[dict[str, Figures]])
-    """By system, ``bare loop`` and ``beside the bare loop`` among them."""
+    """Figures by system. The keys include ``bare loop`` and ``ajobs, in process``."""
     growth: list[Figures] = msgspec.field(default_factory=list[Figures])
     queues: Figures = msgspec.field(default_factory=dict[str, float])
     sleepers: Figures = msgspec.field(default_factory=dict[str, float])
@@ -42,7 +42,7 @@ class Results(msgspec.Struct):
         return spread([each[system][key] for each in self.rounds if key in each.get(system, {})])
 
     def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> Spread | None:
-        """Return how many times the second figure the first is, each (system, key), round by round."""
+        """Return the ratio of two figures, each given as (system, key), computed round by round."""
         return spread(
             [
                 each[over[0]][over[1]] / each[under[0]][under[1]]
@@ -53,16 +53,17 @@ class Results(msgspec.Struct):
 
 
 FLOOR = "bare loop"
-BESIDE_FLOOR = "beside the bare loop"
+OURS_IN_PROCESS = "ajobs, in process"
+"""Our figures of the comparison with the bare loop, where client and worker share a process."""
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Return the spread of some numbers, if there are any."""
+    """Return the spread of some numbers, or ``None`` without any."""
     return Spread(statistics.median(values), min(values), max(values)) if values else None
 
 
 class Target(NamedTuple):
-    """What is asked of the figures: a ratio that is to be at least, or at most, a number."""
+    """A target for a ratio: at least, or at most, a number."""
 
     text: str
     wanted: float
@@ -71,59 +72,59 @@ class Target(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether the median is as wanted; ``None`` when it was not measured."""
+        """Whether the median meets the target; ``None`` if it was not measured."""
         if self.measured is None:
             return None
         return self.measured.median >= self.wanted if self.at_least else self.measured.median <= self.wanted
 
 
 def targets(results: Results) -> list[Target]:
-    """Return what is asked and what was measured."""
-    found: list[Target] = []
+    """Return the targets with the measured ratios."""
+    against_peers: list[Target] = []
     with_results = [each.name for each in SYSTEMS if each.has_results and each.name != OURS]
     for slots in (32, 128):
         key = f"process {slots}"
         known = [(spread.median, name) for name in with_results if (spread := results.values(name, key))]
-        fastest = max(known, default=(0, "nobody"))[1]
-        found.append(
+        fastest = max(known, default=(0, "none"))[1]
+        against_peers.append(
             Target(
-                f"processing with {slots} slots beside the fastest that keeps results ({fastest})", 4, True,
+                f"processing with {slots} slots, compared with the fastest that keeps results ({fastest})", 4, True,
                 results.ratio((OURS, key), (fastest, key)),
             )
         )  # fmt: skip
-        found.append(
+        against_peers.append(
             Target(
-                f"processing with {slots} slots beside {CLOSEST} without results", 1.3, True,
+                f"processing with {slots} slots, compared with {CLOSEST} without results", 1.3, True,
                 results.ratio((OURS, key), (CLOSEST, key)),
             )
         )  # fmt: skip
     key = "process, 128 slots"
     return [
-        *found,
-        Target("processing with 128 slots beside the bare loop", 0.75, True,
-               results.ratio((BESIDE_FLOOR, key), (FLOOR, key))),
-        Target(f"enqueuing one by one beside {CLOSEST}", 1, True,
+        *against_peers,
+        Target("processing with 128 slots, compared with the bare loop", 0.75, True,
+               results.ratio((OURS_IN_PROCESS, key), (FLOOR, key))),
+        Target(f"enqueuing one by one, compared with {CLOSEST}", 1, True,
                results.ratio((OURS, "enqueue"), (CLOSEST, "enqueue"))),
-        Target(f"enqueuing in bulk beside {CLOSEST} one by one", 2, True,
+        Target(f"enqueuing in bulk, compared with {CLOSEST} one by one", 2, True,
                results.ratio((OURS, "bulk"), (CLOSEST, "enqueue"))),
-        Target("median time to the start at idle, in round trips of one publish", 6, False,
+        Target("median time to the start at idle, as a multiple of one publish's round trip", 6, False,
                results.ratio((OURS, "idle start p50"), (FLOOR, "round trip p50"))),
-        Target("its p99, in medians", 3, False,
+        Target("its p99, as a multiple of the median", 3, False,
                results.ratio((OURS, "idle start p99"), (OURS, "idle start p50"))),
-        *(Target(f"{what} in the largest store, in costs of the smallest", 1.5, False,
+        *(Target(f"cost of {what} in the largest store, relative to the smallest", 1.5, False,
                  growth(results.growth, what)) for what in ("enqueue", "process", "load", "first page")),
-        Target("rate of listing all in the largest store, in rates of the middle one", 0.7, True,
+        Target("rate of listing all in the largest store, relative to the middle one", 0.7, True,
                growth(results.growth[1:], "list all")),
     ]  # fmt: skip
 
 
 def growth(curve: Sequence[Mapping[str, float]], what: str) -> Spread | None:
-    """Return what something costs at the end of a curve, in costs at its beginning."""
+    """Return the ratio of a cost at the end of a curve to that at its start."""
     return spread([curve[-1][what] / curve[0][what]]) if len(curve) > 1 else None
 
 
 def plain(results: Results) -> Any:
-    """Return what JSON is made of."""
+    """Return the results as JSON-compatible values."""
     return msgspec.to_builtins(results) | {
         "targets": [each._asdict() | {"met": each.met} for each in targets(results)],
     }

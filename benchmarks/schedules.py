@@ -1,7 +1,7 @@
-"""What many schedules cost: ``python -m benchmarks.schedules [COUNT]``.
+"""Measure the cost of many schedules: ``python -m benchmarks.schedules [COUNT]``.
 
-COUNT schedules (10,000) are stored. A scheduler loads them; then 100 of them are due at one tick, and all others at a
-later one. Shown are the time to load them, the memory that they take, and how late the tasks of both ticks were stored.
+A scheduler loads COUNT stored schedules (10,000). Then 100 of them are due at one tick, and all others at a later one.
+It prints the time to load the schedules, their memory, and how late the tasks of both ticks were stored.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ COUNT = 10_000
 FEW = 100
 PAGE = 500
 LEAD_S = 30
-"""Seconds from the storing to the first tick: an election takes a while."""
+"""Seconds from storing the schedules to the first tick, which leaves time for an election."""
 GAP_S = 10
 PATIENCE_S = 60
 
 
 async def store(client: Client, count: int, few: int, first_ns: int, second_ns: int) -> None:
-    """Store schedules of every hour that were made an hour before their first tick."""
+    """Store hourly schedules that were created an hour before their first tick."""
     for start in range(0, count, PAGE):
         puts = []
         for number in range(start, min(start + PAGE, count)):
@@ -50,7 +50,7 @@ async def store(client: Client, count: int, few: int, first_ns: int, second_ns: 
 
 
 async def measure(count: int) -> dict[str, float]:
-    """Return the seconds to load the schedules, the KiB for each, and how late the tasks were, in milliseconds."""
+    """Return the seconds to load the schedules, KiB per schedule, and the delay of the tasks in milliseconds."""
     few = min(FEW, count // 2)
     async with NatsServer.run() as server, Client.connect(server.url, queue=Queue(name="BENCH")) as client:
         first_ns = time.time_ns() + LEAD_S * SECOND_NS

@@ -1,4 +1,4 @@
-"""How much is measured: every number can be set by a variable of the environment, ``BENCH_ROUNDS=5`` and so on."""
+"""How much is measured. Environment variables such as ``BENCH_ROUNDS=5`` override each number."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ class Sizes(msgspec.Struct, frozen=True):
     """The sizes of one run."""
 
     rounds: int = 3
-    """How often everything is measured, in turn."""
+    """How many times everything is measured. The systems take turns in each round."""
     tasks: int = 10_000
     """Small tasks that are enqueued and processed."""
     large_tasks: int = 1_000
-    """Tasks of 64 KiB; of 1 KiB there are three times as many."""
+    """Tasks of 64 KiB. There are three times as many of 1 KiB."""
     naps: int = 5_000
     """Tasks that sleep."""
     latency_s: int = 2
-    """Seconds for which tasks are enqueued to look how long each takes to start."""
+    """Seconds for which tasks are enqueued to measure how long each takes to start."""
     longest_s: int = 5
-    """Seconds after which a worker has shown how fast it is, although not all tasks are done."""
+    """Seconds after which the measurement of a worker ends, even if tasks are left."""
     patience_s: int = 60
-    """Seconds after which a system is given up that does not get anywhere."""
+    """Seconds without progress after which the measurement of a system fails."""
     most_minutes: int = 13
-    """Minutes after which no further round is begun."""
+    """Minutes after which no further round starts."""
     stored: int = 1_000_000
-    """Tasks in the store at the end of the look at growth; it begins with a thousandth."""
+    """Tasks in the store at the end of the growth measurement, which starts with a thousandth of them."""
     schedules: int = 10_000
     queues: int = 500
     sleepers: int = 10_000
@@ -49,7 +49,7 @@ QUICK = Sizes(
 
 
 def sizes(*, quick: bool) -> Sizes:
-    """Return the sizes that the environment asks for, or small ones."""
+    """Return the default sizes, or small ones, with the overrides of the environment."""
     start = QUICK if quick else Sizes()
     given = {
         name: int(os.environ[variable])

@@ -1,4 +1,4 @@
-"""Charts as SVG, without a library: bars and lines that can be read on a light page and on a dark one."""
+"""Charts as SVG without a library: bars and lines that are readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STYLE = """
 
 
 class Bar(NamedTuple):
-    """One bar, and how far what it stands for spread."""
+    """One bar: a median, with the lowest and the highest value."""
 
     label: str
     value: float
@@ -40,7 +40,7 @@ class Bar(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Bars under one heading, on a scale of their own."""
+    """Bars under one heading with their own scale."""
 
     title: str
     bars: Sequence[Bar]
@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
 
 def bars(title: str, groups: Sequence[Group], ours: str) -> str:
-    """Draw groups of horizontal bars, those labelled ``ours`` in colour, with a whisker from lowest to highest."""
+    """Draw groups of horizontal bars with whiskers. Bars labelled ``ours`` are colored."""
     parts: list[str] = []
     y = TOP
     for group in groups:
@@ -78,7 +78,7 @@ def bars(title: str, groups: Sequence[Group], ours: str) -> str:
 
 
 def lines(title: str, drawn: Sequence[Line], *, x_title: str, y_title: str) -> str:
-    """Draw lines over a logarithmic horizontal axis and a vertical one that begins at 0."""
+    """Draw lines over a logarithmic horizontal axis and a vertical axis that starts at 0."""
     height, bottom = 330, 270
     xs = [math.log10(x) for line in drawn for x, _ in line.points]
     top = max((y for line in drawn for _, y in line.points), default=1) * 1.1 or 1

@@ -1,4 +1,4 @@
-"""Installs a system into an environment of its own, and runs its server, its producer and its workers."""
+"""Installs a system into its own environment, and runs its server, its producer and its workers."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from benchmarks.peers.catalogue import System
 SCRIPTS = Path(__file__).parent / "systems"
 ENVIRONMENTS = Path(".bench")
 REDIS = "redis-server"
-INSTALL_REDIS = f"{REDIS} is not installed: apt-get install redis-server"
+INSTALL_REDIS = f"{REDIS} is not installed: run apt-get install redis-server"
 START_S = 10.0
-LOOK_S = 0.05
+POLL_S = 0.05
 INSTALL_S = 300
 
 
 class CannotMeasureError(Exception):
-    """A system did not do what was asked of it; the text says what."""
+    """A measurement of a system failed."""
 
 
 class Snapshot(msgspec.Struct):
-    """What a worker process has done so far; see ``systems/clock.py``."""
+    """The progress of a worker process; see ``systems/clock.py``."""
 
     count: int
     first: float
@@ -46,15 +46,15 @@ class Snapshot(msgspec.Struct):
 
 
 def has_redis() -> bool:
-    """Tell whether there is a Redis server to start."""
+    """Return whether a Redis server is installed."""
     return shutil.which(REDIS) is not None
 
 
 def binaries(system: System) -> Path:
-    """Install a system if it is not yet, and return the folder of its programs.
+    """Install a system unless it is installed, and return the folder of its programs.
 
     Raises:
-        CannotMeasureError: It cannot be installed.
+        CannotMeasureError: The installation failed.
     """
     if not system.requirements:
         return Path(sys.executable).parent
@@ -67,14 +67,14 @@ def binaries(system: System) -> Path:
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=INSTALL_S)
             subprocess.run([*pip, *system.requirements], check=True, timeout=INSTALL_S)
         except (OSError, subprocess.SubprocessError) as e:
-            raise CannotMeasureError(f"cannot be installed: {e}") from e
+            raise CannotMeasureError(f"cannot install: {e}") from e
         stamp.write_text(wanted, encoding="utf-8")
     return folder / "bin"
 
 
 @asynccontextmanager
 async def server_of(system: System) -> AsyncGenerator[str]:
-    """Run the server that a system needs, with an empty store; yields its URL."""
+    """Run the server of a system with an empty store, and yield its URL."""
     if system.server == "nats":
         async with NatsServer.run() as server:
             yield server.url
@@ -109,15 +109,15 @@ async def _listens(port: int) -> bool:
 
 def _environment(system: System, url: str, settings: dict[str, Any]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
-    told = {f"BENCH_{name}": str(value) for name, value in settings.items()}
-    return kept | {"BENCH_URL": url, "PYTHONPATH": str(SCRIPTS)} | dict(system.environment) | told
+    ours = {f"BENCH_{name}": str(value) for name, value in settings.items()}
+    return kept | {"BENCH_URL": url, "PYTHONPATH": str(SCRIPTS)} | dict(system.environment) | ours
 
 
 async def produce(system: System, url: str, what: str, patience_s: float, **settings: Any) -> dict[str, Any]:
     """Run the producer and return what it reports.
 
     Raises:
-        CannotMeasureError: It fails, or does not come to an end in time.
+        CannotMeasureError: The producer failed, or did not finish in time.
     """
     process = await asyncio.create_subprocess_exec(
         str(binaries(system) / "python"), str(SCRIPTS / f"{system.script}.py"), what,
@@ -128,11 +128,11 @@ async def produce(system: System, url: str, what: str, patience_s: float, **sett
         async with asyncio.timeout(patience_s):
             output, errors = await process.communicate()
     except TimeoutError:
-        raise CannotMeasureError(f"its producer ({what}) took more than {patience_s:.0f} s") from None
+        raise CannotMeasureError(f"producer ({what}) did not finish within {patience_s:.0f} s") from None
     finally:
         await _kill(process)
     if process.returncode:
-        raise CannotMeasureError(f"its producer ({what}) failed: {_end(errors)}")
+        raise CannotMeasureError(f"producer ({what}) failed: {_end(errors)}")
     return json.loads(output.decode().splitlines()[-1])
 
 
@@ -140,20 +140,20 @@ class Workers:
     """Worker processes of a system."""
 
     def __init__(self, folder: Path, processes: list[asyncio.subprocess.Process]) -> None:
-        """Read what they write into ``folder``."""
+        """Read the files that the processes write into ``folder``."""
         self._folder = folder
         self._processes = processes
 
     def snapshots(self) -> list[Snapshot]:
-        """Return what each that has done something has done so far."""
+        """Return the progress of each process that has handled a task."""
         files = self._folder.glob("clock.*.json")
         return [msgspec.json.decode(file.read_bytes(), type=Snapshot) for file in files]
 
     async def reach(self, count: int, patience_s: float, longest_s: float = 0) -> list[Snapshot]:
-        """Wait until so many tasks were handled, or ``longest_s`` are over since the first, and return how it stands.
+        """Wait until ``count`` tasks are handled, or until ``longest_s`` after the first, and return the progress.
 
         Raises:
-            CannotMeasureError: They end, or do nothing for too long.
+            CannotMeasureError: A worker ended, or made no progress for ``patience_s``.
         """
         done, moved = 0, time.monotonic()
         while True:
@@ -164,28 +164,28 @@ class Workers:
             if done >= count or (longest_s and done and time.time() - min(s.first for s in snapshots) > longest_s):
                 return snapshots
             if any(process.returncode is not None for process in self._processes):
-                raise CannotMeasureError(f"its worker ended: {self.log()}")
+                raise CannotMeasureError(f"worker ended: {self.log()}")
             if time.monotonic() - moved > patience_s:
-                raise CannotMeasureError(f"its worker stood still at {done} of {count} tasks: {self.log()}")
-            await asyncio.sleep(LOOK_S)
+                raise CannotMeasureError(f"worker stopped at {done} of {count} tasks: {self.log()}")
+            await asyncio.sleep(POLL_S)
 
     async def latencies(self, patience_s: float) -> list[float]:
-        """Return the seconds that each task took to get to its handler that was sent with its time.
+        """Return the seconds from enqueuing to start of each task whose payload is its send time.
 
         Raises:
-            CannotMeasureError: The workers do not tell.
+            CannotMeasureError: A worker did not write its latencies.
         """
         expected = len(self.snapshots())
         (self._folder / "clock.wanted").touch()
         give_up = time.monotonic() + patience_s
         while len(files := list(self._folder.glob("clock.*.latencies"))) < expected:
             if time.monotonic() > give_up:
-                raise CannotMeasureError("its worker does not tell its latencies")
-            await asyncio.sleep(LOOK_S)
+                raise CannotMeasureError("worker did not report its latencies")
+            await asyncio.sleep(POLL_S)
         return [each for file in files for each in json.loads(file.read_bytes())]
 
     def log(self) -> str:
-        """Return the end of what they said."""
+        """Return the last lines of the workers' output."""
         return " / ".join(_end(file.read_bytes()) for file in self._folder.glob("worker.*.log"))
 
 
@@ -193,17 +193,17 @@ class Workers:
 async def working(
     system: System, url: str, *, slots: int, processes: int = 1, **settings: Any
 ) -> AsyncGenerator[Workers]:
-    """Run workers for as long as the block does, and then kill them."""
+    """Run workers while the block runs, then kill them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         program, *arguments = (part.format(slots=slots, url=url) for part in system.worker)
-        told = {"RESULT": folder / "clock", "SLOTS": slots} | settings
+        variables = {"RESULT": folder / "clock", "SLOTS": slots} | settings
         started: list[asyncio.subprocess.Process] = []
         try:
             for number in range(processes):
                 with (folder / f"worker.{number}.log").open("wb") as output:
                     process = await asyncio.create_subprocess_exec(
-                        str(binaries(system) / program), *arguments, env=_environment(system, url, told),
+                        str(binaries(system) / program), *arguments, env=_environment(system, url, variables),
                         cwd=SCRIPTS, stdout=output, stderr=output, start_new_session=True,
                     )  # fmt: skip
                 started.append(process)
@@ -214,7 +214,7 @@ async def working(
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill a process that we started and its children, which are in a group of its own."""
+    """Kill a process that we started, and its children, which share its process group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
@@ -222,4 +222,4 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 
 def _end(text: bytes) -> str:
     lines = text.decode(errors="replace").strip().splitlines()
-    return " ".join(lines[-2:])[-300:] or "without a word"
+    return " ".join(lines[-2:])[-300:] or "no output"

@@ -1,4 +1,4 @@
-"""What is measured of each system, and how much of it each can do."""
+"""The workloads that every system runs, and their figures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SLOTS = (32, 128)
 NAP_S = 0.1
 NAP_SLOTS = 1_000
 WARM = 20
-"""Tasks that are handled before anything is timed where the time of each counts."""
+"""Tasks that are handled before latencies are measured."""
 
 Measured = dict[str, float]
 
 
 class Figure(NamedTuple):
-    """A figure of the report: its key, what it is, its unit, and whether more of it is better."""
+    """A figure of the report: its key, title and unit, and whether a higher value is better."""
 
     key: str
     title: str
@@ -52,13 +52,13 @@ LATENCIES = tuple(
 COSTS = (
     Figure("cpu worker", "CPU of the worker", "s per 10,000 tasks", more_is_better=False, digits=2),
     Figure("cpu producer", "CPU of the producer", "s per 10,000 tasks", more_is_better=False, digits=2),
-    Figure("memory worker", "memory of the worker", "MiB at most", more_is_better=False),
+    Figure("memory worker", "memory of the worker", "peak MiB", more_is_better=False),
 )
 ALL = THROUGHPUT + PAYLOADS + LATENCIES + COSTS
 
 
 class Run:
-    """One round with one system: its figures, and what went wrong."""
+    """One round with one system, and its figures."""
 
     def __init__(self, system: System, sizes: Sizes) -> None:
         """Measure ``system``."""
@@ -67,7 +67,7 @@ class Run:
         self.figures: Measured = {}
 
     async def steps(self) -> AsyncGenerator[tuple[str, CannotMeasureError | None]]:
-        """Do one thing after the other; yields what was done, and why it could not be."""
+        """Run all workloads in order, and yield the name of each with its error, if any."""
         steps: dict[str, Callable[[], Any]] = {
             "throughput, 32 slots": lambda: self._throughput(32),
             "throughput, 128 slots": lambda: self._throughput(128),
@@ -93,10 +93,10 @@ class Run:
     async def _throughput(self, slots: int) -> None:
         count = self.sizes.tasks
         async with server_of(self.system) as url:
-            made = await self._produce(url, "one", COUNT=count)
-            # The first of two rounds with this system may have had its modules to compile; the faster counts.
-            self.figures["enqueue"] = max(self.figures.get("enqueue", 0), count / made["seconds"])
-            self.figures["cpu producer"] = made["cpu_s"] / count * 10_000
+            produced = await self._produce(url, "one", COUNT=count)
+            # The first of the two runs may include compiling the system's modules, so the faster one counts.
+            self.figures["enqueue"] = max(self.figures.get("enqueue", 0), count / produced["seconds"])
+            self.figures["cpu producer"] = produced["cpu_s"] / count * 10_000
             snapshots = await self._work(url, count, slots=slots)
         self.figures[f"process {slots}"] = rate(snapshots)
         if slots == SLOTS[0]:
@@ -107,8 +107,8 @@ class Run:
         if not self.system.has_bulk:
             return
         async with server_of(self.system) as url:
-            made = await self._produce(url, "bulk", COUNT=self.sizes.tasks)
-        self.figures["bulk"] = self.sizes.tasks / made["seconds"]
+            produced = await self._produce(url, "bulk", COUNT=self.sizes.tasks)
+        self.figures["bulk"] = self.sizes.tasks / produced["seconds"]
 
     async def _two_workers(self) -> None:
         async with server_of(self.system) as url:
@@ -117,8 +117,8 @@ class Run:
 
     async def _payload(self, size: int, count: int) -> None:
         async with server_of(self.system) as url:
-            made = await self._produce(url, "one", COUNT=count, SIZE=size)
-            self.figures[f"enqueue {size // KIB} KiB"] = count / made["seconds"]
+            produced = await self._produce(url, "one", COUNT=count, SIZE=size)
+            self.figures[f"enqueue {size // KIB} KiB"] = count / produced["seconds"]
             self.figures[f"process {size // KIB} KiB"] = rate(await self._work(url, count, slots=128))
 
     async def _naps(self) -> None:
@@ -133,20 +133,20 @@ class Run:
 
     async def _half_load(self) -> None:
         if "process 32" not in self.figures:
-            raise CannotMeasureError("it is not known what half its load is")
+            raise CannotMeasureError("half load is unknown, because the throughput was not measured")
         await self._latency("half", min(self.figures["process 32"], self.figures["enqueue"]) / 2)
 
-    async def _latency(self, load: str, a_second: float) -> None:
+    async def _latency(self, load: str, tasks_per_s: float) -> None:
         patience_s = self.sizes.patience_s
         serving = server_of(self.system)
         async with serving as url, working(self.system, url, slots=32, ONE_BY_ONE="yes") as workers:
             await self._produce(url, "one", COUNT=WARM)
             await workers.reach(WARM, patience_s)
-            made = await self._produce(url, "latency", LATENCY_S=self.sizes.latency_s, RATE=a_second)
-            await workers.reach(WARM + made["sent"], patience_s, longest_s=patience_s)
+            produced = await self._produce(url, "latency", LATENCY_S=self.sizes.latency_s, RATE=tasks_per_s)
+            await workers.reach(WARM + produced["sent"], patience_s, longest_s=patience_s)
             started = await workers.latencies(patience_s)
         self._note(f"{load} start", started)
-        self._note(f"{load} seen", made["seen"])
+        self._note(f"{load} seen", produced["seen"])
 
     def _note(self, name: str, seconds: list[float]) -> None:
         ordered = sorted(seconds)
@@ -160,12 +160,12 @@ class Run:
 
 
 def done(snapshots: list[Snapshot]) -> int:
-    """Return how many tasks were handled."""
+    """Return the number of handled tasks."""
     return sum(each.count for each in snapshots)
 
 
 def rate(snapshots: list[Snapshot], before_first_s: float = 0) -> float:
-    """Return tasks a second from the first that was handled to the last."""
+    """Return tasks per second from the first handled task to the last."""
     began = min(each.first for each in snapshots) - before_first_s
     seconds = max(each.last for each in snapshots) - began
     return done(snapshots) / max(seconds, 1e-6)

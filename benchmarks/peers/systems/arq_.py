@@ -21,7 +21,7 @@ class WorkerSettings:
     functions = (bench,)
     redis_settings = SETTINGS
     max_jobs = int(os.environ.get("BENCH_SLOTS", "32"))
-    # Its default is to look twice a second.
+    # By default it polls twice per second.
     poll_delay = 0.01
     log_results = False
 

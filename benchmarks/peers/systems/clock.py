@@ -1,6 +1,6 @@
-"""What a handler does in every system: count, sleep when asked to, and note how long the task took to get here.
+"""The handler of every system: it counts tasks, and records how long each took from enqueuing to start.
 
-A thread writes a snapshot twenty times a second for whoever measures; the latencies are written once it asks for them.
+A thread writes a snapshot of the progress 20 times per second, and the latencies once the benchmark asks for them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _latencies: list[float] = []
 
 
 def tick(payload: object) -> object:
-    """Note that a task was handled, and return what its result is to be."""
+    """Record a handled task and return its result."""
     global _count, _first, _last, _cpu  # noqa: PLW0603 - one clock for a process
     now = time.time()
     with _lock:
@@ -33,7 +33,7 @@ def tick(payload: object) -> object:
                 threading.Thread(target=_write_snapshots, daemon=True).start()
         if isinstance(payload, float):
             _latencies.append(now - payload)
-    # One that was sent with its time gets the time of its start; others get something small.
+    # The result of a latency task is the time of its start; other results are small.
     return now if isinstance(payload, float) else payload if isinstance(payload, int) else 1
 
 
@@ -62,7 +62,7 @@ def _peak_mib() -> float:
     return 0.0
 
 
-def _write(path: str, what: object) -> None:
+def _write(path: str, value: object) -> None:
     partial = Path(f"{path}.part")
-    partial.write_text(json.dumps(what), encoding="ascii")
+    partial.write_text(json.dumps(value), encoding="ascii")
     partial.rename(path)

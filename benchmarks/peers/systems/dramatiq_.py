@@ -1,4 +1,4 @@
-"""dramatiq: Redis; results kept. It is not async: its calls are made one after the other."""
+"""dramatiq: Redis; results kept. It is not async, so its calls are made one after another."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""ajobs: task, work item and result on JetStream files; every change announced."""
+"""ajobs: task, work item and result in JetStream file storage; an event for every change."""
 
 import asyncio
 import os

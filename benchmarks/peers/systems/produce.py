@@ -1,6 +1,6 @@
-"""What a producer does in every system: enqueue one by one or in bulk, and time how long tasks take to start and end.
+"""The producer of every system: it enqueues tasks one by one or in bulk, or measures latencies.
 
-The first argument says what: ``one``, ``bulk`` or ``latency``. A line of JSON at the end says how it went.
+The first argument is the mode: ``one``, ``bulk`` or ``latency``. The last line of output is a JSON report.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from typing import Any
 
 COUNT = int(os.environ.get("BENCH_COUNT", "0"))
 SIZE = int(os.environ.get("BENCH_SIZE", "0"))
-"""Bytes of a payload; none: a small number."""
+"""Bytes of a payload; 0: a small number."""
 RATE = float(os.environ.get("BENCH_RATE", "0"))
-"""Tasks a second while latencies are measured; none: one after the other."""
+"""Tasks per second while latencies are measured; 0: one after another."""
 LATENCY_S = float(os.environ.get("BENCH_LATENCY_S", "0"))
 CALLERS = 64
 PAUSE_S = 0.005
 STEP_S = 0.01
 SAMPLE = 20
-"""Of how many tasks one is waited for, at a rate."""
+"""At a rate, the producer waits for the result of one task in this many."""
 RESULT_S = 10
 
 
 def payload(number: int) -> Any:
-    """Return what a task carries."""
+    """Return the payload of a task."""
     return number if not SIZE else f"{number:09d}" + "x" * (SIZE - 9)
 
 
-def report(**found: Any) -> None:
-    """Say what was found."""
-    print(json.dumps(found | {"cpu_s": time.process_time()}))
+def report(**figures: Any) -> None:
+    """Print the figures as JSON, with the CPU time used."""
+    print(json.dumps(figures | {"cpu_s": time.process_time()}))
 
 
 def run(
     main: Callable[[Callable[..., Awaitable[None]]], Awaitable[None]],
 ) -> None:
-    """Run a system's ``main``, which gets `measure` to call once it is connected."""
+    """Run a system's ``main``, which connects and then calls `measure`."""
     try:
         import uvloop
     except ImportError:
@@ -55,17 +55,17 @@ async def measure(
     bulk: Callable[[list[Any]], Awaitable[None]] | None = None,
     result: Callable[[Any], Awaitable[float]] | None = None,
 ) -> None:
-    """Do what was asked for.
+    """Enqueue in the mode of the command line.
 
     ``enqueue`` takes a payload and returns a handle; ``bulk`` enqueues many; ``result`` waits for a handle's result.
     """
-    what = sys.argv[1]
-    if what == "latency":
+    mode = sys.argv[1]
+    if mode == "latency":
         await _latency(enqueue, result)
         return
     payloads = [payload(number) for number in range(COUNT)]
     began = time.perf_counter()
-    if what == "bulk":
+    if mode == "bulk":
         assert bulk is not None
         await bulk(payloads)
     else:
@@ -112,7 +112,7 @@ def measure_blocking(
     enqueue: Callable[[Any], Any],
     result: Callable[[Any], float],
 ) -> None:
-    """Do the same with a system whose calls block: one caller, and four threads that wait for results."""
+    """Measure a system with blocking calls: one caller, and four threads that wait for results."""
     if sys.argv[1] != "latency":
         payloads = [payload(number) for number in range(COUNT)]
         began = time.perf_counter()

@@ -24,7 +24,7 @@ async def main(measure):
     await queue.connect()
 
     async def result(job):
-        # A job that ends between its look and its listening is missed, so it looks again soon.
+        # The library misses a job that ends between its check and its subscription, so check again soon.
         while not job.completed:
             with suppress(TimeoutError):
                 await job.refresh(until_complete=0.05)
