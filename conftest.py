@@ -1,4 +1,4 @@
-"""Fixtures for the tests of every member. `nats_server` is from `ajobs.testing`."""
+"""Fixtures for the tests of every member. `nats_server` comes from `ajobs.testing`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from ajobs.client import Client, Queue
 from ajobs.testing.nats_server import NatsServer
 
-# A deadline would be a timed assertion, which fails on a busy machine.
+# A deadline is an assertion about time, which fails on a busy machine.
 hypothesis.settings.register_profile("without deadlines", deadline=None)
 hypothesis.settings.load_profile("without deadlines")
 
@@ -23,7 +23,7 @@ QUEUE = Queue(name="Q", max_run_time="1m")
 
 @pytest.fixture
 def server(nats_server: NatsServer) -> NatsServer:
-    """Shorten the name of the kit's fixture."""
+    """Give the fixture of the test kit a shorter name."""
     return nats_server
 
 

@@ -1,6 +1,6 @@
-"""Tests that cross services; each member has its own beside its code."""
+"""Tests that cross services. Each member has its own tests next to its code."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-"""The checkout."""
+"""The root of the checkout."""

@@ -1,1 +1,1 @@
-"""The stack in a real Docker engine: `make test-compose`, and what CI runs of it, `make test-compose-quick`."""
+"""Tests of the stack in a real Docker engine: `make test-compose`, and `make test-compose-quick` for CI."""

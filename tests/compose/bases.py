@@ -1,8 +1,8 @@
-"""The images that the stack begins with, where no registry of images can be reached.
+"""The base images of the stack, with substitutes where no image registry can be reached.
 
-Normally they are pulled. Where that does not work, stand-ins with the same names are made of Debian's packages and of
-the nats-server in .venv: the same Python and the same server, in a file system that is not quite the real images' one.
-They trust whom this host trusts. They are kept in a folder, for making them takes minutes.
+Normally the images are pulled. If that fails, substitutes with the same names are built from Debian packages and the
+nats-server in .venv: the same Python and the same server, in a file system that differs from that of the real images.
+They trust the same certificate authorities as this host. They are cached in a folder, because building takes minutes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tests import ROOT
 from tests.compose.docker import Docker, run, say
 
 SUITE = "trixie"
-"""The Debian release whose Python is that of the image."""
+"""The Debian release with the Python version of the image."""
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PLUGINS = ("docker-compose", "docker-buildx")
 
 
 class Bases:
-    """Stand-ins in a folder, made when they are asked for."""
+    """Provides the base images, and builds substitutes in a folder on demand."""
 
     def __init__(self, folder: Path | None = None) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
@@ -33,38 +33,38 @@ class Bases:
         self._fresh = False
 
     def prepare(self, docker: Docker) -> None:
-        """Make sure that the engine has the images that the stack begins with."""
-        self._have(docker, python_image(), self._python)
-        self._have(docker, image_of("NATS_IMAGE"), self._nats)
+        """Make sure that the engine has the base images of the stack."""
+        self._ensure(docker, python_image(), self._python)
+        self._ensure(docker, image_of("NATS_IMAGE"), self._nats)
 
     def prepare_prometheus(self, docker: Docker) -> None:
         """Make sure that the engine has the image of Prometheus."""
-        self._have(docker, image_of("PROMETHEUS_IMAGE"), self._prometheus)
+        self._ensure(docker, image_of("PROMETHEUS_IMAGE"), self._prometheus)
 
-    def _have(self, docker: Docker, image: str, stand_in: Callable[[Docker, str], None]) -> None:
+    def _ensure(self, docker: Docker, image: str, build: Callable[[Docker, str], None]) -> None:
         if docker.can("image", "inspect", image):
             return
         if docker.can("pull", "--quiet", image):
             say(f"pulled {image}")
             return
-        say(f"{image} cannot be pulled: a stand-in is used in its place")
-        stand_in(docker, image)
+        say(f"cannot pull {image}: building a substitute")
+        build(docker, image)
 
     def plugins(self) -> Path:
-        """Return the folder with the engine's command line plugins, of the same release."""
+        """Return the folder with the engine's command line plugins from the same Debian release."""
         folder = self._folder / "plugins"
         if not folder.exists():
             tree = self._tree()
-            say(f"getting {' '.join(PLUGINS)}")
+            say(f"downloading {' '.join(PLUGINS)}")
             with tempfile.TemporaryDirectory(dir=self._folder) as name:
                 for package in PLUGINS:
                     unpack(tree, package, Path(name))
-                shutil.copytree(next(Path(name).rglob("cli-plugins")), Path(name) / "found")
-                (Path(name) / "found").rename(folder)
+                shutil.copytree(next(Path(name).rglob("cli-plugins")), Path(name) / "plugins")
+                (Path(name) / "plugins").rename(folder)
         return folder
 
     def _tree(self) -> Path:
-        """Return a folder with a small Debian."""
+        """Return a folder with a minimal Debian system."""
         tree = self._folder / SUITE
         if not tree.exists():
             if shutil.which("debootstrap") is None:
@@ -72,7 +72,7 @@ class Bases:
 
                 apt("update")
                 apt("install", "--yes", "--no-install-recommends", "debootstrap")
-            say(f"making a small Debian {SUITE} in {self._folder}")
+            say(f"creating a minimal Debian {SUITE} in {self._folder}")
             self._folder.mkdir(parents=True, exist_ok=True)
             unfinished = Path(tempfile.mkdtemp(dir=self._folder))
             include = "python3,python3-venv,python3-pip,ca-certificates"
@@ -80,7 +80,7 @@ class Bases:
             (unfinished / "usr/local/bin/python").symlink_to("/usr/bin/python3")
             unfinished.chmod(0o755)
             unfinished.rename(tree)
-        if not self._fresh:  # what was made another day knows packages that are gone since
+        if not self._fresh:  # the package lists of an older tree name packages that no longer exist
             shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
             run("chroot", str(tree), "apt-get", "-q", "update")
             self._fresh = True
@@ -91,8 +91,8 @@ class Bases:
 
     def _python(self, docker: Docker, image: str) -> None:
         tree = self._tree()
-        found = run("chroot", str(tree), "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
-        assert f":{found}-" in image, f"{image} wants another Python than {SUITE} has, {found}"
+        version = run("chroot", str(tree), "python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+        assert f":{version}-" in image, f"{image} has another Python than {SUITE}, which has {version}"
         archive = ["tar", "-C", str(tree), "--exclude=./var/lib/apt/lists/*", "--exclude=./var/cache/apt/*"]
         import_tree(docker, image, [*archive, "--exclude=./proc/*", "--exclude=./sys/*", "-c", "."])
 
@@ -127,7 +127,7 @@ class Bases:
 
 
 def unpack(tree: Path, package: str, folder: Path) -> None:
-    """Unpack a package of the small Debian into a folder, without installing it."""
+    """Unpack a package of the minimal Debian into a folder without installing it."""
     with tempfile.TemporaryDirectory(dir=tree / "tmp") as name:
         Path(name).chmod(0o777)
         run("chroot", str(tree), "sh", "-c", f"cd /tmp/{Path(name).name} && apt-get -q download {package}")
@@ -144,13 +144,13 @@ def import_tree(docker: Docker, image: str, archive: list[str], *changes: str) -
 
 
 def python_image() -> str:
-    found = re.search(r"^ARG PYTHON=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert found is not None
-    return f"python:{found[1]}-slim"
+    match = re.search(r"^ARG PYTHON=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert match is not None
+    return f"python:{match[1]}-slim"
 
 
 def image_of(variable: str) -> str:
-    """Return the image that compose.yaml uses unless a variable says otherwise."""
-    found = re.search(rf"\$\{{{variable}:-([^}}]+)\}}", (ROOT / "compose.yaml").read_text())
-    assert found is not None
-    return found[1]
+    """Return the default image that compose.yaml has for a variable."""
+    match = re.search(rf"\$\{{{variable}:-([^}}]+)\}}", (ROOT / "compose.yaml").read_text())
+    assert match is not None
+    return match[1]

@@ -1,4 +1,4 @@
-"""Running the command ``docker``."""
+"""Runs the command ``docker``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEGAN = time.monotonic()
 
 
 class CommandError(Exception):
-    """A command failed; the text has the end of what it said."""
+    """A command failed. The text ends with its last lines of output."""
 
 
 def say(text: str) -> None:
@@ -21,7 +21,7 @@ def say(text: str) -> None:
 
 
 def run(*command: str, timeout_s: float = TIMEOUT_S, **environment: str) -> str:
-    """Run a command and return what it wrote to its standard output."""
+    """Run a command and return its standard output."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -37,7 +37,7 @@ def run(*command: str, timeout_s: float = TIMEOUT_S, **environment: str) -> str:
 
 
 class Docker:
-    """The command, for one engine."""
+    """The command ``docker`` for one engine."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
@@ -46,7 +46,7 @@ class Docker:
         return run("docker", *arguments, timeout_s=timeout_s, **self.environment)
 
     def can(self, *arguments: str) -> bool:
-        """Tell whether a command works."""
+        """Return whether a command succeeds."""
         try:
             self(*arguments, timeout_s=120)
         except (CommandError, FileNotFoundError, subprocess.TimeoutExpired):
@@ -55,6 +55,6 @@ class Docker:
 
 
 def fail(text: str) -> None:
-    """End with what is wrong, loudly."""
+    """Print an error and exit with 1."""
     print(f"\n*** {text}\n", file=sys.stderr, flush=True)
     sys.exit(1)

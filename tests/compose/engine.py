@@ -1,7 +1,7 @@
-"""A Docker engine with Compose: the one that answers, else one of our own for as long as the tests run.
+"""A Docker engine with Compose: the running one, or else one that is started for the tests.
 
-One of our own needs root on a Debian host: the engine is installed from Debian's packages, started by hand with all
-that it stores in a folder that is removed afterwards, and stopped by its process id.
+Starting one needs root on a Debian host. The engine is installed from Debian packages, keeps all its data in a
+temporary folder, and is stopped by its process id.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ STOP_S = 60.0
 
 @contextmanager
 def engine(bases: Bases) -> Generator[Docker]:
-    """Yield the command for an engine that runs; end with an error when there is none."""
+    """Yield the command for a running engine; exit with an error if none can be started."""
     docker = Docker({})
     if docker.can("version") and docker.can("compose", "version"):
         say(f"using the running engine, {docker('compose', 'version')}")
         yield docker
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        fail("no Docker engine with Compose answers: start one, or run this as root on Debian to have one installed")
+        fail("no Docker engine with Compose is running: start one, or run this as root on Debian to install one")
     install()
     with tempfile.TemporaryDirectory(prefix="ajobs-engine-") as name:
         folder = Path(name)
@@ -43,15 +43,15 @@ def engine(bases: Bases) -> Generator[Docker]:
         (folder / "client").mkdir()
         (folder / "client/config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(plugins)]}))
         docker = Docker({"DOCKER_HOST": f"unix://{folder}/docker.sock", "DOCKER_CONFIG": f"{folder}/client"})
-        bridge_was_there = Path("/sys/class/net/docker0").exists()
+        bridge_existed = Path("/sys/class/net/docker0").exists()
         process = start(folder, docker)
         try:
-            say(f"started an engine of our own, {docker('compose', 'version')}")
+            say(f"started an engine, {docker('compose', 'version')}")
             yield docker
         finally:
             stop(process)
             unmount(folder)
-            if not bridge_was_there:
+            if not bridge_existed:
                 subprocess.run(["ip", "link", "delete", "docker0"], check=False, capture_output=True)
 
 
@@ -68,7 +68,7 @@ def apt(*arguments: str) -> None:
 
 
 def start(folder: Path, docker: Docker) -> subprocess.Popen[bytes]:
-    """Start the engine with the first storage driver that works here."""
+    """Start the engine with the first storage driver that works on this machine."""
     for driver in DRIVERS:
         command = ["dockerd", "--host", docker.environment["DOCKER_HOST"], "--storage-driver", driver]
         command += ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
@@ -83,7 +83,7 @@ def start(folder: Path, docker: Docker) -> subprocess.Popen[bytes]:
         stop(process)
         unmount(folder)
         say(f"no engine with {driver}: {' / '.join(log.read_text(errors='replace').splitlines()[-3:])}")
-    fail("no Docker engine could be started on this machine, so the stack was NOT tested")
+    fail("cannot start a Docker engine on this machine: the stack was NOT tested")
     raise AssertionError
 
 
@@ -98,7 +98,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def unmount(folder: Path) -> None:
-    """Take away what the engine mounted below a folder and left behind, so that the folder can be removed."""
+    """Unmount what the engine left mounted in a folder, so that the folder can be removed."""
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for path in sorted((each for each in mounted if Path(each).is_relative_to(folder)), reverse=True):
         subprocess.run(["umount", path], check=False, capture_output=True)

@@ -1,4 +1,4 @@
-"""Work from outside of the stack, and what became of it."""
+"""Load from outside of the stack, and checks of its outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCHEDULE = "each-second"
 
 
 class Load:
-    """Tasks that are enqueued while harm is done."""
+    """Tasks that are enqueued while parts of the stack fail."""
 
     def __init__(self, producer: Client, count: int, over_s: float) -> None:
         """Enqueue ``count`` tasks spread over ``over_s`` seconds."""
@@ -39,19 +39,19 @@ class Load:
                 for number in numbers
             ]
             done = await self._producer.enqueue_many(tasks)
-            assert not done.failed, f"{len(done.failed)} were not enqueued, the first because of {done.failed[0]}"
+            assert not done.failed, f"{len(done.failed)} tasks were not enqueued; first error: {done.failed[0]}"
             async with self._more:
                 self.ids += [task.id for task in done.enqueued]
                 self._more.notify_all()
             await asyncio.sleep(self._pause_s)
 
-    async def enqueued(self, part: float) -> None:
-        """Wait until that part of the tasks, between 0 and 1, is enqueued."""
+    async def enqueued(self, share: float) -> None:
+        """Wait until a share of the tasks, between 0 and 1, is enqueued."""
         async with self._more:
-            await self._more.wait_for(lambda: len(self.ids) >= part * self._count)
+            await self._more.wait_for(lambda: len(self.ids) >= share * self._count)
 
     async def all_complete(self) -> None:
-        """Wait until every task that was enqueued is complete."""
+        """Wait until every enqueued task is complete."""
         assert len(set(self.ids)) == self._count
         waiting, give_up = set(self.ids), time.monotonic() + END_S
         while waiting:
@@ -65,7 +65,7 @@ class Load:
 
 
 async def leader(admin: Client) -> str:
-    """Return the name of the scheduler that holds the key."""
+    """Return the name of the leading scheduler."""
     bucket = Bucket(admin.storage.connection, admin.storage.jetstream, ELECTIONS_BUCKET)
     async with asyncio.timeout(60):
         while (entry := await bucket.get(SCHEDULER_ELECTION)) is None:
@@ -74,7 +74,7 @@ async def leader(admin: Client) -> str:
 
 
 class Ticks:
-    """A schedule of every second, and its tasks."""
+    """A schedule that is due every second, and its tasks."""
 
     def __init__(self, admin: Client, created_ns: int) -> None:
         self._admin = admin
@@ -83,46 +83,46 @@ class Ticks:
 
     @classmethod
     async def begin(cls, admin: Client) -> Ticks:
-        """Make the schedule, and return once its first task is there."""
+        """Create the schedule, and return once its first task exists."""
         info = await admin.schedules.create(SCHEDULE, "@every 1s", "time", catch_up="all", catch_up_limit=10_000)
         ticks = cls(admin, parse_timestamp(info.schedule.created_at))
         async with asyncio.timeout(90):
-            while not await ticks.late():
+            while not await ticks.delays():
                 await asyncio.sleep(0.5)
-        say("the schedule's first task is there")
+        say("the schedule created its first task")
         return ticks
 
-    async def late(self) -> dict[int, float]:
-        """Return the ticks that have a task, and how many seconds after its tick each was made."""
-        found: dict[int, float] = {}
+    async def delays(self) -> dict[int, float]:
+        """Return the seconds from each tick to the creation of its task, for the ticks that have one."""
+        delays: dict[int, float] = {}
         async for task in self._admin.tasks():
             tick = self._numbers.get(task.id)
             if tick is not None:
-                found[tick] = (parse_timestamp(task.created) - self._created_ns) / SECOND_NS - tick
-        return found
+                delays[tick] = (parse_timestamp(task.created) - self._created_ns) / SECOND_NS - tick
+        return delays
 
     async def end(self, at_least: int) -> None:
-        """Wait for so many ticks, end the schedule, and make sure that each tick has a task, which is complete."""
+        """Wait for a number of ticks, delete the schedule, and check that each tick has a task and each is complete."""
         async with asyncio.timeout(120):
-            while len(late := await self.late()) < at_least:
+            while len(delays := await self.delays()) < at_least:
                 await asyncio.sleep(1)
-        # Whoever leads since a moment ago has made up for what was missed.
+        # By now a new leader has caught up missed ticks.
         await self._admin.schedules.delete(SCHEDULE)
-        late = await self.late()
-        missing = sorted(set(range(min(late), max(late) + 1)) - late.keys())
-        assert not missing, f"{len(late)} ticks, and no task for {missing}"
+        delays = await self.delays()
+        missing = sorted(set(range(min(delays), max(delays) + 1)) - delays.keys())
+        assert not missing, f"{len(delays)} ticks have a task, and these have none: {missing}"
         async with asyncio.timeout(120):
             while unfinished := [task.id async for task in self._admin.tasks() if self._is_unfinished(task)]:
                 await asyncio.sleep(1)
         del unfinished
-        say(f"{len(late)} ticks, each with one task, the latest made {max(late.values()):.1f} s after its tick")
+        say(f"{len(delays)} ticks, each with one task, with a delay of at most {max(delays.values()):.1f} s")
 
     def _is_unfinished(self, task: object) -> bool:
         return getattr(task, "id", "") in self._numbers and getattr(task, "state", None) is not TaskState.COMPLETE
 
 
 async def workers(admin: Client, count: int) -> None:
-    """Wait until so many workers announce themselves."""
+    """Wait until a number of workers announce themselves."""
     async with asyncio.timeout(120):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Asking a Prometheus."""
+"""Queries Prometheus."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 
 class Prometheus:
-    """The one of the stack."""
+    """The Prometheus server of the stack."""
 
     def __init__(self, port: str) -> None:
         self._url = f"http://127.0.0.1:{port}/api/v1"
 
-    async def ask(self, query: str) -> list[float]:
-        """Return the values that a query has now; a query that is not understood is an error."""
+    async def query(self, query: str) -> list[float]:
+        """Return the current values of a query; an invalid query is an error."""
         data = await self._get("query?" + urllib.parse.urlencode({"query": query}))
         return [float(each["value"][1]) for each in data["result"]]
 
     async def sees(self, **services: int) -> None:
-        """Wait until just so many replicas of each service answer it."""
+        """Wait until exactly the given number of replicas of each service is up."""
         async with asyncio.timeout(120):
             while True:
                 targets = (await self._get("targets?state=active"))["activeTargets"]
@@ -37,7 +37,7 @@ class Prometheus:
 
     def _get_now(self, path: str) -> Any:
         try:
-            with urllib.request.urlopen(f"{self._url}/{path}", timeout=30) as answer:
-                return json.load(answer)["data"]
+            with urllib.request.urlopen(f"{self._url}/{path}", timeout=30) as response:
+                return json.load(response)["data"]
         except urllib.error.HTTPError as e:
             raise AssertionError(f"{path}: {e.read().decode(errors='replace')}") from e

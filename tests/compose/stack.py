@@ -1,4 +1,4 @@
-"""The stack as somebody has it who just cloned the repository: `make secrets`, `docker compose up`."""
+"""The stack as in a fresh clone of the repository: `make secrets`, `docker compose up`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests import ROOT
 from tests.compose.docker import CommandError, Docker, run, say
 
 IMAGE = "ajobs:test"
-TROUBLE = ("Traceback", "Violation", "may not", "nowait")
+UNEXPECTED = ("Traceback", "Violation", "may not", "nowait")
 
 
 class Stack:
-    """One project of Compose, from a copy of what is in the repository."""
+    """A Compose project in a copy of the repository."""
 
     def __init__(self, docker: Docker, folder: Path, files: tuple[str, ...]) -> None:
         self._docker = docker
@@ -39,7 +39,7 @@ class Stack:
     @classmethod
     @contextmanager
     def fresh(cls, docker: Docker, *files: str) -> Generator[Stack]:
-        """Copy what is or would be in git, make the secrets, and take everything down at the end."""
+        """Copy the files that are tracked or not ignored, create the secrets, and take everything down at the end."""
         with tempfile.TemporaryDirectory(prefix="ajobs-stack-") as name:
             folder = Path(name)
             for file in run(
@@ -59,7 +59,7 @@ class Stack:
             finally:
                 stack.compose("--profile", "*", "down", "--volumes", "--timeout", "45")
                 assert stack.leftovers() == [], f"`down --volumes` left {stack.leftovers()}"
-                say("down: no container, network or volume is left")
+                say("stack is down: no container, network or volume is left")
 
     def compose(self, *arguments: str) -> str:
         environment = {**self.ports, "AJOBS_IMAGE": IMAGE, "BUILDKIT_PROGRESS": "plain"}
@@ -68,7 +68,7 @@ class Stack:
         return run(*command, *files, *arguments, **self._docker.environment, **environment)
 
     def up(self, *arguments: str) -> None:
-        """Start what is missing and return once all of it is healthy."""
+        """Start missing containers and return once all are healthy."""
         self.compose("up", "--detach", "--wait", "--wait-timeout", "180", *arguments)
 
     def containers(self, service: str) -> list[str]:
@@ -76,9 +76,9 @@ class Stack:
         return self.compose("ps", "--quiet", service).split()
 
     def container_of(self, service: str, host: str) -> str:
-        """Return the container that calls itself so."""
-        (found,) = [each for each in self.containers(service) if host.startswith(each[:12])]
-        return found
+        """Return the container with a host name."""
+        (container,) = [each for each in self.containers(service) if host.startswith(each[:12])]
+        return container
 
     def kill(self, container: str) -> None:
         self._docker("kill", "--signal", "KILL", container)
@@ -100,22 +100,22 @@ class Stack:
         except CommandError as e:
             return str(e)
 
-    def trouble(self) -> list[str]:
-        """Return what the services logged that they never should."""
-        return [line for line in self.logs().splitlines() if any(text in line for text in TROUBLE)]
+    def unexpected_logs(self) -> list[str]:
+        """Return log lines of the services that must never appear."""
+        return [line for line in self.logs().splitlines() if any(text in line for text in UNEXPECTED)]
 
-    def ask(self, path: str, token: str | None) -> tuple[int, Any]:
-        """Ask the HTTP API as somebody on this host does; return the status, and the body of a good answer."""
+    def request(self, path: str, token: str | None) -> tuple[int, Any]:
+        """Send a request to the HTTP API from this host; return the status, and the body of a successful response."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports['ADMIN_PORT']}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.load(answer)
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, json.load(response)
         except urllib.error.HTTPError as e:
             return e.code, None
 
     def connect(self, role: str) -> AbstractAsyncContextManager[Client]:
-        """Connect from outside of the stack, as somebody on this host does."""
+        """Connect from this host, outside of the stack."""
         secrets = self.folder / "secrets"
         used = ("NATS_PORT", "NATS_PORT_2", "NATS_PORT_3") if len(self._files) > 2 else ("NATS_PORT",)
         return Client.connect(

@@ -1,4 +1,4 @@
-"""A server with the accounts of the stack, and clients of each of its users."""
+"""A server with the NATS accounts of the stack, and a client for each role."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scripts import make_secrets
 
 
 class Accounts:
-    """The server, and how each role connects to it."""
+    """The server, and the connection settings of each role."""
 
     def __init__(self, server: NatsServer, secrets: Path) -> None:
         self.server = server
@@ -37,26 +37,26 @@ class Accounts:
         return Client.connect(self.server.url, **options | settings)
 
     async def switch(self, preset: str) -> None:
-        """Restart the server with another preset, as an operator does."""
+        """Restart the server with another preset."""
         make_secrets.write_all(self.secrets, preset)
         shutil.copy(self.secrets / "nats_accounts.conf", self.secrets.parent)
         await self.server.restart()
 
     def refused(self) -> list[str]:
-        """Return what the server logged of what users may not do."""
+        """Return the permission violations that the server logged."""
         return [line for line in self.server.log.read_text().splitlines() if "Violation" in line]
 
 
 @asynccontextmanager
 async def accounts(*queues: str, preset: str = "isolated") -> AsyncGenerator[Accounts]:
-    """Run a server with the stack's own configuration of accounts, with what `setup` makes."""
+    """Run a server with the accounts of the stack, and the streams and buckets that `setup` creates."""
     with tempfile.TemporaryDirectory(prefix="ajobs-accounts-") as name:
         folder = Path(name)
         make_secrets.write_all(folder / "secrets", preset)
         for file in ("nats_users.conf", "nats_accounts.conf"):
             shutil.copy(folder / "secrets" / file, folder)
         async with NatsServer.run(folder=folder, config="include ./nats_accounts.conf\n") as server:
-            found = Accounts(server, folder / "secrets")
-            async with found.connect("admin") as admin:
+            stack = Accounts(server, folder / "secrets")
+            async with stack.connect("admin") as admin:
                 await provision.create_missing(admin, [Queue(name=queue) for queue in queues])
-            yield found
+            yield stack

@@ -1,4 +1,4 @@
-"""Attacks with the key of each role: no subject, reply subject, body or header has effects beyond its rights."""
+"""Attacks with the key of each role: no subject, reply subject, body or header exceeds its permissions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TARGETS = [
     "$KV.CHORIA_AJ_IDEMPOTENCY.evil", "CHORIA_AJ.L.due.Q.evil", "CHORIA_AJ.C.W.all.drain", "CHORIA_AJ.H.T.pay",
     "CHORIA_AJ.E.leader_election.task_scheduler", "$SYS.REQ.SERVER.PING", "_R_.abcdef.ghi", "_GR_.a.b.c", "$NRG.V.x",
 ]  # fmt: skip
-"""Where an attacker would like the server, or a publish of its own, to write."""
+"""Subjects that an attacker wants to write to, directly or through a reply of the server."""
 HEADERS: list[dict[str, str] | None] = [
     None,
     {"KV-Operation": "PURGE", "Nats-Rollup": "sub"},
@@ -87,30 +87,30 @@ def bodies(subject: str) -> list[bytes]:
 
 
 class Attack:
-    """A server with the shipped configuration, a connection of each role, and what others hear."""
+    """A server with the shipped configuration, a connection of each role, and the messages that others receive."""
 
     def __init__(self, stack: Accounts, connections: dict[str, Nats]) -> None:
         self.stack = stack
         self.connections = connections
-        self.heard: list[str] = []
+        self.received: list[str] = []
 
-    async def hear(self, message: Msg) -> None:
-        self.heard.append(message.subject)
+    async def receive(self, message: Msg) -> None:
+        self.received.append(message.subject)
 
     async def ask(self, subject: str, body: bytes = b"") -> dict[str, Any]:
         return json.loads((await self.connections[ADMIN].request(f"$JS.API.{subject}", body, timeout=30)).data)
 
     async def listen(self) -> None:
-        """Have admins hear everything of ajobs, and each role an inbox of its own."""
+        """Subscribe admins to all subjects of ajobs, and each role to its own inbox."""
         for subject in ("CHORIA_AJ.>", "$KV.>"):
-            await self.connections[ADMIN].subscribe(subject, cb=self.hear)
+            await self.connections[ADMIN].subscribe(subject, cb=self.receive)
         for role, connection in self.connections.items():
             subject = "CHORIA_AJ.H.T.pay" if role == REMOTE else f"_INBOX.{role}.victim"
-            await connection.subscribe(subject, cb=self.hear)
+            await connection.subscribe(subject, cb=self.receive)
             await connection.flush()
 
     async def prepare(self) -> None:
-        """Store a document that is a schedule, a schedule of ours, and an item that is in the hands of a worker."""
+        """Store a forged schedule as a task, a valid schedule, and an item that is delivered to a worker."""
         stream = self.connections[ADMIN].jetstream()
         await stream.publish("CHORIA_AJ.T.evil", EVIL_SCHEDULE, headers={"KV-Operation": "PURGE"})
         await stream.publish("CHORIA_AJ.T.empty", b"")
@@ -124,28 +124,28 @@ class Attack:
         await delivered.next_msg(timeout=30)
 
     async def state(self) -> dict[str, Any]:
-        """Return what must not change."""
-        found: dict[str, Any] = {"streams": sorted((await self.ask("STREAM.NAMES"))["streams"])}
+        """Return the state that attacks must not change."""
+        state: dict[str, Any] = {"streams": sorted((await self.ask("STREAM.NAMES"))["streams"])}
         for stream in (VICTIM, *BUCKETS):
             subjects = (
                 (await self.ask(f"STREAM.INFO.{stream}", b'{"subjects_filter":">"}')).get("state", {}).get("subjects")
             )
             for subject in subjects or ():
                 last = await self.ask(f"STREAM.MSG.GET.{stream}", json.dumps({"last_by_subj": subject}).encode())
-                found[subject] = last.get("message", {}).get("seq")
+                state[subject] = last.get("message", {}).get("seq")
         answer = await self.ask(f"CONSUMER.INFO.{VICTIM}.WORKERS")
-        found["consumer"] = answer.get("error") or (
+        state["consumer"] = answer.get("error") or (
             answer["ack_floor"],
             answer["num_ack_pending"],
             answer["num_pending"],
         )
-        return found
+        return state
 
     async def settle(self) -> None:
-        """Wait until the server has processed everything: its queues are first in, first out."""
+        """Wait until the server has processed all messages. Its queues are first in, first out."""
         for connection in self.connections.values():
             await connection.flush()
-        for _ in range(3):  # an answer can be a request itself, whose answer again is one
+        for _ in range(3):  # a reply can itself be a request, whose reply can be another one
             await self.connections[ADMIN].jetstream().publish("CHORIA_AJ.T.evil", EVIL_SCHEDULE)
             await self.ask("STREAM.NAMES")
             await self.connections[ADMIN].flush()
@@ -187,34 +187,34 @@ async def attack(preset: str) -> AsyncGenerator[Attack]:
         yield running
 
 
-def beyond_rights(role: str, before: dict[str, Any], after: dict[str, Any], heard: list[str]) -> list[str]:
-    """Return what an attack changed, or made others hear, that the role may not do."""
-    may = [*published(role), "CHORIA_AJ.T.evil"]
+def violations(role: str, before: dict[str, Any], after: dict[str, Any], received: list[str]) -> list[str]:
+    """Return the names that an attack changed, or the subjects that others received, beyond the role's permissions."""
+    allowed = [*published(role), "CHORIA_AJ.T.evil"]
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    return sorted(subject for subject in changed | set(heard) if not any(matches(grant, subject) for grant in may))
+    return sorted(name for name in changed | set(received) if not any(matches(grant, name) for grant in allowed))
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("role", ATTACKERS)
-async def test_no_reply_subject_gives_a_role_more_than_its_rights(role: str):
+async def test_no_reply_subject_gives_a_role_more_than_its_permissions(role: str):
     async with attack("isolated") as running:
         before = await running.state()
         assert await running.run(role) > 1_000
-        assert beyond_rights(role, before, await running.state(), running.heard) == []
+        assert violations(role, before, await running.state(), running.received) == []
 
 
-async def test_in_the_preset_trusted_a_reply_subject_gives_a_role_all_rights():
-    """What the isolated preset prevents, and that these tests would notice it."""
+async def test_in_the_preset_trusted_a_reply_subject_gives_a_role_all_permissions():
+    """Shows the attack that the isolated preset prevents, and that these tests would detect it."""
     async with attack("trusted") as running:
         before = await running.state()
         await running.connections["producer"].publish(LOAD + "empty", b"", reply=TARGETS[0])
         await running.settle()
-        found = beyond_rights("producer", before, await running.state(), running.heard)
-        assert {"streams", "consumer"} <= set(found)
+        detected = violations("producer", before, await running.state(), running.received)
+        assert {"streams", "consumer"} <= set(detected)
 
 
 @pytest.mark.parametrize("role", ATTACKERS)
-async def test_no_role_hears_the_answers_or_the_data_of_others(role: str):
+async def test_no_role_can_subscribe_to_the_replies_or_the_data_of_others(role: str):
     subjects = [">", "CHORIA_AJ.>", "CHORIA_AJ.T.>", "CHORIA_AJ.Q.>", "$KV.>", "$JS.>", "$JS.ACK.>", "_R_.>", "$SYS.>"]
     subjects += [f"_INBOX.{other}.>" for other in ROLES if other != role] + ["_INBOX.>"]
     async with accounts("Q") as stack:
@@ -237,20 +237,20 @@ async def test_no_role_hears_the_answers_or_the_data_of_others(role: str):
 
 async def test_a_remote_service_serves_tasks_with_the_key_of_its_role():
     async with accounts("Q") as stack:
-        theirs, ours = Router(), Router()
+        remote, router = Router(), Router()
 
-        @theirs.handler("double")
+        @remote.handler("double")
         async def double(number: int) -> int:
             return 2 * number
 
-        ours.remote("double")
+        router.remote("double")
         settings: dict[str, Any] = {
             "nkey_seed_file": str(stack.secrets / "nats_remote.nk"), "inbox_prefix": "_INBOX.remote",
         }  # fmt: skip
         async with (
-            remote_service(theirs, stack.server.url, **settings),
-            stack.connect("worker", queue="Q") as at_work,
-            working(at_work, ours),
+            remote_service(remote, stack.server.url, **settings),
+            stack.connect("worker", queue="Q") as consumer,
+            working(consumer, router),
             stack.connect("producer", queue="Q") as producer,
         ):
             task = await producer.enqueue("double", 21)
@@ -258,7 +258,7 @@ async def test_a_remote_service_serves_tasks_with_the_key_of_its_role():
         assert stack.refused() == []
 
 
-async def test_an_observer_sees_tasks_queues_and_events():
+async def test_an_observer_reads_tasks_queues_and_events():
     async with (
         accounts("Q") as stack,
         stack.connect("observer", queue="Q", bind=True, no_storage_init=True) as observer,
@@ -272,7 +272,7 @@ async def test_an_observer_sees_tasks_queues_and_events():
         assert stack.refused() == []
 
 
-async def test_an_installation_with_one_account_keeps_its_data_after_a_restart_with_isolated_accounts():
+async def test_switching_from_one_account_to_isolated_accounts_keeps_all_data():
     async with accounts("Q", preset="trusted") as stack:
         async with stack.connect("producer", queue="Q") as producer:
             many = await producer.enqueue_many(producer.new_task("double", number) for number in range(50))
@@ -280,8 +280,8 @@ async def test_an_installation_with_one_account_keeps_its_data_after_a_restart_w
         router = Router()
         router.add("double", lambda number: 2 * number)
         async with (
-            stack.connect("worker", queue="Q") as at_work,
-            working(at_work, router),
+            stack.connect("worker", queue="Q") as consumer,
+            working(consumer, router),
             stack.connect("producer", queue="Q") as producer,
         ):
             assert not many.failed
@@ -290,23 +290,23 @@ async def test_an_installation_with_one_account_keeps_its_data_after_a_restart_w
         assert stack.refused() == []
 
 
-async def test_a_worker_that_stops_keeps_no_item_that_the_server_was_about_to_send():
-    """Across accounts, items take longer from the server's choice of a request to the worker."""
+async def test_a_stopping_worker_hands_back_items_that_the_server_is_about_to_send():
+    """Across accounts, an item takes longer from the server to the worker."""
     router = Router()
 
     @router.handler("t")
     async def nothing() -> None:
-        """Take no time."""
+        """Return at once."""
 
     async with (
         accounts("Q") as stack,
         stack.connect("producer", queue="Q") as producer,
-        stack.connect("worker", queue="Q") as at_work,
+        stack.connect("worker", queue="Q") as consumer,
     ):
         for _ in range(12):
             await producer.enqueue_many(producer.new_task("t") for _ in range(300))
-            async with working(at_work, router, retry_policy=QUICK, concurrency=32), asyncio.timeout(30):
-                while (await at_work.queue_info("Q")).items > 150:
+            async with working(consumer, router, retry_policy=QUICK, concurrency=32), asyncio.timeout(30):
+                while (await consumer.queue_info("Q")).items > 150:
                     await asyncio.sleep(0.005)
-            async with working(at_work, router, retry_policy=QUICK, concurrency=32):
-                await wait_items(at_work, "Q", 0)
+            async with working(consumer, router, retry_policy=QUICK, concurrency=32):
+                await wait_items(consumer, "Q", 0)

@@ -1,4 +1,4 @@
-"""Three servers, each document on all of them: any one may go, and nothing is lost."""
+"""A cluster of three servers loses nothing when one of them fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def leader_of(client: Client, stream: str) -> str:
     return info["cluster"]["leader"]
 
 
-async def test_the_server_that_leads_the_tasks_is_killed_in_the_middle_of_a_run_and_comes_back():
+async def test_no_task_is_lost_when_the_leading_server_is_killed_and_restarted():
     router = Router()
     router.add("double", lambda payload: payload * 2)
     async with cluster(3) as nodes:

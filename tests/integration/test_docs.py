@@ -1,7 +1,8 @@
-"""The snippets of the README and of docs/ do what the pages say.
+"""Programs in the README and in docs/ print the output that the pages show.
 
-``<!-- file: NAME -->`` before a block: it is written to that file. ``<!-- prints: NAME -->``: that program prints just
-this; ``with ARGUMENTS`` says which worker runs meanwhile, and ``and NAME`` which other program.
+A directive above a block selects its use. ``<!-- file: NAME -->``: write the block to a file.
+``<!-- prints: NAME -->``: the block is the exact output of that program. It can name a worker, ``with ARGUMENTS``, and
+another program, ``and NAME``, that run at the same time.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 
 
 def programs() -> list:
-    found = []
+    parameters = []
     for page in PAGES:
         runs = [text.removeprefix("$ ajobs-worker ").strip() for kind, _, text in blocks(page) if kind == "run"]
         for kind, title, text in blocks(page):
@@ -36,8 +37,9 @@ def programs() -> list:
                 continue
             program, _, more = title.partition(" with ")
             worker, _, other = more.partition(" and ")
-            found.append(pytest.param(page, program, worker or "".join(runs), other, text, id=f"{page.name}-{program}"))
-    return found
+            case = f"{page.name}-{program}"
+            parameters.append(pytest.param(page, program, worker or "".join(runs), other, text, id=case))
+    return parameters
 
 
 @asynccontextmanager
@@ -78,7 +80,7 @@ async def test_a_program_prints_what_the_page_shows(server, tmp_path, page, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_each_link_to_a_file_leads_somewhere(page):
+def test_each_link_leads_to_an_existing_file(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 

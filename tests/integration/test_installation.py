@@ -1,4 +1,4 @@
-"""A user installs the wheels into an environment of their own and runs the programs of the README there."""
+"""The programs of the README run in a new environment with the wheels installed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_all_members_have_one_version_and_pin_each_other_to_it(wheels: list[Path
                 assert f"=={version}" in requirement.partition(";")[0], requirement
 
 
-def test_each_member_says_what_it_is(wheels: list[Path]):
+def test_each_member_has_complete_metadata(wheels: list[Path]):
     for document in map(metadata, wheels):
         assert document["Summary"]
         assert document["License-Expression"] == "Apache-2.0"
@@ -74,7 +74,7 @@ def test_the_meta_distribution_offers_every_member_as_an_extra():
 
 
 @pytest.mark.timeout(600)
-async def test_the_programs_of_the_readme_run_from_the_wheels_alone(server, tmp_path: Path, wheels: list[Path]):
+async def test_the_programs_of_the_readme_run_with_the_wheels_only(server, tmp_path: Path, wheels: list[Path]):
     python = await asyncio.to_thread(install, tmp_path / "venv", wheels)
     project = tmp_path / "project"
     for kind, title, text in blocks(README):
@@ -101,9 +101,9 @@ async def test_the_programs_of_the_readme_run_from_the_wheels_alone(server, tmp_
 
 
 def install(folder: Path, wheels: list[Path]) -> Path:
-    """Install the wheels and what ``ajobs[all]`` needs into a new environment, and return its Python.
+    """Install the wheels and the dependencies of ``ajobs[all]`` into a new environment, and return its Python.
 
-    Our own distributions are installed first and without an index, so that the index is asked for all others only.
+    Our own distributions are installed first without an index, so that the index serves third-party packages only.
     """
     folder.mkdir()
     pinned = re.findall(r"^[a-z0-9.-]+==\S+", (ROOT / "constraints.txt").read_text(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What the dashboard and the alerts ask for is what the services and the server really tell."""
+"""The dashboard and the alerts query only metrics that the services and the NATS server export."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ MODULES = (
 )  # fmt: skip
 SERIES = re.compile(r"\b((?:choria_asyncjobs|gnatsd_varz|jetstream|process)_\w+)(\{[^}]*\})?")
 OF_JETSTREAM = {"jetstream_server_total_message_bytes": "bytes"}
-"""What the exporter calls a number of the server's /jsz."""
+"""The fields of the server's /jsz, by the exporter's metric name."""
 OF_TARGETS = {"service", "job", "instance", "le"}
-"""Labels that Prometheus adds, and that of a histogram's buckets."""
+"""Labels that Prometheus adds, and the label of a histogram's buckets."""
 
 
 def queries() -> list[str]:
@@ -38,20 +38,20 @@ def queries() -> list[str]:
     return asked + re.findall(r"expr: (?:>-\n)?((?:.+\n)(?: {10}.+\n)*)", RULES.read_text())
 
 
-def told() -> dict[str, set[str]]:
-    """Return the names of all series of the services, each with its labels."""
+def exported() -> dict[str, set[str]]:
+    """Return the names of all series of the services with their labels."""
     for name in MODULES:
         import_module(name)
-    found: dict[str, set[str]] = {}
+    series: dict[str, set[str]] = {}
     collectors: Iterable[Collector] = set(REGISTRY._collector_to_names)
     for collector in collectors:
         labels = set(getattr(collector, "_labelnames", ()))
-        found |= dict.fromkeys(REGISTRY._collector_to_names[collector], labels)
-    return found
+        series |= dict.fromkeys(REGISTRY._collector_to_names[collector], labels)
+    return series
 
 
-def test_each_query_is_for_what_a_service_tells_with_the_labels_that_it_has():
-    known = told()
+def test_each_query_uses_exported_metrics_and_their_labels():
+    known = exported()
     asked = queries()
     assert len(asked) > 40
     for query in asked:
@@ -66,33 +66,33 @@ def test_each_query_is_for_what_a_service_tells_with_the_labels_that_it_has():
             assert labels <= set().union(*(known[name] for name in names)) | OF_TARGETS, query
 
 
-def test_each_panel_has_a_place_of_its_own_and_asks_the_provisioned_source():
+def test_panels_do_not_overlap_and_use_the_provisioned_data_source():
     panels = json.loads(DASHBOARD.read_text())["panels"]
     source = re.search(r"uid: (\w+)", (ROOT / "deploy/grafana/datasources/prometheus.yml").read_text())
     assert source is not None
     cells: set[tuple[int, int]] = set()
     for panel in panels:
         place = panel["gridPos"]
-        here = {
+        occupied = {
             (x, y)
             for x in range(place["x"], place["x"] + place["w"])
             for y in range(place["y"], place["y"] + place["h"])
         }
-        assert not here & cells, panel["title"]
-        assert max(x for x, _ in here) < 24
-        cells |= here
+        assert not occupied & cells, panel["title"]
+        assert max(x for x, _ in occupied) < 24
+        cells |= occupied
         if panel["type"] != "row":
             assert {target["datasource"]["uid"] for target in panel["targets"]} == {source[1]}
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
 def numbers_of(url: str) -> set[str]:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return {key for key, value in json.load(answer).items() if isinstance(value, int | float)}
+    with urllib.request.urlopen(url, timeout=30) as response:
+        return {key for key, value in json.load(response).items() if isinstance(value, int | float)}
 
 
 @pytest.mark.parametrize("path", ["varz", "jsz"])
-async def test_what_is_asked_of_nats_is_among_its_numbers(path: str):
+async def test_each_queried_metric_of_nats_is_a_field_of_its_monitoring_page(path: str):
     (port,) = free_ports(1)
     async with NatsServer.run(config=f'http: "127.0.0.1:{port}"'):
         numbers = await asyncio.to_thread(numbers_of, f"http://127.0.0.1:{port}/{path}")

@@ -1,4 +1,4 @@
-"""The server goes away and comes back while tasks are enqueued and run: all end complete, each once in the store."""
+"""The server restarts while tasks are enqueued and run: all become complete, and each is stored once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TASKS = 2_000
 QUEUE = Queue(name="Q", max_run_time=2, max_concurrent=200)
 
 
-async def test_enqueuing_waits_for_the_server_and_nothing_is_lost_or_doubled(server):
+async def test_enqueuing_waits_for_the_server_and_loses_or_duplicates_nothing(server):
     async with Client.connect(server.url, queue=QUEUE, request_timeout=0.5) as client:
         many = asyncio.create_task(client.enqueue_many((client.new_task("t", n) for n in range(3_000)), window=20))
         while (await client.store_info()).tasks < 200:
@@ -33,14 +33,14 @@ async def test_enqueuing_waits_for_the_server_and_nothing_is_lost_or_doubled(ser
         assert states == {TaskState.NEW: 3_000}
 
 
-async def test_when_the_server_stays_away_patience_ends_in_an_error(server):
+async def test_an_outage_longer_than_the_patience_is_an_error(server):
     async with Client.connect(server.url, request_timeout=0.2, patience=0.3) as client:
         server.kill()
         with pytest.raises(RequestTimeoutError, match="answer"):
             await client.enqueue("t", 1)
 
 
-async def test_waiting_and_reading_go_on_when_the_server_was_away(server):
+async def test_waiting_and_reading_continue_after_an_outage(server):
     async with Client.connect(server.url, queue=QUEUE, request_timeout=0.5) as client:
         task = await client.enqueue("t", 1)
         waiting = asyncio.create_task(client.wait(task.id, timeout=60))
@@ -55,7 +55,7 @@ async def test_waiting_and_reading_go_on_when_the_server_was_away(server):
         assert (await waiting).state is TaskState.EXPIRED
 
 
-async def test_more_than_fits_the_buffer_of_the_connection_waits_for_the_server(server):
+async def test_more_data_than_fits_the_send_buffer_waits_for_the_server(server):
     async with Client.connect(server.url, queue=QUEUE, request_timeout=5) as client:
         large = b"x" * 100_000
         server.kill()
@@ -65,8 +65,8 @@ async def test_more_than_fits_the_buffer_of_the_connection_waits_for_the_server(
         assert (await client.queue_info()).items == 60
 
 
-async def test_a_save_whose_answer_was_lost_is_recognised_as_our_own(client, monkeypatch):
-    """The first attempt is stored, its answer thrown away: the second finds the first in its way."""
+async def test_a_save_whose_acknowledgement_is_lost_is_recognized_as_our_own(client, monkeypatch):
+    """The first request is stored but its acknowledgement is dropped, so that the second one conflicts with it."""
     post = client.storage.requests.post
     lost: list[str] = []
 
@@ -86,7 +86,7 @@ async def test_a_save_whose_answer_was_lost_is_recognised_as_our_own(client, mon
     assert len(lost) == 2
     assert await client.load(task.id) == task
     assert (await client.queue_info()).items == 1
-    # The same answer to an attempt that was not lost means the item of the deleted task.
+    # The same acknowledgement for a request that was not lost means the item of the deleted task.
     await client.delete(task.id)
     await client.purge_queue("Q")
     await client.enqueue("t", 1, task_id=task.id)
@@ -117,7 +117,7 @@ async def test_a_handler_that_runs_while_the_server_restarts_keeps_its_result(se
     assert runs == [1]
 
 
-async def test_a_worker_goes_on_after_its_queue_was_deleted_and_made_again(client, monkeypatch):
+async def test_a_worker_continues_after_its_queue_was_deleted_and_created_again(client, monkeypatch):
     monkeypatch.setattr("ajobs.client.storage.jetstream.pull.LONGEST_BACKOFF_S", 0.2)
     router = Router()
     router.add("t", lambda: "ran")
@@ -128,7 +128,7 @@ async def test_a_worker_goes_on_after_its_queue_was_deleted_and_made_again(clien
         assert await client.result((await client.enqueue("t")).id, timeout=60) == "ran"
 
 
-async def test_two_workers_one_killed_and_the_server_restarted_complete_every_task_once(server):
+async def test_every_task_completes_once_although_a_worker_is_killed_and_the_server_restarts(server):
     arguments = ("ajobs.testing.handlers:router", "--queue", "Q", "--server", server.url, "--concurrency", "16")
     async with Client.connect(server.url, queue=QUEUE) as client:
         result = await client.enqueue_many(client.new_task("work", n) for n in range(TASKS))
@@ -153,7 +153,7 @@ async def test_two_workers_one_killed_and_the_server_restarted_complete_every_ta
         assert await completed() == TASKS
         assert sorted(client_result(task) for task in stored.values()) == [2 * n for n in range(TASKS)]
         assert {task.id for task in result.enqueued} == set(stored)
-        # What ran twice is what the killed worker, or the outage, interrupted.
+        # Only tasks that the killed worker or the outage interrupted ran twice.
         assert sum(task.tries > 1 for task in stored.values()) <= 4 * 16
 
 

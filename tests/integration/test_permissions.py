@@ -1,4 +1,4 @@
-"""Each role of the stack can do its work with its NATS user, and nothing more."""
+"""Each role of the stack has the permissions for its work, and no others."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ async def stack(request: pytest.FixtureRequest) -> AsyncGenerator[Accounts]:
         yield running
 
 
-# ---- what each can do
+# ---- permitted
 
 
-async def test_a_producer_and_a_worker_do_all_that_there_is_to_do_for_tasks(stack: Accounts):
+async def test_a_producer_and_a_worker_have_all_permissions_for_tasks(stack: Accounts):
     router, failed = Router(), set()
 
     @router.handler("add")
@@ -53,16 +53,16 @@ async def test_a_producer_and_a_worker_do_all_that_there_is_to_do_for_tasks(stac
 
     @router.handler("ends")
     async def ends() -> None:
-        raise TerminateTask("no use")
+        raise TerminateTask("permanent failure")
 
-    @router.handler("goes-on")
-    async def goes_on() -> str:
-        return (await at_work.enqueue("add", [3, 4])).id
+    @router.handler("continues")
+    async def continues() -> str:
+        return (await consumer.enqueue("add", [3, 4])).id
 
     async with (
         stack.connect("producer", queue="Q") as producer,
-        stack.connect("worker", queue="Q") as at_work,
-        working(at_work, router, discard_states=("expired",)),
+        stack.connect("worker", queue="Q") as consumer,
+        working(consumer, router, discard_states=("expired",)),
     ):
         parents = [await producer.enqueue("add", [n, n]) for n in range(3)]
         child = await producer.enqueue("sum", depends_on=parents, load_dependencies=True)
@@ -72,7 +72,7 @@ async def test_a_producer_and_a_worker_do_all_that_there_is_to_do_for_tasks(stac
             await producer.result((ended := await producer.enqueue("ends")).id, timeout=30)
         await producer.retry(ended.id)
         assert (await producer.wait(ended.id, timeout=30)).state is TaskState.TERMINATED
-        follow_up = await producer.result((await producer.enqueue("goes-on")).id, str, timeout=30)
+        follow_up = await producer.result((await producer.enqueue("continues")).id, str, timeout=30)
         assert await producer.result(follow_up, timeout=30) == 7
         many = await producer.enqueue_many(producer.new_task("add", [n, 1]) for n in range(100))
         assert not many.failed
@@ -88,7 +88,7 @@ async def test_a_producer_and_a_worker_do_all_that_there_is_to_do_for_tasks(stac
     assert stack.refused() == []
 
 
-async def test_a_worker_process_announces_itself_and_hands_back_what_it_cannot_end(stack: Accounts):
+async def test_a_worker_process_announces_itself_and_hands_back_unfinished_tasks(stack: Accounts):
     async with (
         stack.connect("admin", queue="Q") as admin,
         worker_process(HANDLERS, "--queue", "Q,OTHER", "--grace", "0s", **stack.environment("worker")) as worker,
@@ -109,7 +109,7 @@ async def test_a_worker_process_announces_itself_and_hands_back_what_it_cannot_e
     assert stack.refused() == []
 
 
-async def test_schedulers_elect_a_leader_that_makes_tasks_and_tells_how_far_it_came(stack: Accounts):
+async def test_schedulers_elect_a_leader_that_creates_tasks_and_stores_its_progress(stack: Accounts):
     async with stack.connect("admin", queue="Q") as admin:
         jetstream = admin.storage.jetstream
         await jetstream.call(f"STREAM.DELETE.{ELECTIONS}")
@@ -133,15 +133,15 @@ async def test_schedulers_elect_a_leader_that_makes_tasks_and_tells_how_far_it_c
             ):
                 await one.wait_log("scheduler ready")
                 await two.wait_log("scheduler ready")
-                made = await two_tasks()
+                created = await two_tasks()
                 one.signal(15)
                 assert await one.ended() == 0
-                made |= await two_tasks()
-            assert len(made) == 4
+                created |= await two_tasks()
+            assert len(created) == 4
     assert stack.refused() == []
 
 
-async def test_the_janitor_may_repair_with_the_user_of_schedulers(stack: Accounts):
+async def test_repair_works_with_the_permissions_of_a_scheduler(stack: Accounts):
     async with stack.connect("admin", queue="Q") as admin, stack.connect("scheduler", queue="Q") as scheduler:
         await admin.enqueue("t", queue="OTHER")
         await admin.purge_queue("OTHER")
@@ -155,25 +155,25 @@ async def test_the_janitor_may_repair_with_the_user_of_schedulers(stack: Account
     assert stack.refused() == []
 
 
-async def test_an_admin_does_all_that_there_is_to_do_for_queues_and_schedules(stack: Accounts):
+async def test_an_admin_has_all_permissions_for_queues_and_schedules(stack: Accounts):
     async with stack.connect("admin", queue="Q") as admin:
         await admin.create_queue(Queue(name="NEW", max_concurrent=5))
         await admin.storage.queues.configure("NEW", max_concurrent=6)
         task = await admin.enqueue("t", queue="NEW")
         assert [info.items for info in await admin.queues() if info.queue.name == "NEW"] == [1]
-        assert [found.id async for found in admin.tasks()] == [task.id]
+        assert [each.id async for each in admin.tasks()] == [task.id]
         await admin.purge_queue("NEW")
         await admin.delete(task.id)
         await admin.delete_queue("NEW")
         await admin.schedules.create("s", "@hourly", "t", queue="Q")
         await admin.schedules.pause("s")
-        assert [found.name for found in await admin.schedules.all()] == ["s"]
+        assert [each.name for each in await admin.schedules.all()] == ["s"]
         await admin.schedules.delete("s")
         assert await admin.workers() == []
     assert stack.refused() == []
 
 
-async def test_an_admin_may_take_a_backup_of_a_stream(stack: Accounts):
+async def test_an_admin_can_back_up_a_stream(stack: Accounts):
     async with stack.connect("admin", queue="Q") as admin:
         await admin.enqueue("t")
         connection, requests = admin.storage.connection, admin.storage.requests
@@ -194,7 +194,7 @@ async def test_an_admin_may_take_a_backup_of_a_stream(stack: Accounts):
     assert stack.refused() == []
 
 
-# ---- what each cannot do
+# ---- denied
 
 TASKS, QUEUE, CONFIGURATION, ELECTIONS, WORKERS = (
     "CHORIA_AJ_TASKS", "CHORIA_AJ_Q_Q", "KV_CHORIA_AJ_CONFIGURATION", "KV_CHORIA_AJ_ELECTIONS", "KV_CHORIA_AJ_WORKERS",
@@ -229,7 +229,7 @@ READING_ALL = [
     "$JS.API.STREAM.LIST",
 ]
 TAKING = [f"$JS.API.CONSUMER.MSG.NEXT.{QUEUE}.WORKERS", f"$JS.ACK.{QUEUE}.WORKERS.1.1.1.1.0"]
-OF_WORKERS = ["$KV.CHORIA_AJ_WORKERS.somebody", "CHORIA_AJ.H.T.t"]
+OF_WORKERS = ["$KV.CHORIA_AJ_WORKERS.another", "CHORIA_AJ.H.T.t"]
 REMOVING = [f"$JS.API.STREAM.MSG.DELETE.{QUEUE}"]
 FORBIDDEN = {
     "producer": [
@@ -243,7 +243,7 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_nothing_else_may_be_asked_or_published_and_the_error_says_what(stack: Accounts, role: str):
+async def test_other_requests_and_messages_are_denied_with_an_error_that_names_the_subject(stack: Accounts, role: str):
     async with stack.connect(role, queue="Q") as client:
         for subject in FORBIDDEN[role]:
             with pytest.raises(PermissionDeniedError) as denied:
@@ -254,7 +254,7 @@ async def test_nothing_else_may_be_asked_or_published_and_the_error_says_what(st
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_nothing_else_may_be_listened_to(stack: Accounts, role: str):
+async def test_other_subscriptions_are_denied(stack: Accounts, role: str):
     others = [f"_INBOX.{other}.>" for other in ROLES if other != role]
     subjects = [">", "_INBOX.>", "$JS.>", "$SYS.>", "$JS.API.>", *others]
     if role != "admin":
@@ -269,10 +269,10 @@ async def test_nothing_else_may_be_listened_to(stack: Accounts, role: str):
             await connection.unsubscribe(subscription)
 
 
-# ---- what is said to one who may not
+# ---- error texts
 
 
-async def test_a_queue_that_would_have_to_be_made_says_who_may(stack: Accounts):
+async def test_the_error_for_a_missing_queue_names_the_command_that_creates_it(stack: Accounts):
     with pytest.raises(PermissionDeniedError) as denied:
         async with stack.connect("producer", queue="MISSING"):
             pass
@@ -282,32 +282,32 @@ async def test_a_queue_that_would_have_to_be_made_says_who_may(stack: Accounts):
     )
 
 
-async def test_an_inbox_that_is_not_the_users_own_says_which_setting_it_is(stack: Accounts):
+async def test_the_error_for_a_wrong_inbox_names_its_setting(stack: Accounts):
     with pytest.raises(PermissionDeniedError, match=r"may not subscribe to _INBOX\.>.*NATS_INBOX_PREFIX"):
         async with stack.connect("producer", inbox_prefix="_INBOX"):
             pass
 
 
-async def test_a_worker_that_may_not_make_its_queue_ends_with_one_line_that_says_so(stack: Accounts):
+async def test_a_worker_without_permission_to_create_its_queue_ends_with_one_line(stack: Accounts):
     async with worker_process(HANDLERS, "--queue", "MISSING", **stack.environment("worker")) as worker:
         assert await worker.ended() == 1
     assert worker.log[-1].startswith("ajobs-worker: this NATS user may not publish to $JS.API.STREAM.CREATE.")
 
 
-async def test_events_that_may_not_be_watched_are_an_error(stack: Accounts):
+async def test_watching_events_without_permission_is_an_error(stack: Accounts):
     async with stack.connect("scheduler", queue="Q") as scheduler:
         with pytest.raises(PermissionDeniedError, match=r"may not subscribe to CHORIA_AJ\.E\.>"):
             async with scheduler.watch():
                 pass
 
 
-async def test_a_connection_that_was_handed_in_says_it_too(stack: Accounts):
+async def test_a_missing_permission_is_an_error_on_a_connection_that_was_passed_in(stack: Accounts):
     import nats
 
-    told: list[Exception] = []
+    errors: list[Exception] = []
 
     async def error_cb(error: Exception) -> None:
-        told.append(error)
+        errors.append(error)
 
     bare = await nats.connect(
         stack.server.url, nkeys_seed=str(stack.secrets / "nats_producer.nk"), inbox_prefix="_INBOX.producer",
@@ -316,5 +316,5 @@ async def test_a_connection_that_was_handed_in_says_it_too(stack: Accounts):
     async with Client.connect(connection=bare, queue="Q") as client:
         with pytest.raises(PermissionDeniedError):
             await client.delete_queue("Q")
-    assert len(told) == 1
+    assert len(errors) == 1
     await bare.close()

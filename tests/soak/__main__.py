@@ -1,8 +1,7 @@
-"""A long run of handlers of every temper on workers that are killed at random: ``make soak``.
+"""Stress-test workers: run handlers of many kinds while workers are killed at random, with ``make soak``.
 
-It ends with 0 when every task is in the state that it should be in, no work item is left, and the one worker that was
-never killed holds no more asyncio tasks, threads, files and child processes than before; and no process that a worker
-started has outlived it.
+The exit status is 0 if every task is in its expected state, no work item is left, the one worker that was never killed
+holds no more asyncio tasks, threads, files and child processes than before, and no process outlived its worker.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ from ajobs.protocol.retry import linear_policy
 from ajobs.protocol.states import FINAL_STATES
 from ajobs.protocol.task import Task
 from ajobs.testing.nats_server import NatsServer
-from tests.soak.handlers import Inside
+from tests.soak.handlers import Resources
 
 MINUTES = 3.0
 VICTIMS = 2
 KILL_EVERY_S = (3.0, 8.0)
 RATE = 40
-"""Tasks a second."""
+"""Tasks per second."""
 END_S = 240.0
-"""Seconds that the last tasks may take to come to an end."""
+"""Seconds that the last tasks may take to finish."""
 MAX_RUN_TIME_NS = 3 * SECOND_NS
 
 QUICK = linear_policy(steps=2, jitter=0.5, shortest=0.1, longest=1)
@@ -54,19 +53,19 @@ EXPECTED: dict[str, TaskState] = dict.fromkeys(COMPLETE, TaskState.COMPLETE) | {
     "process-dying": TaskState.EXPIRED,
 }
 RARE = ("terminating", "raising", "hanging", "process-hanging", "process-dying", "dying")
-"""One task of forty is one of these."""
+"""One task in forty is of one of these types."""
 MAX_TRIES = {"raising": 3, "hanging": 2, "process-hanging": 2, "process-dying": 2}
 
 SOAK = "AJ_SOAK_FOLDER"
-"""The variable by which a process is known to come from this run."""
+"""The environment variable that marks the processes of this run."""
 OUTLIVE_S = 10.0
-"""Seconds that processes have to end after their worker."""
+"""Seconds within which processes must end after their worker."""
 
 console = Console()
 
 
 class Workers:
-    """One worker that is never killed, on a queue of its own besides, and some that are."""
+    """The worker processes: one that is never killed and also has its own queue, and some that are killed."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url
@@ -86,8 +85,8 @@ class Workers:
         self._processes.append(process)
         return process
 
-    async def torment(self) -> None:
-        """Kill one victim after the other, and start those again that killed themselves."""
+    async def kill_at_random(self) -> None:
+        """Kill one victim after another, and restart those that ended by themselves."""
         victims = [await self.start("MIXED", "DEADLY") for _ in range(VICTIMS)]
         while True:
             with contextlib.suppress(TimeoutError):
@@ -120,12 +119,12 @@ class Workers:
 
 async def produce(client: Client, seconds: float) -> list[Task]:
     """Enqueue a mix of tasks at a steady rate."""
-    made: list[Task] = []
+    enqueued: list[Task] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        number = len(made)
+        number = len(enqueued)
         task_type = RARE[number // 40 % len(RARE)] if number % 40 == 0 else COMPLETE[number % len(COMPLETE)]
-        parents = [made[-1], made[-2]] if task_type == "child" else []
+        parents = [enqueued[-1], enqueued[-2]] if task_type == "child" else []
         if any(EXPECTED[parent.type] is not TaskState.COMPLETE for parent in parents):
             parents = []
         task = client.new_task(
@@ -136,23 +135,23 @@ async def produce(client: Client, seconds: float) -> list[Task]:
             depends_on=parents,
             load_dependencies=True,
         )
-        made.append(await client.enqueue(task))
+        enqueued.append(await client.enqueue(task))
         if number % (RATE * 10) == 0:
             console.print(f"{number:6} tasks enqueued", style="dim")
         await asyncio.sleep(1 / RATE)
-    return made
+    return enqueued
 
 
-async def inspect(client: Client, pid: int) -> Inside:
-    """Ask the worker that is never killed what it holds."""
+async def inspect(client: Client, pid: int) -> Resources:
+    """Return the resources of the worker that is never killed."""
     task = await client.enqueue("inspect", queue="SURVIVOR")
-    found = await client.result(task.id, Inside, timeout=60)
-    assert found.pid == pid
-    return found
+    resources = await client.result(task.id, Resources, timeout=60)
+    assert resources.pid == pid
+    return resources
 
 
 async def outlived(folder: Path) -> list[str]:
-    """Return the processes that workers of this run started and that are still there when all workers have ended."""
+    """Return the processes that workers of this run started and that still run after all workers ended."""
     end = time.monotonic() + OUTLIVE_S
     while left := await asyncio.to_thread(_of_this_run, folder):
         if time.monotonic() > end:
@@ -163,16 +162,18 @@ async def outlived(folder: Path) -> list[str]:
 
 def _of_this_run(folder: Path) -> list[str]:
     mark = f"{SOAK}={folder}".encode()
-    found: list[str] = []
+    processes: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if mark in (process / "environ").read_bytes().split(b"\0"):
-                found.append(f"{process.name} {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
-    return found
+                processes.append(
+                    f"{process.name} {(process / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}"
+                )
+    return processes
 
 
 async def finished(client: Client) -> list[Task]:
-    """Wait until all tasks are in a final state, or for as long as that may take."""
+    """Wait until all tasks are in a final state, for at most `END_S` seconds, and return them."""
     end = time.monotonic() + END_S
     while True:
         tasks = {task.id: task async for task in client.tasks()}
@@ -183,32 +184,32 @@ async def finished(client: Client) -> list[Task]:
         await asyncio.sleep(5)
 
 
-def judge(made: list[Task], tasks: list[Task], before: Inside, after: Inside, items: int) -> list[str]:
-    """Return what is not as it should be."""
+def judge(enqueued: list[Task], tasks: list[Task], before: Resources, after: Resources, items: int) -> list[str]:
+    """Print the outcome and return all deviations from the expected one."""
     wrong: list[str] = []
     table = Table("type", "state", "tasks", "expected", "most tries")
     for task_type, expected in sorted(EXPECTED.items()):
-        mine = [task for task in tasks if task.type == task_type]
-        for state, count in Counter(task.state for task in mine).items():
-            most = max((task.tries for task in mine if task.state is state), default=0)
+        of_type = [task for task in tasks if task.type == task_type]
+        for state, count in Counter(task.state for task in of_type).items():
+            most = max((task.tries for task in of_type if task.state is state), default=0)
             table.add_row(task_type, state.value, str(count), expected.value, str(most))
         wrong += [
-            f"{task.id} {task.type} is {task.state}: {task.last_err}" for task in mine if task.state is not expected
+            f"{task.id} {task.type} is {task.state}: {task.last_err}" for task in of_type if task.state is not expected
         ]
         if expected is TaskState.COMPLETE and task_type != "command":
             wrong += [
                 f"{task.id} {task.type} has the wrong result"
-                for task in mine
+                for task in of_type
                 if task.result is None
                 or task.payload is None
                 or msgspec.json.decode(task.result.payload) != 2 * int(task.payload)
             ]
     console.print(table)
     stored = {task.id for task in tasks}
-    wrong += [f"{task.id} {task.type} is not stored any more" for task in made if task.id not in stored]
+    wrong += [f"{task.id} {task.type} is no longer stored" for task in enqueued if task.id not in stored]
     for field, slack in (("tasks", 3), ("threads", 25), ("files", 10), ("children", 0)):
         held, holds = getattr(before, field), getattr(after, field)
-        console.print(f"the surviving worker held {held} {field}, and holds {holds}")
+        console.print(f"the surviving worker held {held} {field} before, and holds {holds} now")
         if holds > held + slack:
             wrong.append(f"the surviving worker leaks {field}: {held}, then {holds}")
     if items:
@@ -241,13 +242,13 @@ async def soak(minutes: float, folder: Path) -> int:
         workers = Workers(server.url, folder)
         try:
             survivor = await workers.start("SURVIVOR", "MIXED")
-            for task_type in COMPLETE:  # what is made once, such as processes, is no leak
+            for task_type in COMPLETE:  # resources that are created once, such as processes, are not a leak
                 await client.enqueue(task_type, 1, queue="SURVIVOR")
             await asyncio.sleep(5)
             before = await inspect(client, survivor.pid)
             janitor = Janitor(client, grace=30)
             async with background(janitor.run(interval=20)):
-                async with background(workers.torment()):
+                async with background(workers.kill_at_random()):
                     first = await produce(client, minutes * 30)
                     console.print("restarting the server")
                     server.kill()
@@ -263,11 +264,11 @@ async def soak(minutes: float, folder: Path) -> int:
         finally:
             await workers.stop()
         left = await outlived(folder)
-        console.print(f"{len(left)} processes have outlived their worker")
-        wrong += [f"a process has outlived its worker: {each}" for each in left]
+        console.print(f"{len(left)} processes outlived their worker")
+        wrong += [f"a process outlived its worker: {each}" for each in left]
     for line in wrong[:20]:
         console.print(line, style="red")
-    console.print("[red]not as it should be[/]" if wrong else "[green]everything is as it should be[/]")
+    console.print("[red]failed[/]" if wrong else "[green]passed[/]")
     return 1 if wrong else 0
 
 

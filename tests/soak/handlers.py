@@ -1,4 +1,4 @@
-"""Handlers of every temper."""
+"""Handlers that succeed, fail, hang and kill their process."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def raising() -> None:
 
 @router.handler("terminating")
 async def terminating() -> None:
-    raise TerminateTask("of no use")
+    raise TerminateTask("permanent failure")
 
 
 @router.handler("hanging")
@@ -82,14 +82,14 @@ def process_dying() -> None:
 
 @router.handler("dying")
 async def dying(payload: int, context: Context) -> int:
-    """Take the whole worker down in the first try."""
+    """End the whole worker process in the first try."""
     if context.task.tries == 1:
         os._exit(13)
     return payload * 2
 
 
-class Inside(msgspec.Struct):
-    """What a worker process holds."""
+class Resources(msgspec.Struct):
+    """The resources that a worker process holds."""
 
     pid: int
     tasks: int
@@ -99,13 +99,13 @@ class Inside(msgspec.Struct):
 
 
 @router.handler("inspect")
-async def inspect() -> Inside:
+async def inspect() -> Resources:
     pid = os.getpid()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()  # noqa: ASYNC240 - a moment
-    return Inside(
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()  # noqa: ASYNC240 - short
+    return Resources(
         pid=pid,
         tasks=len(asyncio.all_tasks()),
         threads=threading.active_count(),
-        files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a moment
+        files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - short
         children=len(children),
     )

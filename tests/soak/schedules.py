@@ -1,7 +1,7 @@
-"""Three schedulers over a schedule of every second, tormented for minutes: ``make soak-scheduler``.
+"""Stress-test three schedulers with a schedule that is due every second: ``make soak-scheduler``.
 
-The leader is killed, stopped past its lease and continued, and asked to stop; its key is deleted and overwritten; the
-server is restarted. It ends with 0 when every tick has exactly one task. Shown is how late the tasks were.
+The leader is killed, asked to stop, and paused past its lease; its key is deleted and overwritten; the server is
+restarted. The exit status is 0 if every tick has exactly one task. It prints how late the tasks were.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ajobs.testing.nats_server import NatsServer
 MINUTES = 4.0
 NAMES = ("one", "two", "three")
 CALM_S = 25.0
-"""Seconds between two harms: an election takes up to 17.5."""
+"""Seconds between two faults: an election takes up to 17.5."""
 END_S = 40.0
 LATE_S = (0.01, 0.05, 0.25, 1, 5, 10, 15, 20, 30)
 
@@ -38,7 +38,7 @@ console = Console()
 
 
 class Schedulers:
-    """The processes."""
+    """The scheduler processes."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url
@@ -69,7 +69,7 @@ class Schedulers:
         self._log.close()
 
 
-async def harm(kind: str, schedulers: Schedulers, bucket: Bucket, server: NatsServer) -> None:
+async def inject(kind: str, schedulers: Schedulers, bucket: Bucket, server: NatsServer) -> None:
     entry = await bucket.get(SCHEDULER_ELECTION)
     leader = entry.value.decode() if entry is not None and entry.value.decode() in NAMES else random.choice(NAMES)
     console.print(f"{kind}: {leader} leads", style="dim")
@@ -89,26 +89,26 @@ async def harm(kind: str, schedulers: Schedulers, bucket: Bucket, server: NatsSe
             await server.start()
 
 
-HARMS = ("killed", "asked to stop", "paused past its lease", "key deleted", "key overwritten", "server restarted")
+FAULTS = ("killed", "asked to stop", "paused past its lease", "key deleted", "key overwritten", "server restarted")
 
 
 async def soak(minutes: float, folder: Path) -> int:
     async with NatsServer.run() as server, Client.connect(server.url, queue=Queue(name="Q")) as client:
         bucket = Bucket(client.storage.connection, client.storage.jetstream, ELECTIONS_BUCKET)
         schedulers = Schedulers(server.url, folder)
-        harmed: Counter[str] = Counter()
+        injected: Counter[str] = Counter()
         try:
             for name in NAMES:
                 await schedulers.start(name)
-            await asyncio.sleep(CALM_S)  # the first leader finds no progress, and begins where it is
+            await asyncio.sleep(CALM_S)  # the first leader finds no stored progress and starts at the current time
             info = await client.schedules.create(
                 "s", "@every 1s", "t", queue="Q", catch_up="all", catch_up_limit=10_000
             )
             end, number = time.monotonic() + minutes * 60, 0
             while time.monotonic() < end:
-                kind = HARMS[number % len(HARMS)]
-                await harm(kind, schedulers, bucket, server)
-                harmed[kind] += 1
+                kind = FAULTS[number % len(FAULTS)]
+                await inject(kind, schedulers, bucket, server)
+                injected[kind] += 1
                 number += 1
                 await asyncio.sleep(CALM_S)
             await asyncio.sleep(END_S)
@@ -121,22 +121,22 @@ async def soak(minutes: float, folder: Path) -> int:
             tick = numbers[task.id]
             late[tick] = (parse_timestamp(task.created) - start) / SECOND_NS - tick
         items = (await client.queue_info()).items
-    return judge(late, items, harmed)
+    return judge(late, items, injected)
 
 
-def judge(late: dict[int, float], items: int, harmed: Counter[str]) -> int:
+def judge(late: dict[int, float], items: int, injected: Counter[str]) -> int:
     missing = sorted(set(range(1, max(late) + 1)) - late.keys())
     table = Table("late by up to", "tasks")
     for low, high in zip((0, *LATE_S), LATE_S, strict=False):
         table.add_row(f"{high:g} s", str(sum(low <= each < high for each in late.values())))
     table.add_row("more", str(sum(each >= LATE_S[-1] for each in late.values())))
     console.print(table)
-    console.print(", ".join(f"{count} times {kind}" for kind, count in harmed.items()))
+    console.print(", ".join(f"{count} times {kind}" for kind, count in injected.items()))
     console.print(f"{len(late)} ticks, {len(missing)} without a task, {items - len(late)} items too many")
     console.print(f"median lateness {statistics.median(late.values()) * 1000:.1f} ms")
-    fine = not missing and items == len(late)
-    console.print("[green]every tick has exactly one task[/]" if fine else f"[red]missing: {missing[:20]}[/]")
-    return 0 if fine else 1
+    passed = not missing and items == len(late)
+    console.print("[green]every tick has exactly one task[/]" if passed else f"[red]missing: {missing[:20]}[/]")
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

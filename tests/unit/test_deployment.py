@@ -1,4 +1,4 @@
-"""What is deployed fits together: the files of Compose and Kubernetes, the secrets, the settings, the documentation."""
+"""The deployment is consistent: Compose files, Kubernetes manifests, secrets, settings and documentation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONE_SHOT = {"nats-volume", "setup"}
 
 
 class Loader(yaml.SafeLoader):
-    """Reads Compose's own tags as what they are put to."""
+    """Reads a value with a tag of Compose as the plain value."""
 
 
 Loader.add_multi_constructor(
@@ -51,7 +51,7 @@ def compose(file: str) -> dict[str, Any]:
 def services() -> Iterator[tuple[str, dict[str, Any]]]:
     for file in COMPOSE:
         for name, service in compose(file)["services"].items():
-            if "image" in service:  # others only add to what compose.yaml says
+            if "image" in service:  # services without an image only extend those of compose.yaml
                 yield name, service
 
 
@@ -77,7 +77,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("name", "service"), list(services()))
-def test_a_container_has_no_rights_that_it_does_not_need(name: str, service: dict[str, Any]):
+def test_a_container_has_only_the_privileges_that_it_needs(name: str, service: dict[str, Any]):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service.get("cap_add", []) == (["CHOWN"] if name == "nats-volume" else [])
@@ -94,21 +94,21 @@ def test_a_container_has_no_rights_that_it_does_not_need(name: str, service: dic
         assert "test" in service["healthcheck"]
 
 
-def test_a_container_is_given_longer_to_stop_than_a_worker_waits_for_its_handlers():
-    found = compose("compose.yaml")["services"]["worker"]
-    assert int(found["stop_grace_period"].removesuffix("s")) > int(found["environment"]["AJ_GRACE"].removesuffix("s"))
+def test_a_container_may_take_longer_to_stop_than_the_grace_period_of_its_worker():
+    worker = compose("compose.yaml")["services"]["worker"]
+    assert int(worker["stop_grace_period"].removesuffix("s")) > int(worker["environment"]["AJ_GRACE"].removesuffix("s"))
 
 
-def test_each_secret_and_configuration_is_there_or_made(secrets: Path):
+def test_each_secret_and_configuration_exists_or_is_created(secrets: Path):
     for file in COMPOSE:
-        found = compose(file)
-        for each in (found["configs"] | found["secrets"]).values():
+        document = compose(file)
+        for each in (document["configs"] | document["secrets"]).values():
             path: str = each["file"]
-            made = secrets / path.removeprefix("./secrets/")
-            assert made.exists() if path.startswith("./secrets/") else (ROOT / path).exists(), path
+            created = secrets / path.removeprefix("./secrets/")
+            assert created.exists() if path.startswith("./secrets/") else (ROOT / path).exists(), path
 
 
-def test_each_variable_has_a_default_and_is_documented_with_it():
+def test_each_variable_has_a_default_that_is_documented():
     text = "".join((ROOT / file).read_text() for file in COMPOSE)
     assert not re.findall(r"\$\{(\w+)\}", text)
     used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
@@ -120,14 +120,14 @@ def test_each_variable_has_a_default_and_is_documented_with_it():
 
 
 def read_by_services() -> set[str]:
-    """Return the variables that commands and the client read."""
+    """Return the variables that the commands and the client read."""
     names = set(environment._TEXTS) | {"NATS_URL"}
     for module in (options, worker, arguments, scheduler, provision, server_run):
         names |= set(re.findall(r'"(AJC?_\w+)"', Path(module.__file__).read_text()))
     return names
 
 
-def test_each_variable_of_a_service_is_one_that_it_reads():
+def test_services_read_every_variable_that_they_are_given():
     known = read_by_services()
     given: set[str] = set()
     for name, service in services():
@@ -147,12 +147,12 @@ def test_each_variable_of_a_service_is_one_that_it_reads():
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda each: f"{each['kind']} {each['metadata']['name']}")
-def test_a_manifest_is_what_kubernetes_takes(document: dict[str, Any]):
+def test_a_manifest_matches_the_schemas_of_kubernetes(document: dict[str, Any]):
     kubernetes_validate.validate(document, KUBERNETES, strict=True)
     assert document["metadata"]["name"] == "ajobs" or document["metadata"]["namespace"] == "ajobs"
 
 
-def test_a_manifest_with_a_mistake_is_refused():
+def test_an_invalid_manifest_is_refused():
     document = next(each for each in documents() if each["kind"] == "Deployment")
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(document | {"spec": document["spec"] | {"replica": 1}}, KUBERNETES, strict=True)
@@ -165,7 +165,7 @@ def test_each_manifest_is_in_the_kustomization():
 
 
 @pytest.mark.parametrize(("name", "template"), list(pods()))
-def test_a_pod_has_no_rights_that_it_does_not_need(name: str, template: dict[str, Any]):
+def test_a_pod_has_only_the_privileges_that_it_needs(name: str, template: dict[str, Any]):
     spec = template["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -186,7 +186,7 @@ def test_a_deployment_selects_its_own_pods(document: dict[str, Any]):
     assert document["spec"]["selector"]["matchLabels"] == document["spec"]["template"]["metadata"]["labels"]
 
 
-def test_each_file_of_a_kubernetes_secret_is_made_and_told_how_to_be_put_there(secrets: Path):
+def test_each_file_of_a_kubernetes_secret_is_created_and_documented(secrets: Path):
     readme = (ROOT / "deploy/kubernetes/README.md").read_text()
     for name, template in pods():
         text = yaml.safe_dump(template)
@@ -198,7 +198,7 @@ def test_each_file_of_a_kubernetes_secret_is_made_and_told_how_to_be_put_there(s
         assert all((secrets / file).exists() for file in files)
 
 
-def test_workers_are_scaled_by_what_the_leading_scheduler_tells():
+def test_workers_are_scaled_by_a_metric_of_the_leading_scheduler():
     (scaler,) = (each for each in documents() if each["kind"] == "HorizontalPodAutoscaler")
     metric = scaler["spec"]["metrics"][0]["external"]["metric"]
     names = REGISTRY._collector_to_names[depths.WAITING]
@@ -210,12 +210,12 @@ def test_workers_are_scaled_by_what_the_leading_scheduler_tells():
 
 
 @pytest.mark.parametrize("preset", nats_accounts.PRESETS)
-def test_the_authorization_of_the_server_is_generated_from_the_grants(preset: str):
+def test_the_authorization_of_the_server_matches_the_grants(preset: str):
     committed = (ROOT / f"deploy/nats/accounts-{preset}.conf").read_text()
     assert committed == nats_accounts.PRESETS[preset](), "run `make nats-accounts`"
 
 
-def test_the_documentation_has_each_permission_of_each_role():
+def test_the_documentation_lists_each_permission_of_each_role():
     page = (ROOT / "docs/authorization.md").read_text()
     assert page == nats_accounts.with_tables(page), "run `make nats-accounts`"
     assert all(table in page for table in nats_accounts.tables().values())

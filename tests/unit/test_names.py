@@ -1,4 +1,4 @@
-"""Names on the NATS server are spelled in one module."""
+"""Names on the NATS server are defined in one module."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IN_HEADERS = re.compile(r"^(Nats|AJ|KV)-|^NATS/1")
 
 
 def literals(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the strings in a file, but for docstrings."""
+    """Yield the strings in a file, except docstrings."""
     tree = ast.parse(path.read_text())
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -38,11 +38,11 @@ def elsewhere(name: re.Pattern[str], home: Path) -> list[str]:
     ]
 
 
-def test_streams_buckets_and_subjects_are_spelled_in_subjects_alone():
+def test_streams_buckets_and_subjects_are_defined_in_subjects_only():
     assert len([text for _, text in literals(SUBJECTS) if ON_THE_SERVER.search(text)]) > 15
     assert elsewhere(ON_THE_SERVER, SUBJECTS) == []
 
 
-def test_headers_are_spelled_in_headers_alone():
+def test_headers_are_defined_in_headers_only():
     assert len([text for _, text in literals(HEADERS) if IN_HEADERS.search(text)]) > 5
     assert elsewhere(IN_HEADERS, HEADERS) == []

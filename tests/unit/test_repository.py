@@ -1,4 +1,4 @@
-"""The repository itself keeps its rules."""
+"""The repository keeps its own rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEMBERS = [
 ]
 
 
-def test_each_pinned_version_has_a_hash_and_none_an_address():
+def test_each_pinned_version_has_a_hash_and_no_url():
     text = (ROOT / "constraints.txt").read_text()
     assert "://" not in text
     blocks = re.split(r"\n(?=\S)", text.strip())
@@ -38,8 +38,8 @@ def test_each_dependency_is_pinned():
     pinned = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     for member in MEMBERS:
         project = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["project"]
-        for wanted in project["dependencies"]:
-            name = re.split(r"[<>=;\s]", wanted)[0]
+        for requirement in project["dependencies"]:
+            name = re.split(r"[<>=;\s]", requirement)[0]
             assert name in pinned or name.startswith("ajobs-"), name
 
 
@@ -63,24 +63,24 @@ def test_no_module_is_past_500_lines():
 
 
 def commands(group: App, *words: str) -> Iterator[tuple[App, str, tuple[str, ...]]]:
-    """Yield each command below a group: what it is, its name and the words before it."""
+    """Yield each command of a group with its name and the words before it."""
     for name in group:
         if name.startswith("-") or group[name].name[0] != name:
-            continue  # an option, or another name
+            continue  # an option, or an alias
         if group[name].default_command is None:
             yield from commands(group[name], *words, name)
         else:
             yield group[name], name, words
 
 
-def test_each_command_of_ajc_is_on_a_page():
+def test_each_command_of_ajc_is_documented():
     pages = "\n".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
     shown = {match.group(1) for match in re.finditer(r"\$ .*?\bajc ([a-z -]+)", pages)}
     words_of = {"tasks": "task", "queues": "queue", "schedules": "schedule", "workers": "worker"}
     missing = []
     for _, name, words in commands(app):
         spelled = " ".join([words_of.get(word, word) for word in words] + [name])
-        # Schedules have two groups with the same commands.
+        # Two groups have the commands of schedules.
         others = {spelled.replace("schedule ", "task cron "), spelled.replace("task cron ", "schedule ")}
         if not any(line.startswith(each) for line in shown for each in {spelled, *others}):
             missing.append(spelled)
@@ -88,6 +88,8 @@ def test_each_command_of_ajc_is_on_a_page():
 
 
 @pytest.mark.parametrize("name", pin_image.FILES)
-def test_the_image_installs_what_its_services_need_at_the_pinned_versions(name: str):
-    there = (ROOT / "deploy/image" / name).read_text()
-    assert there == pin_image.expected_files()[name], f"deploy/image/{name} is behind constraints.txt: make image-pins"
+def test_the_image_installs_the_dependencies_of_its_services_at_the_pinned_versions(name: str):
+    current = (ROOT / "deploy/image" / name).read_text()
+    assert current == pin_image.expected_files()[name], (
+        f"deploy/image/{name} differs from constraints.txt: run `make image-pins`"
+    )

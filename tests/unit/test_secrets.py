@@ -1,4 +1,4 @@
-"""What `make secrets` makes, and who is warned that others may read a secret."""
+"""The secrets that `make secrets` creates, and warnings about secrets that other users can read."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests import ROOT
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("here") / "secrets"
-    make(folder)
+def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parent") / "secrets"
+    create(folder)
     return folder
 
 
-def make(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def create(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "scripts.make_secrets", "--folder", folder],
         cwd=ROOT,
@@ -47,7 +47,7 @@ def make(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @given(seed=st.binary(min_size=32, max_size=32))
 @settings(max_examples=25, deadline=None)
-def test_public_keys_and_nkeys_are_those_of_the_libraries(seed: bytes):
+def test_public_keys_and_nkeys_match_those_of_the_libraries(seed: bytes):
     assert make_secrets.public_key(seed) == bytes(SigningKey(seed).verify_key)
     text = make_secrets.nkey(seed, make_secrets.SEED, make_secrets.USER)
     assert make_secrets.seed_of(text) == seed
@@ -55,56 +55,56 @@ def test_public_keys_and_nkeys_are_those_of_the_libraries(seed: bytes):
     assert theirs.public_key.decode() == make_secrets.nkey(make_secrets.public_key(seed), make_secrets.USER)
 
 
-def test_each_role_has_a_seed_of_its_own_and_the_server_its_public_key(made: Path):
-    users = dict(re.findall(r'^(\w+): "(U\w+)"$', (made / "nats_users.conf").read_text(), re.MULTILINE))
+def test_each_role_has_its_own_seed_and_the_server_has_its_public_key(created: Path):
+    users = dict(re.findall(r'^(\w+): "(U\w+)"$', (created / "nats_users.conf").read_text(), re.MULTILINE))
     assert set(users) == {"PRODUCER", "WORKER", "SCHEDULER", "OBSERVER", "REMOTE", "ADMIN"}
     assert len(set(users.values())) == 6
     for role, public in users.items():
-        seed = bytearray((made / f"nats_{role.lower()}.nk").read_bytes().strip())
+        seed = bytearray((created / f"nats_{role.lower()}.nk").read_bytes().strip())
         assert nkeys.from_seed(seed).public_key.decode() == public
 
 
-def test_the_verification_key_is_that_of_the_signing_seed(made: Path):
-    signer = Signer(parse_key("seed", (made / "signing_seed").read_text()))
-    assert (made / "verification_key").read_text().strip() == signer.public_key_hex
+def test_the_verification_key_belongs_to_the_signing_seed(created: Path):
+    signer = Signer(parse_key("seed", (created / "signing_seed").read_text()))
+    assert (created / "verification_key").read_text().strip() == signer.public_key_hex
 
 
-def test_the_token_of_the_http_api_is_one_that_it_takes(made: Path):
-    (token,) = parse_tokens((made / "admin_tokens").read_text(), "admin_tokens")
+def test_the_http_api_accepts_its_token(created: Path):
+    (token,) = parse_tokens((created / "admin_tokens").read_text(), "admin_tokens")
     assert token.allows(Scope.ADMIN)
-    assert token.digest == sha256((made / "admin_token").read_text().strip().encode()).hexdigest()
+    assert token.digest == sha256((created / "admin_token").read_text().strip().encode()).hexdigest()
 
 
-def test_the_certificates_of_the_nodes_come_from_one_authority_whose_key_is_gone(made: Path):
-    context = ssl.create_default_context(cafile=str(made / "tls/ca.pem"))
+def test_one_authority_issues_the_certificates_of_the_nodes_and_its_key_is_deleted(created: Path):
+    context = ssl.create_default_context(cafile=str(created / "tls/ca.pem"))
     for node in make_secrets.NODES:
-        context.load_cert_chain(made / f"tls/{node}.pem", made / f"tls/{node}.key")
-        command = ["openssl", "verify", "-x509_strict", "-CAfile", made / "tls/ca.pem", "-verify_hostname", node]
-        verified = subprocess.run([*command, made / f"tls/{node}.pem"], check=False, capture_output=True, text=True)
+        context.load_cert_chain(created / f"tls/{node}.pem", created / f"tls/{node}.key")
+        command = ["openssl", "verify", "-x509_strict", "-CAfile", created / "tls/ca.pem", "-verify_hostname", node]
+        verified = subprocess.run([*command, created / f"tls/{node}.pem"], check=False, capture_output=True, text=True)
         assert verified.returncode == 0, verified.stderr
-    assert {path.suffix for path in (made / "tls").iterdir()} == {".pem", ".key"}
-    assert not (made / "tls/ca.key").exists()
+    assert {path.suffix for path in (created / "tls").iterdir()} == {".pem", ".key"}
+    assert not (created / "tls/ca.key").exists()
 
 
-def test_the_folder_is_for_its_owner_alone_and_its_files_can_be_read_in_a_container(made: Path):
-    assert made.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in made.rglob("*") if path.is_file()} == {0o444}
+def test_only_the_owner_can_enter_the_folder_and_containers_can_read_its_files(created: Path):
+    assert created.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in created.rglob("*") if path.is_file()} == {0o444}
 
 
-def test_what_is_there_is_kept_and_what_follows_from_it_is_made_to_fit(tmp_path: Path):
-    first = make(tmp_path)
+def test_existing_secrets_are_kept_and_files_derived_from_new_ones_are_updated(tmp_path: Path):
+    first = create(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert make(tmp_path).stdout.endswith("nothing to create\n")
+    assert create(tmp_path).stdout.endswith("nothing to create\n")
     assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     (tmp_path / "nats_worker.nk").unlink()
-    assert make(tmp_path).stdout.endswith("created nats_worker.nk, nats_users.conf\n")
+    assert create(tmp_path).stdout.endswith("created nats_worker.nk, nats_users.conf\n")
     changed = {path.name for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() != before[path.name]}
     assert changed == {"nats_worker.nk", "nats_users.conf"}
     assert first.stderr == ""
 
 
-def test_without_openssl_everything_but_the_certificates_is_made(tmp_path: Path):
-    done = make(tmp_path, PATH=str(tmp_path))
+def test_without_openssl_everything_but_the_certificates_is_created(tmp_path: Path):
+    done = create(tmp_path, PATH=str(tmp_path))
     assert "no certificates for compose.cluster.yaml: openssl is not installed" in done.stderr
     assert (tmp_path / "verification_key").exists()
     assert not (tmp_path / "tls").exists()
@@ -114,7 +114,7 @@ def test_without_openssl_everything_but_the_certificates_is_made(tmp_path: Path)
 def test_the_modes_of_secrets_do_not_depend_on_the_umask(tmp_path: Path, umask: int):
     before = os.umask(umask)
     try:
-        make(tmp_path / "secrets")
+        create(tmp_path / "secrets")
     finally:
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").rglob("*")}
@@ -125,7 +125,7 @@ def test_the_modes_of_secrets_do_not_depend_on_the_umask(tmp_path: Path, umask: 
 
 @pytest.fixture
 def secret() -> Generator[Path]:
-    """Yield a file that others may read, in a folder that others may enter."""
+    """Yield a file that other users can read, in a folder that they can enter."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -135,7 +135,7 @@ def secret() -> Generator[Path]:
         yield file
 
 
-def test_a_secret_that_others_may_read_is_warned_about(secret: Path, caplog: pytest.LogCaptureFixture):
+def test_a_secret_that_other_users_can_read_causes_a_warning(secret: Path, caplog: pytest.LogCaptureFixture):
     warn_if_exposed(secret, "seed file")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -143,7 +143,7 @@ def test_a_secret_that_others_may_read_is_warned_about(secret: Path, caplog: pyt
 
 
 @pytest.mark.parametrize("closed", ["file", "folder", "mount"])
-def test_a_secret_that_nobody_else_gets_at_is_not(
+def test_a_secret_that_other_users_cannot_read_causes_no_warning(
     secret: Path, closed: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     match closed:

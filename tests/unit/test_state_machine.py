@@ -1,4 +1,4 @@
-"""The state machine is executed everywhere, and its page is current."""
+"""All code changes states through the state machine, and its documentation is current."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests import ROOT
 
 def test_the_page_shows_the_current_state_machine():
     page = PAGE.read_text()
-    assert page == wanted(page), "run: python -m scripts.state_diagram"
+    assert page == wanted(page), "run `python -m scripts.state_diagram`"
 
 
 def changes_of_state() -> Iterator[tuple[str, ast.expr]]:
-    """Yield each value that a call of ``replace`` in a source file is given for ``state``, and where it is."""
+    """Yield each ``state`` argument of a call of ``replace`` in a source file, with its location."""
     for folder in ("packages", "services"):
         for path in sorted((ROOT / folder).glob("*/src/**/*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -26,11 +26,11 @@ def changes_of_state() -> Iterator[tuple[str, ast.expr]]:
 
 
 def test_each_change_of_a_state_is_checked_against_the_state_machine():
-    found = list(changes_of_state())
-    assert len(found) >= 10
+    changes = list(changes_of_state())
+    assert len(changes) >= 10
     unchecked = [
         where
-        for where, value in found
+        for where, value in changes
         if not (isinstance(value, ast.Call) and ast.unparse(value.func).endswith("transition"))
     ]
     assert unchecked == []

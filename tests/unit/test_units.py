@@ -1,4 +1,4 @@
-"""Public names carry no unit: durations are given as a `Duration`, and read as a ``timedelta``."""
+"""Public names carry no unit: durations are passed as a `Duration`, and returned as a ``timedelta``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNITS = ("_ns", "_us", "_ms", "_s", "_seconds")
 
 
 def names_of(member: Any) -> Iterator[str]:
-    """Yield the attributes of an exported class and the parameters of its methods, or those of a function."""
+    """Yield the attributes and the parameters of all methods of an exported class, or the parameters of a function."""
     if inspect.isclass(member):
         yield from getattr(member, "__annotations__", {})
         for name, value in vars(member).items():

@@ -1,4 +1,4 @@
-"""Every document, signature, id, duration and name that Go wrote is decoded, and encoded to the same bytes."""
+"""Every document, signature, id, duration and name written by Go is decoded, and encoded to the same bytes."""
 
 from __future__ import annotations
 
@@ -33,42 +33,42 @@ def named(vector):
     ],
     ids=named,
 )
-def test_a_document_of_go_survives_with_every_value(decode, vector):
+def test_a_document_of_go_keeps_every_value(decode, vector):
     assert json.loads(codec.encode(decode(vector["wire"].encode()))) == json.loads(vector["wire"])
 
 
 @pytest.mark.parametrize("vector", VECTORS["tasks"], ids=named)
-def test_fields_come_in_the_order_that_go_writes_them(vector):
+def test_fields_have_the_order_in_which_go_writes_them(vector):
     encoded = json.loads(codec.encode(codec.decode_task(vector["wire"].encode())))
     assert list(encoded) == list(json.loads(vector["wire"]))
 
 
 @pytest.mark.parametrize("vector", SIGNED, ids=named)
-def test_a_signature_of_go_covers_the_same_bytes_verifies_and_is_reproduced(vector):
+def test_a_signature_of_go_covers_the_same_bytes_and_verifies_and_is_reproduced(vector):
     task = codec.decode_task(vector["wire"].encode())
     assert signature_message(task).decode() == vector["signature_message"]
     verify_task(task, Verifier(bytes.fromhex(VECTORS["public_key_hex"])), optional=False)
     assert Signer(bytes.fromhex(VECTORS["seed_hex"])).sign(signature_message(task)) == vector["signature"]
 
 
-def test_the_seed_has_the_public_key_that_go_derives():
+def test_the_public_key_of_the_seed_is_the_one_that_go_derives():
     assert Signer(bytes.fromhex(VECTORS["seed_hex"])).public_key_hex == VECTORS["public_key_hex"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["durations"], ids=lambda vector: vector["text"])
-def test_a_duration_is_parsed_and_written_as_go_does(vector):
+def test_a_duration_is_parsed_and_formatted_as_in_go(vector):
     assert parse_duration(vector["text"]) == vector["ns"]
     assert format_duration(vector["ns"]) == vector["formatted"]
 
 
 @pytest.mark.parametrize("text", VECTORS["invalid_durations"])
-def test_a_text_that_go_refuses_as_a_duration_is_refused(text):
+def test_a_duration_that_go_refuses_is_refused(text):
     with pytest.raises(InvalidDurationError):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("vector", VECTORS["ksuids"], ids=lambda vector: vector["text"])
-def test_a_ksuid_is_formatted_and_parsed_as_go_does(vector):
+def test_a_ksuid_is_formatted_and_parsed_as_in_go(vector):
     parts = (vector["unix_seconds"], bytes.fromhex(vector["payload_hex"]))
     assert format_ksuid(*parts) == vector["text"]
     assert parse_ksuid(vector["text"]) == parts
