@@ -161,3 +161,9 @@ def test_the_text_of_options_has_no_secrets():
     options = ConnectOptions(servers=("nats://joe:sesame@a:1",), password="sesame")
     assert "sesame" not in repr(options)
     assert "nats://a:1" in repr(options)
+
+
+def test_a_home_folder_that_does_not_exist_is_an_error_of_the_context(environ, write):
+    write("C", {"creds": "~{x/me.creds"})
+    with pytest.raises(ConfigurationError, match=r"cannot expand the path '~\{x/me\.creds'"):
+        load_context("C", environ)

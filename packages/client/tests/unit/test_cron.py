@@ -296,3 +296,11 @@ def test_an_accepted_text_is_written_as_go_reads_it_and_means_the_same(row):
 )
 def test_a_text_that_go_does_not_read_is_written_differently(text, written):
     assert canonical(text) == written
+
+
+@pytest.mark.parametrize(
+    "text", ["0 0 * * *\n", "\n@daily", "0 0\n* * *", "@every 1m\r\n", "0 0 * * *\x1b[2J", "@daily\u2028"]
+)
+def test_a_schedule_has_no_line_breaks_or_control_characters(text):
+    with pytest.raises(InvalidScheduleError, match="remove line breaks and control characters"):
+        parse_recurrence(text, 0)

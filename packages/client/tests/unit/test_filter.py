@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from ajobs.client.tasks.ages import parse_age
 from ajobs.client.tasks.filter import Matcher
+from ajobs.client.tasks.pages import page_start
 from ajobs.protocol.durations import HOUR_NS, SECOND_NS
-from ajobs.protocol.errors import ConfigurationError, InvalidStateNameError
+from ajobs.protocol.errors import ConfigurationError, InvalidDurationError, InvalidStateNameError
 from ajobs.protocol.events import task_state_event
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.task import new_task
@@ -103,3 +105,15 @@ def test_an_invalid_filter_is_refused(wanted, error, text):
 def test_events_match_by_state_queue_and_type(wanted, matches):
     event = task_state_event(TASK, event_id="e", unix_s=CREATED_NS // SECOND_NS, now_ns=CREATED_NS)
     assert Matcher.of(**wanted).matches_event(event) is matches
+
+
+@pytest.mark.parametrize("text", ["1" * 5_000 + "d", "1d" * 200, "9" * 10**6])
+def test_an_age_is_bounded(text):
+    with pytest.raises(InvalidDurationError):
+        parse_age(text)
+
+
+@pytest.mark.parametrize("cursor", ["1\n", " 1", "-1", "1.0", "x", "9" * 5_000, "\u0661"])
+def test_a_cursor_is_digits_only_and_bounded(cursor):
+    with pytest.raises(ConfigurationError, match="invalid cursor"):
+        page_start(1, cursor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -156,16 +156,19 @@ def encode_value(what: str, value: Any) -> bytes:
 def _has_no_json_number(value: Any) -> bool:
     """Tell whether a value of plain types has a float that is not finite."""
     found: list[Any] = [value]
-    while found:
-        each = found.pop()
-        if isinstance(each, float):
+    for each in found:
+        kind = type(each)  # pyright: ignore[reportUnknownVariableType] - any value
+        if kind is float:
             if not math.isfinite(each):
                 return True
-        elif isinstance(each, dict):
-            found.extend(cast("dict[Any, Any]", each).values())
-        elif isinstance(each, list | tuple | set | frozenset):
-            found.extend(cast("list[Any]", each))
+        elif kind is dict:
+            found += each.values()
+        elif kind in _SEQUENCES:
+            found += each
     return False
+
+
+_SEQUENCES = frozenset({list, tuple, set, frozenset})
 
 
 def decode_payload(payload: bytes | None, payload_type: type[T] | Any) -> T:

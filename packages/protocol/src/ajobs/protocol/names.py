@@ -7,6 +7,7 @@ subject of ajobs within 3,900 bytes, because a server closes a connection that s
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ajobs.protocol.errors import InvalidNameError
 
@@ -45,6 +46,24 @@ def check_name(kind: str, text: str) -> str:
             msg = f"invalid {kind} {text!r}: use letters, digits, '_', ':' and '-' only"
         raise InvalidNameError(msg)
     return text
+
+
+def check_stored_names(task_id: str, task_type: str, queue: str) -> None:
+    """Check the three names of a stored task. Most IDs are KSUIDs, and most types and queues were seen before.
+
+    Raises:
+        InvalidNameError: One of them is not valid.
+    """
+    if not (task_id.isalnum() and task_id.isascii() and len(task_id) <= MAX_NAME_LENGTH):
+        check_name("task id", task_id)
+    _check_type_and_queue(task_type, queue)
+
+
+# Errors are not cached, so what is kept is short.
+@lru_cache(maxsize=1024)
+def _check_type_and_queue(task_type: str, queue: str) -> None:
+    check_name("task type", task_type)
+    check_stored_queue(queue)
 
 
 def check_stored_queue(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from ajobs.protocol.errors import ConfigurationError
-from ajobs.protocol.names import check_name, check_stored_queue
+from ajobs.protocol.names import check_name, check_stored_names
 from ajobs.protocol.states import TaskState
 from ajobs.protocol.timestamps import Timestamp, format_timestamp, parse_datetime, parse_timestamp
 
@@ -86,9 +86,7 @@ def check_task(task: Task) -> Task:
         InvalidTimestampError: A time is not RFC 3339.
         ConfigurationError: It has too many dependencies.
     """
-    check_name("task id", task.id)
-    check_name("task type", task.type)
-    check_stored_queue(task.queue)
+    check_stored_names(task.id, task.type, task.queue)
     if task.dependencies is not None:
         _check_count(task.dependencies)
         for parent_id in task.dependencies:

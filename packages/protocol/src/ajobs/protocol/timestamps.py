@@ -34,6 +34,8 @@ _match_second = re.compile(r"(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):([0-5]\d):([0
 _match_rest = re.compile(r"(?:\.(\d+))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII).fullmatch
 
 
+# A worker asks for the times of a task several times while it has it. Errors are not cached.
+@lru_cache(maxsize=1024)
 def parse_timestamp(text: str) -> int:
     """Return the nanoseconds since 1970 that an RFC 3339 text stands for; digits past the ninth are cut, as Go does.
 
@@ -42,12 +44,6 @@ def parse_timestamp(text: str) -> int:
     """
     if len(text) > LONGEST_TEXT:
         raise InvalidTimestampError(f"invalid time {text[:20]!r}... of {len(text):,} characters: use RFC 3339")
-    return _parse(text)
-
-
-# A worker asks for the times of a task several times while it has it.
-@lru_cache(maxsize=1024)
-def _parse(text: str) -> int:
     rest = _match_rest(text, 19)
     if rest is None:
         raise _invalid(text)

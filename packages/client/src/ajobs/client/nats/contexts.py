@@ -104,4 +104,7 @@ def _find(name: str, environ: Mapping[str, str]) -> Path:
 
 
 def _expand(path: str) -> str | None:
-    return os.path.expandvars(Path(path).expanduser()) if path else None
+    try:
+        return os.path.expandvars(Path(path).expanduser()) if path else None
+    except RuntimeError as e:  # "~name" of a user that does not exist
+        raise ConfigurationError(f"cannot expand the path {path!r} of the NATS context: {e}") from None

@@ -64,7 +64,7 @@ TASK_WAIT = Distribution(
     "type",
     buckets=BUCKETS_S,
 )
-REFUSED = counter("task_refused_count", "Tasks that were refused because of their signature", "queue")
+REFUSED = counter("task_refused_count", "Tasks refused because of their signature or queue", "queue")
 PREFETCHED = Gauge("queue_prefetched_items", "Work items that wait in the worker", ("queue",), namespace=NAMESPACE)
 RUNNING = Gauge("queue_running_items", "Work items that occupy a slot", ("queue",), namespace=NAMESPACE)
 
