@@ -54,6 +54,25 @@ async def test_an_existing_name_is_refused_and_nothing_is_changed(client):
     assert (await client.schedules.create("s", "@hourly", "t")).options.catch_up is CatchUp.LAST
 
 
+async def test_a_deleted_schedule_leaves_no_messages_and_watchers_see_the_deletion(client, server):
+    async def messages() -> int:
+        info = await client.storage.jetstream.ask(f"STREAM.INFO.{client.schedules.bucket.stream}")
+        return info["state"]["messages"]
+
+    before = await messages()
+    async with Client.connect(server.url) as other, client.schedules.watch() as changes:
+        for _ in range(3):
+            await other.schedules.create("s", "@daily", "t", paused=True)
+            await other.schedules.update("s", schedule="@hourly")
+            await other.schedules.delete("s")
+        async with asyncio.timeout(30):
+            while (await anext(changes)) != ("s", None):
+                pass
+    assert await messages() == before
+    created = await client.schedules.create("s", "@daily", "t")
+    assert not created.options.paused
+
+
 async def test_changing_pausing_and_resuming_keep_the_rest(client):
     before = await client.schedules.create("s", "@every 1m", "t", payload=b"x", catch_up="none")
     await client.schedules.update("s", queue="OTHER", deadline=timedelta(seconds=30))

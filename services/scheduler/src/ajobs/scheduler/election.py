@@ -54,6 +54,7 @@ from ajobs.protocol.headers import CANDIDATE
 from ajobs.protocol.subjects import ELECTIONS_BUCKET, key_subject
 from ajobs.protocol.timestamps import parse_timestamp
 from ajobs.scheduler import metrics
+from ajobs.scheduler.background import in_background
 from ajobs.scheduler.terms import ForeignTerms
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Election:
         self.foreign = ForeignTerms()
         """The times for which a scheduler of Choria Async Jobs led, since this one started campaigning."""
         self.changed = asyncio.Event()
-        """Set whenever the standing changes. Its reader clears it."""
+        """Set whenever the standing changes. Its reader clears it, and may set it too."""
 
     @property
     def interval_s(self) -> float:
@@ -124,12 +125,8 @@ class Election:
             writes = key_subject(ELECTIONS_BUCKET, self._key)
             await ending.enter_async_context(self._client.storage.listening(writes, self._on_write))
             await self._note_holder()
-            campaign = asyncio.create_task(self._campaign(), name="campaign for leadership")
-            try:
-                yield self
-            finally:
-                campaign.cancel()
-                await asyncio.gather(campaign, return_exceptions=True)
+            await ending.enter_async_context(in_background({"campaign": self._campaign()}, self._logger))
+            yield self
 
     async def _learn_ttl(self) -> float:
         """Read the time to live from the bucket, and return the bucket's age in seconds. Create it if it is missing."""

@@ -215,8 +215,8 @@ class Schedules:
             ScheduleNotFoundError: No schedule with this name is stored.
         """
         await self._entry(name)
-        await self.bucket.delete(schedule_key(name))
-        await self.bucket.delete(schedule_options_key(name))
+        await self.bucket.remove(schedule_key(name))
+        await self.bucket.remove(schedule_options_key(name))
 
     async def load(self, name: str) -> ScheduleInfo:
         """Return a schedule. If it cannot run, its ``problem`` says why.

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ajobs.client.identifiers import new_id
@@ -63,7 +64,7 @@ class Schedules:
         self._logger = logger
         self._clock = WallClock()
         self._progress = ProgressRecord(client, election.name)
-        self._wake = asyncio.Event()
+        self._wake = election.changed
         self._stop = asyncio.Event()
         self.timetable = Timetable()
         self.changes = Changes(client, self.timetable, self._wake.set, logger)
@@ -129,15 +130,9 @@ class Schedules:
 
     async def _sleep(self, seconds: float) -> None:
         """Wait for a time, or until a schedule changes, the election changes or `stop` is called."""
-        changed = asyncio.create_task(self._election.changed.wait())
-        woken = asyncio.create_task(self._wake.wait())
-        try:
-            await asyncio.wait({changed, woken}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            changed.cancel()
-            woken.cancel()
-            await asyncio.gather(changed, woken, return_exceptions=True)
-        self._election.changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         self._wake.clear()
 
     # ---- leading

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from ajobs.client.storage.jetstream.api import JetStream, PublishAck, decode_ack
 from ajobs.client.storage.jetstream.errors import MessageNotFoundError, RevisionError, error_of
 from ajobs.client.storage.jetstream.publish import Message, publish_patiently
 from ajobs.client.storage.jetstream.scan import scan
+from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.headers import EXPECTED_LAST_SUBJECT_SEQUENCE, KV_OPERATION, header_block, parse_headers
 from ajobs.protocol.subjects import bucket_stream, key_subject
 from ajobs.protocol.timestamps import ZERO_TIME, parse_timestamp
@@ -114,10 +115,24 @@ class Bucket:
         Raises:
             RevisionError: The key has another revision.
         """
+        await self._delete(key, revision, headers)
+
+    async def remove(self, key: str) -> None:
+        """Delete the value of a key, and then the message that says so, which `delete` leaves in the stream.
+
+        A client without permission to purge leaves it there too, which does no harm.
+        """
+        marker = await self._delete(key, None, None)
+        # Only up to the marker: another client may have created the key again.
+        body = {"filter": self._prefix + key, "seq": marker + 1}
+        with suppress(AjobsError):
+            await self._jetstream.call(f"STREAM.PURGE.{self.stream}", body)
+
+    async def _delete(self, key: str, revision: int | None, headers: Mapping[str, str] | None) -> int:
         all_headers = {**(headers or {}), KV_OPERATION: "DEL"}
         if revision is not None:
             all_headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(revision)
-        await self._publish(key, b"", all_headers)
+        return await self._publish(key, b"", all_headers)
 
     @property
     def subjects(self) -> str:
