@@ -43,7 +43,7 @@ from ajobs.worker.routing.lifespan import State, enter_lifespans, provided_by
 from ajobs.worker.routing.router import Router
 from ajobs.worker.routing.table import BoundRoute, RoutingTable
 from ajobs.worker.running.executors import Executors
-from ajobs.worker.running.lease import DeferredTimers, Lease
+from ajobs.worker.running.lease import NEVER_S, DeferredTimers, Lease
 from ajobs.worker.running.outcome import handle_run
 from ajobs.worker.running.run import Run
 
@@ -194,6 +194,7 @@ class _Service:
             return Failed(f"{headers.HANDLER_DEADLINE}: {e}")
         if remaining_s <= 0:
             return Failed("the request came after its deadline")
+        # The worker that passed the task on holds and renews the item.
         lease = Lease(remaining_s, NEVER_S, _no_renewal, self._timers)
         run = Run(
             task,
@@ -207,10 +208,6 @@ class _Service:
         if run.error is not None:
             logger.warning("task %s of type %s failed", task.id, task.type, exc_info=run.error)
         return outcome
-
-
-NEVER_S = 10.0**9
-"""Seconds until a lease is renewed here: the worker that passed the task on holds and renews the item."""
 
 
 def _remaining_s(deadline: str, route: BoundRoute) -> float:

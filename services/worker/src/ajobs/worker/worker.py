@@ -71,7 +71,7 @@ class Worker:
         self._state: dict[Any, Any] = {}
         self._executors = Executors(options.concurrency)
         self._feed = Feed([self._source(share) for share in self.shares])
-        self._slots = Slots(self._feed, client.storage.items, slots=options.concurrency, logger=self._logger)
+        self._slots = Slots(self._feed, slots=options.concurrency, logger=self._logger)
         self._starting = CancelScope()
         self._closing = CancelScope()
         self._has_drained = False

@@ -19,7 +19,6 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from ajobs.client.storage.items import WorkItems
 from ajobs.protocol.errors import UnavailableError
 from ajobs.worker.queues.feed import Feed
 from ajobs.worker.running.run import UNWIND_S
@@ -31,10 +30,9 @@ PAUSE_S = 0.1
 class Slots:
     """The slots of a worker."""
 
-    def __init__(self, feed: Feed, items: WorkItems, *, slots: int, logger: logging.Logger) -> None:
-        """Process the items of ``feed`` in ``slots`` slots, and return unprocessed ones through ``items``."""
+    def __init__(self, feed: Feed, *, slots: int, logger: logging.Logger) -> None:
+        """Process the items of ``feed`` in ``slots`` slots."""
         self._feed = feed
-        self._items = items
         self._slots = slots
         self._logger = logger
         self._busy: set[asyncio.Task[None]] = set()
@@ -94,6 +92,8 @@ class Slots:
                 self._feed.done(taken, loop.time() - began)
 
     async def _drain(self, slots: set[asyncio.Task[None]], grace_s: float) -> None:
+        for source in self._feed.sources:
+            source.execution.drain()
         await asyncio.gather(*(source.pull.stop() for source in self._feed.sources if source.pull is not None))
         idle = [slot for slot in slots if slot not in self._busy]
         for slot in idle:
@@ -102,7 +102,7 @@ class Slots:
         for taken in self._feed.unclaimed():
             # While disconnected they cannot be returned. The server redelivers them when their lease ends.
             with suppress(UnavailableError):
-                await self._items.nak(taken.delivery)
+                await taken.source.execution.give_back(taken.delivery)
         if self._busy:
             self._logger.info("stopping: waiting up to %.1f s for %d running tasks", grace_s, len(self._busy))
             await asyncio.wait(set(self._busy), timeout=grace_s)

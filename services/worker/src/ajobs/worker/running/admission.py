@@ -17,6 +17,7 @@ import msgspec
 from ajobs.client.client import Client
 from ajobs.client.storage.items import Delivery
 from ajobs.client.storage.tasks import Stored
+from ajobs.protocol.codec import encode
 from ajobs.protocol.decisions import (
     BLOCKED_DELAY_NS,
     Action,
@@ -39,10 +40,13 @@ from ajobs.protocol.errors import (
     TaskNotFoundError,
     TaskNotSignedError,
     TaskSignatureError,
+    UnavailableError,
 )
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.retry import RetryPolicy
 from ajobs.protocol.states import TaskState, transition
+from ajobs.protocol.task import Task
+from ajobs.protocol.timestamps import format_timestamp
 from ajobs.worker.running import observers
 from ajobs.worker.running.settlement import Settlement, random_below
 
@@ -68,15 +72,23 @@ class Admission:
         self._policy = policy
         self._settlement = settlement
         self._logger = logger
+        # A start that is stored later than this would let other workers take the task over too early.
+        self._longest_save_ns = as_ns(queue.max_run_time) // 10
+        self._unanswered: dict[Delivery, Task] = {}
 
     async def start(self, task_id: str, delivery: Delivery) -> Stored | None:
-        """Save the task as active and return it; return ``None`` if the item needed no run and was disposed of."""
+        """Save the task as active and return it; return ``None`` if the item needed no run and was disposed of.
+
+        It may be repeated for the same delivery when the server did not answer, until `forget` is called.
+        """
         for attempt in range(ADMISSIONS):
             try:
+                if self._unanswered and (started := await self._started_unnoticed(task_id, delivery)) is not None:
+                    return started
                 admitted = await self._admit(task_id, delivery, exact=attempt > 0)
                 if admitted is None:
                     return None
-                return await self._tasks.save(start(admitted.task, time.time_ns()), admitted.revision)
+                return await self._save_start(start(admitted.task, time.time_ns()), admitted.revision, delivery)
             except TaskChangedError:
                 continue
             except TaskNotFoundError:
@@ -91,6 +103,35 @@ class Admission:
             return None
         await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
         return None
+
+    async def _save_start(self, task: Task, revision: int, delivery: Delivery) -> Stored:
+        """Save a started task; if that took long, save it again with the time of now."""
+        while True:
+            began_ns = time.time_ns()
+            try:
+                started = await self._tasks.save(task, revision)
+            except UnavailableError:
+                self._unanswered[delivery] = task
+                raise
+            if time.time_ns() - began_ns <= self._longest_save_ns:
+                return started
+            await self._items.keep(delivery)
+            task, revision = msgspec.structs.replace(task, tried=format_timestamp(time.time_ns())), started.revision
+
+    async def _started_unnoticed(self, task_id: str, delivery: Delivery) -> Stored | None:
+        """Return the task if an earlier attempt without an answer has started it after all."""
+        unanswered = self._unanswered.get(delivery)
+        if unanswered is None:
+            return None
+        stored = await self._tasks.load(task_id)
+        if encode(stored.task) != encode(unanswered):
+            return None
+        again_now = msgspec.structs.replace(unanswered, tried=format_timestamp(time.time_ns()))
+        return await self._save_start(again_now, stored.revision, delivery)
+
+    def forget(self, delivery: Delivery) -> None:
+        """Forget what was not answered for a delivery."""
+        self._unanswered.pop(delivery, None)
 
     async def _admit(self, task_id: str, delivery: Delivery, *, exact: bool) -> Stored | None:
         """Return the task if it may start; return ``None`` if the item needed no run and was disposed of.

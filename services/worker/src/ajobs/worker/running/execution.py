@@ -18,6 +18,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -26,7 +27,17 @@ from ajobs.client.client import Client
 from ajobs.client.storage.items import Delivery
 from ajobs.client.storage.tasks import Stored
 from ajobs.protocol.codec import decode_item
-from ajobs.protocol.decisions import Conclusion, Failed, Interrupted, Outcome, Succeeded, Terminated, conclude
+from ajobs.protocol.decisions import (
+    Conclusion,
+    Disposal,
+    Failed,
+    Interrupted,
+    Outcome,
+    Succeeded,
+    Terminated,
+    again,
+    conclude,
+)
 from ajobs.protocol.errors import (
     AjobsError,
     CorruptItemError,
@@ -41,8 +52,9 @@ from ajobs.worker.routing.table import BoundRoute, RoutingTable
 from ajobs.worker.running import observers
 from ajobs.worker.running.admission import UNAVAILABLE_DELAY_NS, Admission
 from ajobs.worker.running.executors import Executors
-from ajobs.worker.running.lease import DeferredTimers, Lease
+from ajobs.worker.running.lease import NEVER_S, DeferredTimers, Lease
 from ajobs.worker.running.outcome import handle_run
+from ajobs.worker.running.patience import Patience
 from ajobs.worker.running.run import Run
 from ajobs.worker.running.settlement import Settlement, random_below
 
@@ -98,6 +110,8 @@ class Execution:
         observers.BUSY.add(self)
         self._overruns: set[asyncio.Task[None]] = set()
         self._interruption = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._patience = Patience(client.connection, logger)
         self.counters: Counter[str] = Counter()
         """Number of finished tries by the state they led to."""
 
@@ -118,16 +132,49 @@ class Execution:
             await self._items.terminate(delivery)
             return
         try:
-            started = await self._admission.start(item.job, delivery)
+            started = await self._start(item.job, delivery)
             if started is None:
                 return
             run = await self._run(started, delivery)
         except UnavailableError as e:
-            self._logger.warning("returning task %s to its queue: %s", item.job, e)
-            await self._items.nak(delivery, UNAVAILABLE_DELAY_NS)
+            self._logger.warning("gave up on the item of task %s, it is redelivered: %s", item.job, e)
             return
         if run.thread is not None and not run.thread.done():
             await self._wait_for_thread(run.thread)
+
+    async def _start(self, task_id: str, delivery: Delivery) -> Stored | None:
+        """Admit and start a task. While the store refuses, keep the item: a delivery without a try must not count."""
+        try:
+            return await self._admission.start(task_id, delivery)
+        except UnavailableError as e:
+            error = e
+        kept = Lease(NEVER_S, self._lease_s, lambda: self._items.keep(delivery), self._timers)
+        kept.start(lambda: None, renewed=delivery.received)
+        try:
+            return await self._patience.repeat(
+                f"the start of task {task_id}",
+                lambda: self._admission.start(task_id, delivery),
+                error,
+                stop=self._draining,
+                is_lost=lambda: kept.is_lost,
+            )
+        except UnavailableError as e:
+            if not kept.is_lost:
+                self._logger.warning("returning task %s to its queue: %s", task_id, e)
+                await self.give_back(delivery, UNAVAILABLE_DELAY_NS)
+                return None
+            raise
+        finally:
+            self._admission.forget(delivery)
+            await kept.close()
+
+    async def give_back(self, delivery: Delivery, delay_ns: int = 0) -> None:
+        """Have an item whose task was not started delivered again, even if this was its last delivery."""
+        if again(self._queue, delivery.delivered) is Disposal.REPLACE:
+            with suppress(CorruptItemError):
+                await self._settlement.replace(decode_item(delivery.data).job, delivery)
+        else:
+            await self._items.nak(delivery, delay_ns)
 
     async def _wait_for_thread(self, thread: asyncio.Future[Any]) -> None:
         """Hold the slot until a timed-out thread ends, because it still uses the capacity that the slot stands for."""
@@ -136,6 +183,10 @@ class Execution:
             await asyncio.wait({thread, interruption}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             interruption.cancel()
+
+    def drain(self) -> None:
+        """Stop waiting for the store with items whose tasks were not started."""
+        self._draining.set()
 
     def interrupt(self) -> None:
         """Cancel all running handlers and start no more. Their tasks are handed back.
@@ -238,13 +289,26 @@ class Execution:
         """Save the outcome of a run and dispose of its item; shorten it first if the task would be too large."""
         conclusion = self._decide(running, outcome, delivery)
         try:
-            kept = await self._settlement.finish(running.started, conclusion, delivery)
+            kept = await self._finish(running, conclusion, delivery)
         except PayloadTooLargeError as e:
             conclusion = self._decide(running, _shortened(outcome, conclusion.task, e), delivery)
-            kept = await self._settlement.finish(running.started, conclusion, delivery)
+            kept = await self._finish(running, conclusion, delivery)
         if kept:
             self.counters[conclusion.task.state.value] += 1
             observers.run_ended(conclusion.task, conclusion.delay_ns, running.run.seconds, running.run.error)
+
+    async def _finish(self, running: Running, conclusion: Conclusion, delivery: Delivery) -> bool:
+        """Save an outcome and dispose of the item. While the store refuses, repeat that as long as the item is ours."""
+        try:
+            return await self._settlement.finish(running.started, conclusion, delivery)
+        except UnavailableError as e:
+            return await self._patience.repeat(
+                f"the outcome of task {conclusion.task.id}",
+                lambda: self._settlement.finish(running.started, conclusion, delivery, repeated=True),
+                e,
+                stop=self._interruption,
+                is_lost=lambda: running.run.lease.is_lost,
+            )
 
     def _decide(self, running: Running, outcome: Outcome, delivery: Delivery) -> Conclusion:
         own_policy = None if running.route is None else running.route.retry_policy

@@ -20,6 +20,9 @@ from ajobs.protocol.errors import UnavailableError
 DEFERRAL_S = 0.05
 """Age in seconds at which a run gets its timer. Runs with a shorter deadline get it at once."""
 
+NEVER_S = 10.0**9
+"""A time limit or a lease without an end, in seconds."""
+
 RENEWALS = 3
 """Renewals of the item's lease per max run time."""
 
@@ -77,11 +80,17 @@ class Lease:
         self.expired = False
         """Whether the handler was cancelled because its time was up."""
 
-    def start(self, cancel: Callable[[], None]) -> None:
-        """Start the time limit, which calls ``cancel`` when it is reached, and the renewals."""
+    def start(self, cancel: Callable[[], None], renewed: float | None = None) -> None:
+        """Start the time limit, which calls ``cancel`` when it is reached, and the renewals.
+
+        Args:
+            cancel: Cancels the handler.
+            renewed: When the item's lease began or was last renewed, by the loop's clock. Default: now.
+        """
         self._cancel = cancel
-        self._renewed = self._loop.time()
-        self._end = self._renewed + self._max_run_time_s
+        now = self._loop.time()
+        self._renewed = now if renewed is None else renewed
+        self._end = now + self._max_run_time_s
         self._next_renewal = self._renewed + self._renewal_s
         if min(self._renewal_s, self._max_run_time_s) < 2 * DEFERRAL_S:
             self._schedule()
