@@ -304,6 +304,18 @@ async def test_a_dependent_waits_for_its_parents_and_receives_their_results(clie
         assert await client.result(task.id, timeout=30) == [10, 20]
 
 
+async def test_results_that_are_too_large_together_end_the_task_that_loads_them(client, router):
+    router.add("page", lambda: "p" * 400_000)
+    router.add("book", lambda: "done")
+    pages = [await client.enqueue("page") for _ in range(3)]
+    async with working(client, router, concurrency=8):
+        book = await client.enqueue("book", depends_on=pages, load_dependencies=True)
+        ended = await ends(client, book, S.UNREACHABLE)
+        assert "results of its dependencies are too large" in ended.last_err
+        assert (ended.tries, ended.dependency_results) == (0, None)
+        await wait_items(client, "Q", 0)
+
+
 async def test_a_failed_parent_makes_direct_and_indirect_dependents_unreachable(client, router, monkeypatch):
     monkeypatch.setattr("ajobs.worker.running.admission.BLOCKED_DELAY_NS", 10**7)
 

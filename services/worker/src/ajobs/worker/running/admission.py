@@ -82,6 +82,7 @@ class Admission:
         It may be repeated for the same delivery when the server did not answer, until `forget` is called.
         """
         for attempt in range(ADMISSIONS):
+            admitted = None
             try:
                 if self._unanswered and (started := await self._started_unnoticed(task_id, delivery)) is not None:
                     return started
@@ -96,6 +97,9 @@ class Admission:
                 observers.TASKS_NOT_FOUND.labels(self._queue.name).inc()
                 await self._items.terminate(delivery)
             except (CorruptTaskError, PayloadTooLargeError) as e:
+                if admitted is not None and admitted.task.dependency_results:
+                    await self._refuse_results(admitted, e, delivery)
+                    return None
                 # Saving over an unreadable task would destroy it. Keep both task and item until an operator steps in.
                 self._logger.error("task %s cannot be started, its item stays in the queue: %s", task_id, e)
                 observers.TASKS_NOT_FOUND.labels(self._queue.name).inc()
@@ -220,6 +224,12 @@ class Admission:
                 observers.DEPENDENCIES_FAILED.inc()
                 await self._settlement.finish(stored, Conclusion(resolution.task, Disposal.TERM), delivery)
         return None
+
+    async def _refuse_results(self, admitted: Stored, error: Exception, delivery: Delivery) -> None:
+        """End a task that is too large with the results of its parents. Their size does not change any more."""
+        task = msgspec.structs.replace(admitted.task, dependency_results=None)
+        text = f"the results of its dependencies are too large together: {error}"
+        await self._give_up(Stored(task, admitted.revision), failed_by(task), text, delivery)
 
     async def _give_up(self, stored: Stored, state: TaskState, error: str, delivery: Delivery) -> None:
         """Save the task in a final state without running it, and remove its item."""
