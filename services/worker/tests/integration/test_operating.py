@@ -16,6 +16,7 @@ import pytest
 from ajobs.client import Client, Queue, TaskState
 from ajobs.client.observability.exposition import Health, serve_metrics
 from ajobs.protocol.errors import ConfigurationError
+from ajobs.protocol.subjects import WORKERS_BUCKET
 from ajobs.testing.processes import wait_gone, worker_process
 from ajobs.testing.workers import wait_state, working
 from ajobs.worker import Router, Share, Worker, WorkerOptions
@@ -382,6 +383,11 @@ async def test_a_worker_is_announced_until_it_stops(server, monkeypatch):
             task = await client.enqueue("t")
             async with asyncio.timeout(30):
                 while not (workers := await client.workers()) or not workers[0].running:
+                    await asyncio.sleep(0.01)
+            # A deleted bucket is created again.
+            await client.storage.connection.nats.jetstream().delete_stream(f"KV_{WORKERS_BUCKET}")
+            async with asyncio.timeout(30):
+                while not (workers := await client.workers()):
                     await asyncio.sleep(0.01)
             (found,) = workers
             assert (found.host, found.pid, found.state) == (socket.gethostname(), os.getpid(), "running")

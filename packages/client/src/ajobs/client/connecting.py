@@ -18,6 +18,7 @@ from ajobs.client.options import (
     queue_of,
 )
 from ajobs.client.settings import Settings, split_settings
+from ajobs.client.storage.restore import restored
 from ajobs.client.storage.storage import Storage
 from ajobs.protocol.queue import Queue
 
@@ -56,6 +57,8 @@ async def open_storage(
             queue = await storage.queues.join(queue.name)
         elif not options.no_storage_init:
             queue = await storage.queues.ensure(queue, replicas=options.replicas, memory=options.memory_storage)
+        logger = logger or logging.getLogger("ajobs.client")
+        await stack.enter_async_context(restored(storage, queue, options, logger))
         metrics_port = None
         if options.prometheus_port is not None:
             metrics_port = stack.enter_context(serve_metrics(options.prometheus_port))

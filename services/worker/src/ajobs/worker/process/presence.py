@@ -15,7 +15,7 @@ from importlib.metadata import version
 from ajobs.client.identifiers import new_id
 from ajobs.client.storage.workers import workers_bucket
 from ajobs.protocol.codec import encode
-from ajobs.protocol.errors import AjobsError, StorageError
+from ajobs.protocol.errors import AjobsError, StorageError, UnavailableError
 from ajobs.protocol.presence import MOST_RUNNING, RunningTask, WorkerPresence, WorkerQueue
 from ajobs.protocol.timestamps import format_timestamp
 from ajobs.worker.worker import Worker
@@ -48,11 +48,21 @@ class Presence:
             return
         assert bucket is not None  # noqa: S101 - created above
 
+        async def put() -> None:
+            try:
+                await bucket.put(self.id, encode(self.document()))
+            except UnavailableError:
+                if not client.storage.connection.is_connected:
+                    raise
+                # The bucket may have been deleted, or NATS may have come back with an empty store.
+                await workers_bucket(client.storage, client.options, create=True)
+                await bucket.put(self.id, encode(self.document()))
+
         async def announce() -> None:
             while True:
                 # While disconnected this fails, and the next announcement follows soon.
                 with suppress(AjobsError):
-                    await bucket.put(self.id, encode(self.document()))
+                    await put()
                 await asyncio.sleep(INTERVAL_S)
 
         announcing = asyncio.create_task(announce(), name="announce the worker")

@@ -112,5 +112,5 @@ class JetStream:
 def no_task_store() -> StorageNotReadyError:
     """Return the error for a missing task store."""
     return StorageNotReadyError(
-        f"stream {TASKS_STREAM} does not exist: connect once without no_storage_init to create it"
+        f"stream {TASKS_STREAM} does not exist: connect a client that may create it, or reconnect"
     )
