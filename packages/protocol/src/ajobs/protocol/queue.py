@@ -42,7 +42,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     max_run_time: timedelta = _HOUR
     """How long a handler may take. After that time the item of a lost worker is delivered again."""
     max_concurrent: int = 100
-    """How many items all workers together may have in progress."""
+    """Running tasks, and delivered tasks that wait for a retry or for parents, of all workers together."""
 
     if TYPE_CHECKING:
         # Durations are given in any form that `Duration` has, and read as a timedelta.

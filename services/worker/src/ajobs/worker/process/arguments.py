@@ -61,7 +61,7 @@ class QueueArguments:
         int | None,
         option(
             "AJ_MAX_CONCURRENT",
-            text="Tasks that all workers together run at once, for queues created by this worker. Others keep theirs.",
+            text="Running tasks, and tasks that wait for a retry or parents, in queues created by this worker.",
         ),
     ] = None
 

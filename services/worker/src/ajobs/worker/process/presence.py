@@ -52,7 +52,7 @@ class Presence:
             try:
                 await bucket.put(self.id, encode(self.document()))
             except UnavailableError:
-                if not client.storage.connection.is_connected:
+                if not client.connection.is_connected:
                     raise
                 # The bucket may have been deleted, or NATS may have come back with an empty store.
                 await workers_bucket(client.storage, client.options, create=True)
