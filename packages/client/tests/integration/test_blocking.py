@@ -83,7 +83,7 @@ async def consumers(url):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_client_does_not_survive_a_fork_but_says_so(url):
+def test_a_client_that_is_used_after_a_fork_raises_an_error(url):
     with BlockingClient(url) as client:
         child = os.fork()
         if child == 0:
@@ -127,7 +127,7 @@ def test_metrics_are_served_on_the_loopback_address(url):
     assert 'choria_asyncjobs_task_update_total{state="new"}' in text
 
 
-def test_a_port_that_is_taken_is_named(url):
+def test_the_error_for_a_used_port_names_it(url):
     with BlockingClient(url, prometheus_port=0) as client:
         port = client._client.metrics_port
         with pytest.raises(ConfigurationError, match=str(port)):

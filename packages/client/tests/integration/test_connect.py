@@ -43,7 +43,7 @@ async def works(url, **settings):
         return (await client.load(task.id)).id == task.id
 
 
-async def test_without_anything_the_environment_says_where(server, monkeypatch):
+async def test_without_settings_the_environment_selects_the_server(server, monkeypatch):
     monkeypatch.setenv("NATS_URL", server.url)
     assert await works(None)
 
@@ -98,7 +98,7 @@ async def test_a_file_that_is_not_there_is_named(field, server):
         ("nkey_seed_file", "SUsesame"),
     ],
 )
-async def test_a_file_that_is_not_what_it_should_be_is_named_and_not_shown(field, text, server, tmp_path):
+async def test_the_error_for_an_invalid_file_names_it_without_its_content(field, text, server, tmp_path):
     file = tmp_path / "broken.file"
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=r"broken\.file") as caught:
@@ -160,7 +160,7 @@ def tls_config(folder, more=""):
 
 
 @pytest.mark.parametrize("first", [False, True])
-async def test_tls_also_before_the_server_says_anything(certificates, first):
+async def test_tls_works_with_and_without_a_handshake_first(certificates, first):
     more = ", handshake_first: true" if first else ""
     async with NatsServer.run(config=tls_config(certificates, more)) as server:
         url = f"tls://127.0.0.1:{server.port}"
@@ -199,7 +199,7 @@ async def test_a_context_of_the_nats_command_line(server, tmp_path, monkeypatch)
     assert await works(None)
 
 
-async def test_a_server_without_jetstream_says_what_to_do():
+async def test_the_error_for_a_server_without_jetstream_explains_the_remedy():
     async with NatsServer.run(jetstream=False) as server:
         with pytest.raises(JetStreamNotEnabledError, match="-js"):
             await works(server.url)
@@ -215,7 +215,7 @@ async def test_a_second_server_is_used_when_the_first_is_down(server):
     assert await works(["nats://127.0.0.1:1", server.url])
 
 
-async def test_losing_and_regaining_the_server_is_told_and_requests_work_again(server, caplog):
+async def test_losing_and_regaining_the_server_is_reported_and_requests_work_again(server, caplog):
     caplog.set_level(logging.INFO)
     lost, regained = asyncio.Event(), asyncio.Event()
     async with Connection.open(ConnectOptions(servers=(server.url,))) as connection:

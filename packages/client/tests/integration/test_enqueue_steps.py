@@ -10,7 +10,7 @@ from ajobs.client.storage.tasks import NEVER_STORED
 from ajobs.protocol.errors import DuplicateItemError, StorageNotReadyError
 
 
-async def test_an_item_that_somebody_else_put_is_as_good_when_that_may_be(client):
+async def test_an_item_put_by_another_client_is_accepted_where_that_is_allowed(client):
     task = client.enqueuer.prepare(client.new_task("t"), None)
     stored = await client.storage.tasks.save(task, NEVER_STORED)
     await client.storage.items.put("Q", task.id, again=False)
@@ -29,7 +29,7 @@ async def test_stored_tasks_come_with_their_revisions_from_one_on(client):
     assert later == ids[4:]
 
 
-async def test_the_stores_can_be_made_later(server):
+async def test_the_stores_can_be_created_later(server):
     async with Client.connect(server.url, no_storage_init=True) as client:
         with pytest.raises(StorageNotReadyError):
             await client.store_info()

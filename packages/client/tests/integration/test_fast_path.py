@@ -94,10 +94,10 @@ def test_however_the_stream_is_cut_each_message_arrives_once_and_whole(cuts):
 
 
 @given(st.integers(0, len(STREAM)))
-def test_it_goes_on_wherever_the_librarys_parser_stands(cut):
+def test_it_continues_from_any_state_of_the_librarys_parser(cut):
     calls, ours = asyncio.run(read_in_parts([cut], handed_over_after=1))
     assert [call for call in calls if call[0] != 7] == TO_THE_LIBRARY
-    # What the library's parser dispatched before belonged to nobody of ours yet.
+    # Messages that the library's parser dispatched before had no receiver of ours yet.
     before = [(subject, reply, headers or b"", data) for _, subject, reply, data, headers in _of(7, calls)]
     assert before + ours == TO_US
 
@@ -139,7 +139,7 @@ async def test_a_large_message_is_joined_once(monkeypatch):
     assert sum(sizes) <= 2 * len(data)
 
 
-async def test_a_pong_that_nobody_waits_for_any_more_does_not_end_the_reading(server):
+async def test_a_pong_without_a_waiter_does_not_end_the_reading(server):
     async with await nats.connect(server.url) as theirs, Client.connect(connection=theirs, queue="Q") as client:
         waiting = asyncio.create_task(theirs.flush())
         while not theirs._pongs:
@@ -192,7 +192,7 @@ def test_headers_are_sent_and_read_as_they_are():
 
 
 async def test_others_on_the_same_connection_go_on_as_before(server):
-    """Subscriptions, requests and JetStream of somebody who hands a connection in, headers and queues included."""
+    """Subscriptions, requests and JetStream of a program that passes its own connection, with headers and queues."""
     async with await nats.connect(server.url) as theirs, Client.connect(connection=theirs, queue="Q") as client:
         subscription = await theirs.subscribe("s.>")
 
@@ -210,7 +210,7 @@ async def test_others_on_the_same_connection_go_on_as_before(server):
         assert FastPath.of(theirs) is client.storage.connection.fast_path
 
 
-async def test_what_is_sent_keeps_its_order_and_waits_through_an_outage(server):
+async def test_sent_messages_keep_their_order_and_wait_during_an_outage(server):
     async with await nats.connect(server.url) as listener, Client.connect(server.url, queue="Q") as client:
         connection = client.storage.connection
         subscription = await listener.subscribe("order")

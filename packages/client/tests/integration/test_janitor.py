@@ -45,7 +45,7 @@ async def test_a_task_without_its_item_becomes_a_queue_error_that_can_be_retried
     assert await Janitor(client, grace=0).sweep() == {}
 
 
-async def test_a_task_whose_queue_is_gone_says_so(client):
+async def test_the_error_of_a_task_names_its_missing_queue(client):
     await client.create_queue(Queue(name="OTHER"))
     task = await client.enqueue("t", 1, queue="OTHER")
     await client.delete_queue("OTHER")
@@ -69,7 +69,7 @@ async def test_an_item_that_was_delivered_as_often_as_it_may_ends_its_task(serve
         await worker.kill()
     janitor = Janitor(client, grace=0)
     sweeping = asyncio.create_task(janitor.run(interval=0.05))
-    # Somebody has to ask for items for the server to notice that this one has had its time.
+    # The server notices the expired lease of an item only when a client pulls items.
     async with worker_process(HANDLERS, "--queue", "Q", "--server", server.url):
         ended = await client.wait(task.id, timeout=60)
     sweeping.cancel()
@@ -96,7 +96,7 @@ async def test_a_task_that_a_living_worker_has_is_left_alone(server, client):
 
 
 def _wait_out(seconds: float) -> None:
-    """Let a lease run out, which nobody announces."""
+    """Let a lease run out, which the server does not announce."""
     import time
 
     end = time.monotonic() + seconds
@@ -132,7 +132,7 @@ async def test_an_item_that_could_not_be_read_leaves_a_truthful_task(client):
     assert (await client.load(task.id)).state is TaskState.QUEUE_ERROR
 
 
-async def test_a_look_says_what_a_sweep_would_do_and_changes_nothing(client):
+async def test_a_dry_run_reports_the_effect_of_a_sweep_and_changes_nothing(client):
     await client.create_queue(Queue(name="OTHER"))
     without_item, deleted, stays = [await client.enqueue("t", n) for n in range(3)]
     without_queue = await client.enqueue("t", queue="OTHER")

@@ -27,7 +27,7 @@ FULL = Queue(
 )  # fmt: skip
 
 
-async def test_a_queue_is_made_as_the_original_makes_it(client):
+async def test_a_queue_is_created_as_go_creates_it(client):
     assert await client.create_queue(FULL) == FULL
     js = client.storage.connection.nats.jetstream()
     stream = (await js.stream_info(queue_stream("FULL"))).config
@@ -56,7 +56,7 @@ async def test_a_queue_that_has_to_exist_is_not_made(server):
         assert c.queue.name == "MISSING"
 
 
-async def test_a_queue_without_its_consumer_is_told_apart_and_healed_by_joining_to_make_it(server, client):
+async def test_a_queue_without_its_consumer_is_detected_and_repaired_by_creating_it(server, client):
     await client.storage.connection.nats.jetstream().delete_consumer(queue_stream("Q"), "WORKERS")
     with pytest.raises(QueueConsumerNotFoundError):
         await client.join_queue("Q")
@@ -73,7 +73,7 @@ async def test_many_clients_make_the_same_queue_at_once(server):
     assert len({queue.max_tries for queue in queues}) == 1
 
 
-async def test_only_what_is_given_changes(client):
+async def test_only_the_given_settings_change(client):
     await client.create_queue(FULL)
     changed = await client.configure_queue("FULL", max_concurrent=8, max_age="1m")
     assert changed == await client.join_queue("FULL")
@@ -87,7 +87,7 @@ async def test_only_what_is_given_changes(client):
         await client.configure_queue("MISSING", max_tries=1)
 
 
-async def test_a_queue_tells_how_it_stands(client):
+async def test_queue_info_reports_the_counts_of_a_queue(client):
     for number in range(3):
         await client.enqueue("t", number)
     info = await client.queue_info()
@@ -110,7 +110,7 @@ async def test_all_queues_are_listed_and_a_deleted_one_is_gone(client):
             await call("a.b")
 
 
-async def test_buckets_are_made_as_the_original_makes_them(client):
+async def test_buckets_are_created_as_go_creates_them(client):
     js = client.storage.connection.nats.jetstream()
     configuration = (await js.stream_info("KV_CHORIA_AJ_CONFIGURATION")).config
     assert (configuration.max_msgs_per_subject, configuration.description) == (1, "Choria Async Jobs Configuration")

@@ -102,7 +102,7 @@ async def test_changing_pausing_and_resuming_keep_the_rest(client):
     ],
     ids=str,
 )
-async def test_what_cannot_be_a_schedule_is_refused_and_not_stored(client, arguments, settings, error):
+async def test_an_invalid_schedule_is_refused_and_not_stored(client, arguments, settings, error):
     with pytest.raises(error):
         await client.schedules.create(*arguments, **settings)
     assert await client.schedules.all() == []
@@ -114,7 +114,7 @@ async def test_a_schedule_that_is_not_there_is_an_error(client):
             await ask("missing")
 
 
-async def test_a_change_that_somebody_else_was_faster_with_is_refused(client, server):
+async def test_a_change_that_lost_against_another_client_is_refused(client, server):
     await client.schedules.create("s", "@daily", "t")
     entry = client.schedules._entry
 
@@ -137,7 +137,7 @@ async def test_a_change_that_somebody_else_was_faster_with_is_refused(client, se
         (b'{"name":"s","schedule":"@daily","queue":"a.b","task_type":"t","payload":null,"max_tries":0,"created_at":"2026-01-01T00:00:00Z"}', "a.b"),  # noqa: E501
     ],
 )  # fmt: skip
-async def test_what_is_broken_in_the_bucket_is_listed_as_broken_beside_the_others(client, stored, problem):
+async def test_a_broken_document_is_listed_as_broken_next_to_valid_schedules(client, stored, problem):
     await client.schedules.create("fine", "@daily", "t")
     await client.schedules.bucket.put(schedule_key("s"), stored)
     fine, broken = await client.schedules.all()
@@ -152,7 +152,7 @@ async def test_what_is_broken_in_the_bucket_is_listed_as_broken_beside_the_other
     assert len(await client.schedules.all()) == 1
 
 
-async def test_watching_tells_of_every_change(client, server):
+async def test_watching_reports_every_change(client, server):
     async with Client.connect(server.url) as other, client.schedules.watch() as changes:
         await other.schedules.create("s", "@daily", "t")
         async with asyncio.timeout(30):
@@ -265,7 +265,7 @@ async def test_a_change_that_is_refused_leaves_the_options_as_they_were(client):
     assert (found.options.paused, found.options.catch_up) == (False, CatchUp.NONE)
 
 
-# ---- beside the original
+# ---- together with Go
 
 
 GO_SCHEDULE = (
@@ -274,8 +274,8 @@ GO_SCHEDULE = (
 )
 
 
-async def test_what_the_original_writes_is_read_and_options_of_an_older_schedule_are_not_its(client):
-    """The original deletes a schedule without what we keep beside it, and may make another one by that name."""
+async def test_schedules_of_go_are_read_without_the_options_of_an_older_schedule(client):
+    """Go deletes a schedule but not our options for it, and may create another one with that name."""
     await client.schedules.create("s", "@daily", "t", paused=True)
     await client.schedules.bucket.delete(schedule_key("s"))
     await client.schedules.bucket.put(schedule_key("s"), GO_SCHEDULE)
@@ -292,7 +292,7 @@ async def test_what_the_original_writes_is_read_and_options_of_an_older_schedule
     assert [info.options.paused for info in await client.schedules.all()] == [True]
 
 
-async def test_a_loaded_schedule_says_what_is_wrong_with_it_and_can_be_put_right(client):
+async def test_a_loaded_schedule_reports_its_problem_and_can_be_corrected(client):
     wrong = GO_SCHEDULE.replace(b"@every 1m", b"61 * * * *")
     await client.schedules.bucket.put(schedule_key("s"), wrong)
     found = await client.schedules.load("s")

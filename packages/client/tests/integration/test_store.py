@@ -32,7 +32,7 @@ async def test_a_page_that_ends_with_the_store_has_no_next_one(client):
     assert (await client.task_page(9)).cursor
 
 
-async def test_pages_are_of_what_is_wanted(client):
+async def test_pages_contain_the_tasks_that_match_the_filter(client):
     for n in range(12):
         await client.enqueue("t" if n % 3 else "other", n)
     first = await client.task_page(3, task_type="other", states=[TaskState.NEW])
@@ -47,12 +47,12 @@ async def test_an_empty_store_has_one_empty_page(client):
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "٣"])
-async def test_a_cursor_that_is_none_is_refused(client, cursor):
+async def test_an_invalid_cursor_is_refused(client, cursor):
     with pytest.raises(ConfigurationError, match="cursor"):
         await client.task_page(cursor=cursor)
 
 
-async def test_a_limit_that_is_none_is_refused(client):
+async def test_an_invalid_limit_is_refused(client):
     with pytest.raises(ConfigurationError, match="limit"):
         await client.task_page(0)
 
@@ -79,7 +79,7 @@ async def test_settings_out_of_range_are_refused(client, settings):
         await client.configure_store(**settings)
 
 
-async def test_without_a_store_it_says_so(server):
+async def test_store_info_reports_a_missing_task_store(server):
     async with Client.connect(server.url, no_storage_init=True) as client:
         for call in (client.purge_tasks(), client.configure_store(retention=1e-09), client.task_page()):
             with pytest.raises(StorageNotReadyError):

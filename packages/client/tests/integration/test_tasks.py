@@ -226,7 +226,7 @@ async def test_several_tasks_are_loaded_at_once_and_a_missing_one_is_none(client
     assert await client.storage.tasks.load_many([task.id, "missing"]) == {task.id: task, "missing": None}
 
 
-async def test_a_store_made_by_another_client_has_direct_gets_switched_on(server):
+async def test_direct_gets_are_enabled_in_a_store_that_another_client_created(server):
     async with Client.connect(server.url, no_storage_init=True) as early:
         js = early.storage.connection.nats.jetstream()
         await js.add_stream(name=TASKS_STREAM, subjects=["CHORIA_AJ.T.*"], max_msgs_per_subject=1, max_age=3600)
@@ -240,7 +240,7 @@ async def test_a_store_made_by_another_client_has_direct_gets_switched_on(server
                 await early.load("missing")
 
 
-async def test_without_a_store_the_error_says_so(server):
+async def test_the_error_names_a_missing_task_store(server):
     async with Client.connect(server.url, no_storage_init=True) as client:
         for call in (client.load("a"), client.enqueue("t"), client.store_info(), anext(client.tasks())):
             with pytest.raises(StorageNotReadyError):
@@ -285,7 +285,7 @@ async def test_a_retry_in_another_queue_moves_the_item(client):
 # ---- signatures
 
 
-async def test_a_task_is_signed_verified_and_signed_anew_when_it_moves(server):
+async def test_a_task_is_signed_and_verified_and_signed_again_when_it_moves(server):
     async with Client.connect(server.url, queue="Q", signing_key=SEED) as client:
         task = await client.enqueue("t", 1)
         verify_task(task, Signer(SEED).verifier, optional=False)
@@ -358,7 +358,7 @@ async def test_waiting_is_right_although_the_event_is_lost(client, monkeypatch):
     assert (await waiting).state is TaskState.EXPIRED
 
 
-async def test_waiting_for_a_task_that_is_discarded_says_so(client, monkeypatch):
+async def test_waiting_for_a_discarded_task_raises_an_error(client, monkeypatch):
     task = await client.enqueue("t")
     loaded = asyncio.Event()
     load = client.storage.tasks.load
@@ -420,14 +420,14 @@ async def test_an_empty_store_lists_nothing(client):
     assert [task async for task in client.tasks()] == []
 
 
-async def test_a_listing_passes_over_what_is_corrupt_and_says_so(client, caplog):
+async def test_a_listing_skips_corrupt_tasks_and_logs_them(client, caplog):
     await client.storage.connection.nats.jetstream().publish(task_subject("bad"), b"nonsense")
     task = await client.enqueue("t")
     assert [found.id async for found in client.tasks()] == [task.id]
     assert "CHORIA_AJ.T.bad" in caplog.text
 
 
-async def test_a_listing_goes_on_when_the_server_restarts_in_the_middle(server, client, monkeypatch):
+async def test_a_listing_continues_after_a_restart_of_the_server(server, client, monkeypatch):
     monkeypatch.setattr("ajobs.client.storage.jetstream.scan.PAGE", 10)
     monkeypatch.setattr("ajobs.client.storage.jetstream.scan.SILENCE_S", 0.2)
     await client.enqueue_many(client.new_task("t", n) for n in range(100))
@@ -451,14 +451,14 @@ async def test_a_listing_ends_although_the_rest_is_deleted_meanwhile(client, mon
     assert seen < 50
 
 
-async def test_the_store_tells_how_it_stands(server):
+async def test_store_info_reports_the_counts_of_the_task_store(server):
     async with Client.connect(server.url, memory_storage=True, task_retention="1h") as client:
         await client.enqueue("t")
         info = await client.store_info()
         assert (info.tasks, info.memory, info.replicas, info.retention) == (1, True, 1, timedelta(hours=1))
 
 
-def test_what_is_stored_is_what_the_contract_says():
+def test_stored_documents_follow_the_wire_contract():
     task = Task(id="a", type="t", queue="Q", state=TaskState.NEW, created=format_timestamp(0))
     assert decode_task(encode(task)) == task
 
@@ -485,7 +485,7 @@ async def test_an_option_that_does_not_exist_or_comes_too_late_is_refused(client
     assert [task async for task in client.tasks()] == []
 
 
-async def test_a_task_that_is_made_may_go_to_another_queue(client):
+async def test_a_new_task_may_go_to_another_queue(client):
     await client.create_queue(Queue(name="OTHER"))
     task = await client.enqueue(client.new_task("t", 1), queue="OTHER")
     assert task.queue == "OTHER"

@@ -46,7 +46,7 @@ def select(tmp_path, name):
     ],
     ids=str,
 )
-def test_a_context_says_how_to_connect(environ, write, context, expected):
+def test_a_context_holds_the_settings_of_a_connection(environ, write, context, expected):
     write("C", context)
     assert load_context("C", environ) == ConnectOptions(context="C", **expected)
 
@@ -72,7 +72,7 @@ def test_an_unknown_context_names_those_that_there_are(environ, write, name):
         load_context(name, environ)
 
 
-def test_without_any_context_the_error_says_how_to_make_one(environ):
+def test_without_any_context_the_error_explains_how_to_create_one(environ):
     with pytest.raises(ConfigurationError, match="nats context add"):
         load_context("C", environ)
 
@@ -85,7 +85,7 @@ def test_a_context_that_is_not_usable_is_named(environ, write, text):
 
 
 @pytest.mark.parametrize("field", ["nsc", "socks_proxy", "windows_cert_store", "user_jwt"])
-def test_what_a_context_wants_and_we_cannot_do_is_refused(environ, write, field):
+def test_unsupported_settings_of_a_context_are_refused(environ, write, field):
     write("C", {field: "x"})
     with pytest.raises(ConfigurationError, match=field):
         load_context("C", environ)
@@ -118,7 +118,7 @@ def test_a_context_is_named_by_a_variable_and_other_variables_go_above_it(enviro
     assert (options.servers, options.user, options.password) == (("nats://c",), "u", "mine")
 
 
-def test_the_selected_context_is_used_unless_something_else_is_said(environ, write, tmp_path):
+def test_the_selected_context_is_used_unless_settings_override_it(environ, write, tmp_path):
     write("C", {"url": "nats://c"})
     write("D", {"url": "nats://d"})
     select(tmp_path, "C")
@@ -127,7 +127,7 @@ def test_the_selected_context_is_used_unless_something_else_is_said(environ, wri
     assert connect_options_from_environment(environ | {"NATS_URL": "nats://x"}) == ConnectOptions(servers=("nats://x",))
 
 
-def test_a_boolean_that_is_none_names_its_variable(environ):
+def test_the_error_for_an_invalid_boolean_names_its_variable(environ):
     with pytest.raises(ConfigurationError, match="NATS_TLS_FIRST"):
         connect_options_from_environment(environ | {"NATS_TLS_FIRST": "perhaps"})
 
@@ -151,7 +151,7 @@ def test_servers_may_be_named_in_several_ways(servers, urls):
     ["", " , ", "http://a", "ws://a", "nats://", "nats://:1", "nats://a:x", "nats://a:0", "nats://a:99999", "nats://[::1",
      "nats://joe:ses/ame@a", "nats://joe:ses?ame@a", "nats://joe:ses#ame@a", "nats://joe:ses ame@a", "nats://a/path"],
 )  # fmt: skip
-def test_what_is_no_server_is_refused_without_showing_its_password(server):
+def test_an_invalid_server_is_refused_without_showing_its_password(server):
     with pytest.raises(ConfigurationError, match=r"servers is empty|use one of these|nats://HOST:PORT") as caught:
         ConnectOptions(servers=(server,))
     assert "ses" not in str(caught.value)

@@ -19,7 +19,7 @@ def registered():
         REGISTRY.unregister(metric)
 
 
-def test_a_tally_adds_up_what_all_threads_counted(registered):
+def test_a_tally_sums_the_counts_of_all_threads(registered):
     tally = Tally("test_done", "What was done", "queue")
     registered(tally)
 
@@ -38,7 +38,7 @@ def test_a_tally_adds_up_what_all_threads_counted(registered):
     assert REGISTRY.get_sample_value("test_done_total", {"queue": "C"}) is None
 
 
-def test_a_distribution_shows_what_the_librarys_histogram_shows(registered):
+def test_a_distribution_exports_the_same_as_the_librarys_histogram(registered):
     ours = Distribution("test_seconds", "How long it took", "queue", buckets=BUCKETS)
     registered(ours)
     registry = CollectorRegistry()
@@ -52,7 +52,7 @@ def test_a_distribution_shows_what_the_librarys_histogram_shows(registered):
     assert generate_latest(shown).splitlines() == expected
 
 
-def test_a_distribution_adds_up_what_all_threads_counted(registered):
+def test_a_distribution_sums_the_counts_of_all_threads(registered):
     distribution = Distribution("test_spread", "How far", "queue", buckets=BUCKETS)
     registered(distribution)
     threads = [Thread(target=distribution.observe, args=(0.5, "A")) for _ in range(3)]

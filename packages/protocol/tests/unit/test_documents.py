@@ -141,7 +141,7 @@ def test_a_payload_is_encoded_and_decoded(value):
     assert codec.decode_payload(encoded, object) == value
 
 
-def test_bytes_are_a_payload_unchanged_and_none_is_no_payload():
+def test_bytes_are_an_unchanged_payload_and_none_means_no_payload():
     assert codec.encode_payload(b"\x00raw") == b"\x00raw"
     assert codec.encode_payload(None) is None
     assert codec.decode_payload(None, int | None) is None

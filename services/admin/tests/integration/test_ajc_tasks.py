@@ -92,7 +92,7 @@ async def test_an_invalid_task_is_refused_in_one_line(ajc, client, tmp_path):
     assert await states(client) == {}
 
 
-async def test_an_id_of_ones_own_is_taken_once(ajc, client):
+async def test_a_custom_id_is_accepted_once(ajc, client):
     added = (await ajc("task", "add", "t", "--id", "mine", "-q", "Q", "--json")).json
     assert (added["id"], added["state"]) == ("mine", "new")
     again = await ajc("task", "add", "t", "--id", "mine", "-q", "Q")

@@ -196,7 +196,7 @@ async def test_certificates_that_cannot_be_used_keep_the_server_from_starting(se
 # ---- the command
 
 
-async def test_the_command_serves_until_it_is_told_to_stop(server, client):
+async def test_the_command_serves_until_it_is_stopped(server, client):
     arguments = ["server", "run", "--server", server.url, "--listen", "127.0.0.1:0", "--queue", "Q"]
     async with program("ajobs.admin.cli.main", *arguments) as process:
         line = await process.wait_log("server ready")
@@ -222,7 +222,7 @@ async def test_the_command_serves_until_it_is_told_to_stop(server, client):
         (["--server", "nats://127.0.0.1:1"], 1, "cannot connect to NATS"),
     ],
 )
-async def test_the_command_says_in_one_line_why_it_does_not_start(server, arguments, status, text):
+async def test_the_command_prints_in_one_line_why_it_does_not_start(server, arguments, status, text):
     where = [] if "--server" in arguments else ["--server", server.url]
     bind = [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
     async with program("ajobs.admin.cli.main", "server", "run", *arguments, *where, *bind) as process:

@@ -95,13 +95,13 @@ async def test_each_mistake_is_a_400_with_its_reason_and_field(api):
         assert response.json()["error"].get("details", {}).get("field") == field, what
 
 
-async def test_a_body_that_is_no_json_is_a_400(api):
+async def test_a_body_that_is_not_json_is_a_400(api):
     for body in (b"", b"{", b'{"type": nope}', b"\xff\xfe", b'{"type":"t","payload":"\xff"}', b"[" * 100_000):
         response = await api.http.post("/v1/tasks", content=body, headers=JSON)
         assert problem(response) == (400, "invalid_argument", "invalid_json"), body[:30]
 
 
-async def test_bad_json_is_told_with_its_place(api):
+async def test_the_error_for_invalid_json_includes_its_path(api):
     response = await api.http.post("/v1/tasks", content=b'{"type" 5}', headers=JSON)
     assert "(byte 8)" in response.json()["error"]["message"]
 
@@ -119,7 +119,7 @@ async def test_json_has_several_names(api):
         assert response.status_code == 201, kind
 
 
-async def test_unknown_paths_and_methods_are_told(api):
+async def test_unknown_paths_and_methods_are_reported(api):
     assert problem(await api.get("/v2/tasks")) == (404, "not_found", "path_not_found")
     response = await api.http.put("/v1/tasks/x")
     assert problem(response) == (405, "invalid_argument", "method_not_allowed")
@@ -217,7 +217,7 @@ async def test_a_head_without_end_is_let_go(api):
     writer.close()
 
 
-async def test_what_is_no_http_gets_an_error_of_the_same_form(api):
+async def test_a_request_that_is_not_http_gets_an_error_of_the_same_form(api):
     reader, writer = await connected(api)
     writer.write(b"hello\r\n\r\n")
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -252,7 +252,7 @@ async def test_a_task_past_its_deadline_is_refused(api, client):
     assert problem(await api.post(f"/v1/tasks/{soon.id}/retry")) == (409, "conflict", "task_past_deadline")
 
 
-async def test_an_id_is_taken_once(api):
+async def test_an_id_is_accepted_once(api):
     assert (await api.post("/v1/tasks", {"type": "t", "id": "mine"})).status_code == 201
     response = await api.post("/v1/tasks", {"type": "other", "id": "mine"})
     assert problem(response) == (409, "duplicate", "task_already_exists")
@@ -272,7 +272,7 @@ async def test_a_full_queue_is_unavailable(api, client):
     assert problem(response) == (503, "unavailable", "queue_full")
 
 
-async def test_what_is_stored_and_is_no_task_is_told_and_not_a_panic(api, client):
+async def test_a_stored_document_that_is_not_a_task_is_reported(api, client):
     await publish_patiently(client.storage.jetstream, Message("CHORIA_AJ_TASKS", "CHORIA_AJ.T.bad", b"{"))
     assert problem(await api.get("/v1/tasks/bad")) == (500, "internal", "corrupt_task")
 

@@ -95,7 +95,7 @@ async def test_a_task_that_runs_while_its_request_is_repeated_runs_once(server, 
     assert len(runs) == 20
 
 
-async def test_a_task_that_ran_and_was_discarded_is_not_made_again(server, client):
+async def test_a_discarded_task_is_not_created_again(server, client):
     runs: list[int] = []
     router = Router()
     router.add("t", lambda: runs.append(1))
@@ -141,13 +141,13 @@ async def test_keys_are_kept_for_ten_minutes(api, client):
     assert config["max_age"] == 10 * MINUTE_NS
 
 
-async def test_the_bucket_is_made_when_it_is_missing(api, client):
+async def test_a_missing_bucket_is_created(api, client):
     await client.storage.jetstream.call(f"STREAM.DELETE.KV_{IDEMPOTENCY_BUCKET}")
     assert (await api.post("/v1/tasks", BODY, headers=KEY)).status_code == 201
     assert (await api.post("/v1/tasks", BODY, headers=KEY)).status_code == 200
 
 
-async def test_a_server_that_makes_nothing_says_that_the_bucket_is_missing(server, client):
+async def test_a_server_that_creates_nothing_reports_a_missing_bucket(server, client):
     async with api_server(server, make=False) as api:
         response = await api.post("/v1/tasks", BODY, headers=KEY)
         assert problem(response) == (503, "unavailable", "storage_not_ready")

@@ -34,7 +34,7 @@ async def created(api, **more):
 # ---- health and information
 
 
-async def test_the_server_says_that_it_lives(api):
+async def test_the_liveness_check_succeeds(api):
     response = await api.get("/healthz")
     assert response.status_code == 200
     body = response.json()
@@ -42,13 +42,13 @@ async def test_the_server_says_that_it_lives(api):
     assert datetime.fromisoformat(body["time"])
 
 
-async def test_the_server_says_that_it_is_ready(api):
+async def test_the_readiness_check_succeeds(api):
     response = await api.get("/readyz")
     assert response.status_code == 200
     assert response.json() == {"ready": True, "checks": {"tasks": {"ok": True}, "config": {"ok": True}}}
 
 
-async def test_a_server_without_its_stores_is_not_ready_and_says_why(server):
+async def test_a_server_without_its_stores_is_not_ready_and_reports_why(server):
     async with api_server(server, make=False) as api:
         response = await api.get("/readyz")
         assert response.status_code == 503
@@ -221,7 +221,7 @@ async def test_an_active_task_is_retried_only_by_force(api, client):
     assert (await api.post(f"{path}?force=true")).status_code == 200
 
 
-async def test_many_tasks_are_retried_and_each_says_how_it_went(api):
+async def test_a_bulk_retry_reports_the_outcome_of_each_task(api):
     first, second = await created(api), await created(api)
     ids = [first["id"], "nothing", second["id"], "not a name"]
     response = await api.post("/v1/tasks/retry", {"ids": ids})
@@ -233,7 +233,7 @@ async def test_many_tasks_are_retried_and_each_says_how_it_went(api):
     assert all(("error" in result) == (result["status"] != "ok") for result in results)
 
 
-async def test_many_tasks_are_created_and_each_says_how_it_went(api, client):
+async def test_a_bulk_create_reports_the_outcome_of_each_task(api, client):
     past = "2020-01-01T00:00:00Z"
     tasks = [TASK, TASK | {"queue": "NONE"}, TASK | {"id": "mine"}, TASK | {"deadline": past}]
     body = (await api.post("/v1/tasks/bulk", {"tasks": tasks})).json()
@@ -250,7 +250,7 @@ async def test_many_tasks_are_created_and_each_says_how_it_went(api, client):
     assert (await client.queue_info("Q")).items == 2
 
 
-async def test_tasks_are_retried_and_deleted_by_what_they_are_like(api, client):
+async def test_tasks_are_retried_and_deleted_by_filters(api, client):
     for number in range(5):
         await created(api, type="a" if number < 3 else "b")
     body = (await api.post("/v1/tasks/retry-matching", {"states": ["new"], "type": "a", "limit": 2})).json()
@@ -357,7 +357,7 @@ async def test_a_queue_is_paused_and_resumed(api):
     assert until is None or datetime.fromisoformat(until) - datetime.now(UTC) < timedelta(seconds=1)
 
 
-async def test_the_default_queue_is_only_made_where_that_is_allowed(server):
+async def test_the_default_queue_is_only_created_where_that_is_allowed(server):
     async with api_server(server, queue="DEFAULT") as api:
         refused = await api.post("/v1/queues", {"name": "DEFAULT"})
         assert problem(refused) == (400, "invalid_argument", "default_queue_disallowed")
@@ -415,7 +415,7 @@ async def test_a_schedule_is_paused_resumed_and_run_now(api, client):
     assert (task.type, task.queue, response.headers["location"]) == ("report:new", "Q", f"/v1/tasks/{task.id}")
 
 
-async def test_a_schedule_whose_day_never_comes_says_so(api):
+async def test_a_schedule_that_is_never_due_is_an_error(api):
     response = await api.post("/v1/schedules", SCHEDULE | {"schedule": "0 0 30 2 *"})
     assert response.status_code in {201, 400}
     if response.status_code == 400:

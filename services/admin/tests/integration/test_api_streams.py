@@ -69,7 +69,7 @@ async def test_events_are_filtered(api, client):
     assert found == ["mine", "there", "typed", "child"]
 
 
-async def test_leaders_are_told_to_those_who_ask_for_everything(api, client):
+async def test_clients_that_watch_everything_receive_leader_events(api, client):
     told = {
         "event_id": "e1", "type": "io.choria.asyncjobs.v1.leader_elected", "timestamp": "2026-01-01T00:00:00Z",
         "name": "a", "component": "c",
@@ -109,7 +109,7 @@ async def test_all_watchers_share_one_subscription_that_ends_with_the_last(api, 
             await asyncio.sleep(0.01)
 
 
-async def test_one_who_is_too_slow_loses_the_oldest_and_is_told_how_many(client, monkeypatch):
+async def test_a_slow_client_loses_the_oldest_events_and_receives_their_number(client, monkeypatch):
     monkeypatch.setattr(events_module, "BUFFER", 10)
     async with (
         EventBroadcaster.open(client.storage.connection) as hub,
@@ -129,7 +129,7 @@ async def test_one_who_is_too_slow_loses_the_oldest_and_is_told_how_many(client,
     ]  # fmt: skip
 
 
-async def test_a_gap_is_told_after_the_connection_to_nats_was_lost(server, api, client):
+async def test_a_gap_is_reported_after_the_connection_to_nats_was_lost(server, api, client):
     async with watching(api) as lines:
         await server.restart()
         event = await next_event(lines)
@@ -196,7 +196,7 @@ async def test_waiting_ends_with_the_time_that_was_given(api, client):
 
 async def test_a_task_that_failed_has_no_result(api, client):
     def fail() -> None:
-        raise TerminateTask("of no use")
+        raise TerminateTask("permanent failure")
 
     router = Router()
     router.add("fail", fail)
@@ -204,7 +204,7 @@ async def test_a_task_that_failed_has_no_result(api, client):
     async with working(client, router):
         answer = await api.get(f"/v1/tasks/{task.id}/result?wait=30s")
     assert problem(answer) == (424, "dependency_failed", "task_failed")
-    assert "of no use" in answer.json()["error"]["message"]
+    assert "permanent failure" in answer.json()["error"]["message"]
 
 
 async def test_many_wait_at_once(api, client):

@@ -118,7 +118,7 @@ async def test_when_one_part_ends_all_do_and_the_end_of_its_log_is_shown(module,
     assert "worker stopped" in rest or name == "worker-1"
 
 
-async def test_a_port_that_is_taken_is_not_used(tmp_path):
+async def test_a_used_port_is_skipped(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -78,7 +78,7 @@ async def test_the_screen_shows_everything_on_the_smallest_terminal_and_more_on_
 
 
 @pytest.mark.usefixtures("busy")
-async def test_keys_choose_what_is_shown(server):
+async def test_keys_choose_the_view(server):
     async with top(server) as terminal:
         await terminal.wait(shows_all)
         for key, text in (
@@ -158,7 +158,7 @@ async def test_a_snapshot_leaves_the_terminal_as_it_is(server, client):
         assert b"\x1b[?1049h" not in terminal.output
 
 
-async def test_a_queue_that_does_not_exist_is_said(server, client):
+async def test_a_missing_queue_is_reported(server, client):
     status, _, errors = await ajc(server, "top", "--queue", "NONE")
     assert status == 1
     assert errors.startswith("ajc: queue NONE does not exist")

@@ -45,7 +45,7 @@ HASH = "sha256:" + "0" * 64
         (f"ann read {HASH}\nann write {HASH}", "line 2: token ann is already defined"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_which_line(text, complaint):
+def test_the_error_for_an_invalid_file_names_the_line(text, complaint):
     with pytest.raises(ConfigurationError, match=complaint) as caught:
         parse_tokens(text, "tokens")
     assert "secret" not in str(caught.value)

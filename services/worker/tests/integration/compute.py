@@ -71,7 +71,7 @@ def later() -> None:
 
 @router.handler("cpu:terminate", executor="process")
 def terminate() -> None:
-    raise TerminateTask("of no use")
+    raise TerminateTask("permanent failure")
 
 
 @router.handler("cpu:hang", executor="process")

@@ -90,8 +90,13 @@ async def test_an_answer_may_be_decoded(client, bare):
     ("headers", "data", "state", "error"),
     [
         ({"AJ_Error": "it failed"}, b"", TaskState.EXPIRED, "it failed"),
-        ({"AJ_Terminate": "of no use"}, b"", TaskState.TERMINATED, "of no use"),
-        ({"AJ_Terminate": "of no use", "AJ_Error": "it failed"}, b"data", TaskState.TERMINATED, "of no use"),
+        ({"AJ_Terminate": "permanent failure"}, b"", TaskState.TERMINATED, "permanent failure"),
+        (
+            {"AJ_Terminate": "permanent failure", "AJ_Error": "it failed"},
+            b"data",
+            TaskState.TERMINATED,
+            "permanent failure",
+        ),
     ],
     ids=str,
 )
@@ -171,7 +176,7 @@ def serving():
 
     @router.handler("terminate")
     async def terminate() -> None:
-        raise TerminateTask("of no use")
+        raise TerminateTask("permanent failure")
 
     @router.handler("hang")
     async def hang() -> None:
@@ -206,7 +211,7 @@ async def ask(bare, task_type, payload=None, *, seconds: float = 10, deadline: s
         ("nothing", None, b"", None),
         ("fail", None, b"", {"AJ-Error": "it failed, \\u2603"}),
         ("later", None, b"", {"AJ-Error": "later"}),
-        ("terminate", None, b"", {"AJ-Terminate": "of no use"}),
+        ("terminate", None, b"", {"AJ-Terminate": "permanent failure"}),
         ("text", b"3", b"", {"AJ-Terminate": "the payload does not fit: Expected `str`, got `int`"}),
         ("longer", None, b"", {"AJ-Error": "a remote handler cannot extend its run: only the worker that passed the task on can"}),  # noqa: E501
         ("large", None, b"", {"AJ-Terminate": "the result of 2000000 bytes exceeds the server's max_payload"}),

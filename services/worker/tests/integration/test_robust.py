@@ -85,7 +85,7 @@ async def test_an_invalid_delay_fails_the_try_with_a_reason(client, router, afte
     assert ended.last_err != "later"
 
 
-async def test_delays_are_capped_at_what_the_server_accepts(client, router):
+async def test_delays_are_capped_at_the_servers_maximum(client, router):
     @router.handler("t")
     async def never_again() -> None:
         raise RetryTask("in 30,000 years", after=1e12)

@@ -132,14 +132,14 @@ async def test_shipped_middleware_works_together(client, router, caplog):
 async def test_a_discarded_task_is_announced_and_deleted(client, router):
     @router.handler("t")
     async def discard() -> None:
-        raise DiscardTask("nobody needs it")
+        raise DiscardTask("no longer needed")
 
     task = await client.enqueue("t")
     async with client.watch(task.id) as events, working(client, router):
         with pytest.raises(TaskDiscardedError):
             await client.wait(task.id, timeout=30)
         announced = [await anext(events) for _ in range(2)]
-    assert (announced[1].state, announced[1].last_error) == (TaskState.TERMINATED, "nobody needs it")
+    assert (announced[1].state, announced[1].last_error) == (TaskState.TERMINATED, "no longer needed")
     assert [task async for task in client.tasks()] == []
 
 
@@ -203,7 +203,7 @@ async def test_a_process_that_dies_fails_its_own_task_only(server):
     ("task_type", "state", "error"),
     [
         ("fail", "expired", "boom"),
-        ("terminate", "terminated", "of no use"),
+        ("terminate", "terminated", "permanent failure"),
         ("later", "expired", "later"),
         ("own-constructor", "expired", "OwnConstructorError: 1 and 2"),
         ("panic", "expired", "Panic: oh"),

@@ -136,7 +136,7 @@ async def test_an_old_and_a_new_key_verify_while_keys_are_changed(server, router
 
 
 async def test_a_task_of_another_queue_is_not_run_and_stays_as_it_is(server, router):
-    """A retry moves a task between two queues whose workers are both busy; each item is looked at once."""
+    """A retry moves a task between two queues whose workers are both busy; each item is handled once."""
     ran: list[str] = []
     router.add("t", lambda: ran.append("t"))
     async with Client.connect(server.url, queue="Q") as client:

@@ -145,7 +145,7 @@ async def test_a_task_without_tries_left_is_expired_with_its_last_error(client, 
 async def test_a_handler_can_terminate_its_task_or_choose_the_time_of_the_retry(client, router):
     @router.handler("stop")
     async def stop() -> None:
-        raise TerminateTask("of no use")
+        raise TerminateTask("permanent failure")
 
     @router.handler("later")
     async def later(task: Task) -> str:
@@ -154,7 +154,7 @@ async def test_a_handler_can_terminate_its_task_or_choose_the_time_of_the_retry(
         return "now"
 
     async with working(client, router, concurrency=8):
-        assert (await ends(client, await client.enqueue("stop"), S.TERMINATED)).last_err == "of no use"
+        assert (await ends(client, await client.enqueue("stop"), S.TERMINATED)).last_err == "permanent failure"
         assert await client.result((await client.enqueue("later")).id, timeout=30) == "now"
 
 
@@ -437,7 +437,7 @@ async def test_a_task_that_changed_during_its_run_is_left_as_it_is(client, route
     async with working(client, router, concurrency=8):
         await running.wait()
         stored = await client.storage.tasks.load(task.id)
-        taken = msgspec.structs.replace(stored.task, last_err="somebody else was here")
+        taken = msgspec.structs.replace(stored.task, last_err="changed by another client")
         await client.storage.tasks.save(taken, stored.revision)
         go.set()
     assert (await client.load(task.id)) == taken

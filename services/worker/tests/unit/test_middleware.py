@@ -15,7 +15,7 @@ from ajobs.worker.outcomes import RetryTask, TerminateTask
 from ajobs.worker.routing.lifespan import provided_by
 from ajobs.worker.routing.table import RoutingTable
 
-CONTEXT: Context = None  # none of these looks at it
+CONTEXT: Context = None  # none of these reads it
 
 
 def noting(name: str, calls: list[str]):

@@ -57,7 +57,7 @@ def test_keys_in_files_and_in_hex_are_not_mixed(tmp_path):
         verifier_of(VerifyingOptions(verification_key=(str(tmp_path / "key"), NEW.public_key_hex)))
 
 
-def test_the_mode_of_signatures_is_said_in_words():
+def test_the_mode_of_signatures_is_described_in_words():
     both = [OLD.public_key_hex, NEW.public_key_hex]
     modes = [
         signature_mode(keys_of(options))
