@@ -180,11 +180,13 @@ async def run_all() -> dict[str, str]:
                 parts: list[str] = []
                 for example in examples:
                     if example.events:
-                        told = await streamed(http, client, example)
+                        shown = await streamed(http, client, example)
                     else:
                         body = {} if example.body is None else {"json": example.body}
-                        told = answer(await http.request(example.method, example.path, headers=example.headers, **body))
-                    parts.append(f"{command(example)}\n{told}\n")
+                        shown = answer(
+                            await http.request(example.method, example.path, headers=example.headers, **body)
+                        )
+                    parts.append(f"{command(example)}\n{shown}\n")
                 done[name] = "```console\n" + "\n".join(parts) + "```\n"
             url = with_tokens.url
             refused = await http.get(f"{url}/v1/queues")

@@ -86,7 +86,7 @@ def write_all(folder: Path, preset: str = "") -> tuple[list[str], str]:
 
 
 def present_preset(accounts: Path) -> str:
-    """Return the preset of an existing configuration; ``isolated`` if there is none."""
+    """Return the preset of an existing configuration; ``isolated`` without one."""
     text = accounts.read_text(encoding="ascii") if accounts.exists() else ""
     return "trusted" if "Preset `trusted`" in text else "isolated"
 

@@ -115,7 +115,7 @@ NOTICES = {
     "$KV.CHORIA_AJ_ELECTIONS.task_scheduler": ((SCHEDULER,), "follow the election"),
     "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>": ((SCHEDULER,), "learn of items that are no longer delivered"),
 }
-"""What the data account tells roles."""
+"""Messages of the data account that roles receive."""
 
 CONTROL, CANCEL, SLOTS_FREED, REMOTE_HANDLERS = (
     "CHORIA_AJ.C.W.>", "CHORIA_AJ.C.W.*.cancel", "CHORIA_AJ.C.S.*", "CHORIA_AJ.H.T.*",

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz MINUTES``: run every fuzz target in turn until the time is over; fail on the first finding."""
+"""``python -m tests.fuzz MINUTES``: run every fuzz target in turn until the time is up; fail on the first finding."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SEED, OTHER_SEED = b"s" * 32, b"o" * 32
 
 @asynccontextmanager
 async def scheduling(found: Accounts, **settings: object) -> AsyncGenerator[Scheduler]:
-    """Run a leading scheduler with the key of its role, and with the seed unless told otherwise."""
+    """Run a leading scheduler with the key of its role, and by default with the seed."""
     options: dict[str, Any] = {"signing_key": SEED, "no_storage_init": True, **settings}
     async with (
         found.connect("scheduler", **options) as client,

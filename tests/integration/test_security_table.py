@@ -71,7 +71,7 @@ class Attack:
         await self.stranger.storage.items.put(queue, task.id, again=True)
 
     async def work(self, queue: str = "Q") -> None:
-        """Run a worker with one slot until everything that is in a queue was looked at."""
+        """Run a worker with one slot until it has handled every item of a queue."""
         async with Client.connect(
             self.server.url, queue=queue, verification_key=SIGNER.public_key_hex
         ) as consumer, working(consumer, self.router, concurrency=1):  # fmt: skip
@@ -326,7 +326,7 @@ async def test_a_change_has_the_effect_that_the_table_says(server, row):
         assert await attack.outcome(task) == ROWS[row][1]
 
 
-async def test_a_task_that_nobody_changed_runs_once(server):
+async def test_an_unchanged_task_runs_once(server):
     async with Client.connect(server.url, queue="Q", signing_key=bytes(32)) as producer:
         attack = Attack(server, producer, producer, producer)
         task = await attack.enqueue()

@@ -64,9 +64,9 @@ class Client:
         self.queue = queue
         """The default queue's settings, as they are on the server."""
         self.keys = keys
-        """What tasks are signed and verified with."""
+        """The keys that sign and verify tasks."""
         self.options = options
-        """What `connect` was told."""
+        """The options that were passed to `connect`."""
         self.metrics_port: int | None = None
         """The port that metrics are served on, if they are."""
         self._logger = logging.getLogger("ajobs.client")
@@ -271,9 +271,9 @@ class Client:
             timeout: How long to wait at most; without it, forever.
 
         Raises:
-            RequestTimeoutError: It was not finished in time.
+            RequestTimeoutError: The task did not finish in time.
             TaskNotFoundError: No task with this id is stored.
-            TaskDiscardedError: It was finished, and deleted as its worker was told to.
+            TaskDiscardedError: The task finished, and its worker discarded it.
         """
         timeout_s = None if timeout is None else as_seconds(timeout, "timeout", signed=True)
         task = await wait_for(self.storage, check_name("task id", task_id), timeout_s)

@@ -1,4 +1,4 @@
-"""What a client can be told, beyond how to reach NATS."""
+"""The options of a client, except those of its connection."""
 
 from __future__ import annotations
 

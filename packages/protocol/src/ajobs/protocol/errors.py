@@ -43,7 +43,7 @@
     ├── DecodeError                     internal            a document that does not follow the wire contract
     │   ├── CorruptTaskError
     │   └── CorruptItemError
-    └── UnavailableError                unavailable         try again later, or look at the server
+    └── UnavailableError                unavailable         try again later, or check the server
         ├── ConnectionFailedError
         │   └── AuthenticationError
         ├── JetStreamNotEnabledError

@@ -37,7 +37,7 @@ class Verifier:
         """Take the keys, any of which may have signed.
 
         Raises:
-            InvalidKeyError: There is no key, or one is not 32 bytes long.
+            InvalidKeyError: No key is given, or one is not 32 bytes long.
         """
         if not public_keys:
             raise InvalidKeyError("no public key: pass at least one")

@@ -39,7 +39,7 @@ ENQUEUEABLE_STATES = frozenset({_S.NEW, _S.RETRY, _S.BLOCKED})
 """A task must be in one of these to be enqueued."""
 
 DISCARDABLE_STATES = frozenset({_S.COMPLETE, _S.EXPIRED, _S.TERMINATED})
-"""A worker can be told to delete tasks that reach one of these."""
+"""The states whose tasks a worker can discard."""
 
 _UNSTARTED = frozenset({_S.UNKNOWN, _S.NEW, _S.BLOCKED, _S.RETRY})
 # The item of a queue_error task may be in its queue after all: its publish was stored, and only the answer was lost.

@@ -113,7 +113,7 @@ def _check_count(parents: tuple[str, ...]) -> None:
 
 def _check_result(result: Result) -> None:
     parse_timestamp(result.completed)
-    # msgspec passes the bytes of a raw value on without a look at their encoding.
+    # msgspec passes on the bytes of a raw value without checking their encoding.
     bytes(result.payload).decode()
 
 

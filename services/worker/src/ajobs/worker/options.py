@@ -35,7 +35,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a `Worker` can be told."""
+    """The options of a `Worker`."""
 
     queues: Sequence[Share] = ()
     """The queues to work on. Without any: the queue of the client."""

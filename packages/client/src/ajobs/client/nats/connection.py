@@ -203,17 +203,17 @@ class Connection:
         """
         what_to_do = "start nats-server with -js, enable JetStream for this account, or check the domain or prefix"
         subject = f"{self.api_prefix}.INFO"
-        told: list[Denial] = []
-        forget = self.denials.on_denied(told.append)
+        received: list[Denial] = []
+        forget = self.denials.on_denied(received.append)
         try:
             answer = await self.nats.request(subject, b"", timeout=CLOSE_S)
         except nats.errors.NoRespondersError as e:
             msg = f"no JetStream answers on {self.api_prefix}: {what_to_do}"
             raise JetStreamNotEnabledError(msg) from e
         except (nats.errors.TimeoutError, nats.errors.ConnectionClosedError) as e:
-            if any(denial.action == SUBSCRIBE for denial in told):
+            if any(denial.action == SUBSCRIBE for denial in received):
                 raise deaf(self.nats.new_inbox().rpartition(".")[0] + ".>") from e
-            if any(denial.concerns(PUBLISH, subject) for denial in told):
+            if any(denial.concerns(PUBLISH, subject) for denial in received):
                 raise denied(PUBLISH, subject) from e
             msg = f"JetStream did not answer on {self.api_prefix}: check the connection and the account's permissions"
             raise ConnectionFailedError(msg) from e
@@ -378,10 +378,10 @@ def _register(callbacks: list[Callback], callback: Callback) -> Callback:
 def _both(
     theirs: Callable[..., Awaitable[None]] | None, ours: Callable[..., Awaitable[None]]
 ) -> Callable[..., Awaitable[None]]:
-    async def call(*told: Any) -> None:
+    async def call(*arguments: Any) -> None:
         if theirs is not None:
-            await theirs(*told)
-        await ours(*told)
+            await theirs(*arguments)
+        await ours(*arguments)
 
     return call
 

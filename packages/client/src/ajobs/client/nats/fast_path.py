@@ -12,7 +12,7 @@ Three rules keep a connection from going deaf, that is, connected but no longer 
 
 - Any error while reading is a `ProtocolError`, which makes the library reconnect. Other errors would end its read loop.
 - The library never finds a cancelled future among the pongs that it waits for, because setting its result would be such
-  an error. `ping` returns a future that nobody cancels, and pongs that others cancelled are dropped here.
+  an error. `ping` returns a future that is never cancelled, and pongs that others cancelled are dropped here.
 - An error that the server sends makes the library reconnect, unless it concerns permissions or credentials. The library
   would close the connection forever.
 

@@ -1,7 +1,7 @@
 """What the server says of a user who may not publish or subscribe.
 
 The server refuses with an error outside of any answer, so the request would wait until its timeout. Here
-the error is parsed and kept, and the code that made the request is told.
+the error is parsed and kept, and the code that made the request gets it.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ class Denial(NamedTuple):
         return None if found is None else cls(PUBLISH if found[1] == PUBLISH else SUBSCRIBE, found[2])
 
     def concerns(self, action: str, subject: str) -> bool:
-        """Tell whether it is about doing that with a subject."""
+        """Return whether this denial is about an action on a subject."""
         return action == self.action and subject.lower() == self.subject
 
 
 class Denials:
-    """What was refused on a connection so far, and who wants to be told of more."""
+    """The denials on a connection so far, and the callbacks for further ones."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without denials."""
         self._seen: set[Denial] = set()
         self._callbacks: list[Callable[[Denial], None]] = []
 
     def add(self, denial: Denial) -> None:
-        """Take one that the server sent."""
+        """Record a denial that the server sent, and call the callbacks."""
         if denial.action == SUBSCRIBE:  # those are few, while each task has a subject to publish to
             self._seen.add(denial)
         for callback in list(self._callbacks):
             callback(denial)
 
     def on_denied(self, callback: Callable[[Denial], None]) -> Callable[[], None]:
-        """Have ``callback`` told of each; call what is returned to end that."""
+        """Call ``callback`` for each denial, until the returned function is called."""
         self._callbacks.append(callback)
 
         def forget() -> None:

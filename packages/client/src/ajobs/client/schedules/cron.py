@@ -181,7 +181,7 @@ def _cron(text: str, zone: ZoneInfo) -> Cron:
     try:
         _next_wall(times, _ANY_DAY)
     except InvalidScheduleError as e:  # a 30th of February
-        raise InvalidScheduleError(f"{text!r} never comes: there is no such day") from e
+        raise InvalidScheduleError(f"{text!r} never comes: no such day exists") from e
     return Cron(times, zone, fields[1].startswith("*"))
 
 
@@ -215,7 +215,7 @@ def next_ticks(recurrence: Recurrence, now_ns: int) -> Iterator[int]:
 def latest_ticks(recurrence: Recurrence, after_ns: int, until_ns: int, count: int) -> list[int]:
     """Return the last ``count`` times after one time and up to another, in order.
 
-    It looks at little more than those, however many there are before.
+    It computes few more than those, however many precede them.
     """
     if after_ns >= until_ns or count < 1:
         return []
@@ -240,7 +240,7 @@ def _ticks_between(recurrence: Recurrence, after_ns: int, until_ns: int) -> list
                 break
             ticks.append(tick_ns)
     except InvalidScheduleError:
-        pass  # there are no more
+        pass  # the schedule is never due again
     return ticks
 
 

@@ -92,7 +92,7 @@ def take_zone(text: str) -> tuple[ZoneInfo, str]:
     try:
         return ZoneInfo(name), text[found.end() :].strip()
     except (ZoneInfoNotFoundError, ValueError, OSError) as e:
-        raise InvalidScheduleError(f"there is no time zone {name!r}: use a name such as Europe/Berlin") from e
+        raise InvalidScheduleError(f"unknown time zone {name!r}: use a name such as Europe/Berlin") from e
 
 
 def interval_ns(text: str) -> int:

@@ -185,7 +185,8 @@ class Schedules:
     async def sign(self, name: str) -> ScheduleInfo:
         """Sign a schedule as it is stored, so that schedulers with this signing key create tasks for it.
 
-        Check the schedule first: its tasks will have a valid signature, whoever wrote it. It has no ticks before now.
+        Check the schedule first: its tasks will have a valid signature, no matter which client wrote it. Ticks
+        before now create no tasks.
 
         Raises:
             ScheduleNotFoundError: No schedule with this name is stored.

@@ -30,7 +30,7 @@ class Trust:
 
         Raises:
             InvalidKeyError: One of the ``schedule_keys`` is not a public key.
-            ConfigurationError: Unsigned schedules are to be refused, and there is no key to check signatures with.
+            ConfigurationError: Unsigned schedules are to be refused, but no key to check signatures is set.
         """
         own = keys.verifier if keys.signer is None else keys.signer.verifier
         others = [parse_key("public key", key) if isinstance(key, str) else key for key in options.schedule_keys]

@@ -77,7 +77,7 @@ class TaskStore:
     async def save(self, task: Task, revision: int, *, announce: bool = True, posted: Posted | None = None) -> Stored:
         """Store a task in place of the revision that it was made from, and announce its state.
 
-        While the server cannot be reached the save is tried again: compare-and-set makes that safe, and tells apart
+        While the server cannot be reached the save is repeated: compare-and-set makes that safe, and distinguishes
         a save of ours whose answer was lost from a save by another client.
 
         Args:

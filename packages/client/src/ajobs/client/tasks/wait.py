@@ -21,9 +21,9 @@ async def wait_for(storage: Storage, task_id: str, timeout_s: float | None) -> T
     """Return the task once it is in a final state.
 
     Raises:
-        RequestTimeoutError: It did not get there in time.
+        RequestTimeoutError: The task did not get there in time.
         TaskNotFoundError: No task with this id is stored.
-        TaskDiscardedError: It got there, and was deleted as its worker was told to.
+        TaskDiscardedError: The task got there, and its worker discarded it.
     """
     if timeout_s is not None and timeout_s <= 0:
         # A poll: one request, and nothing to wait for.

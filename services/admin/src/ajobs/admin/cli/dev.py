@@ -55,7 +55,7 @@ async def dev(  # noqa: PLR0913 - each option is a parameter
     ----------
     router
         Router with the handlers, as package.module:name. Default: the handlers of asyncjobs.yaml in the working
-        directory; without that file there is no worker.
+        directory; without that file no worker runs.
     config
         Path of another asyncjobs.yaml.
     queue

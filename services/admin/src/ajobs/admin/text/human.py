@@ -94,7 +94,7 @@ def ns_text(unix_ns: int) -> str:
 
 
 def age_text(timestamp: str | None, now_ns: int | None = None) -> str:
-    """Return how long ago an RFC 3339 time was: ``5m3s``; ``never`` if there is none."""
+    """Return how long ago an RFC 3339 time was: ``5m3s``; ``never`` without a time."""
     if not timestamp or timestamp == ZERO_TIME:
         return "never"
     now_ns = time.time_ns() if now_ns is None else now_ns

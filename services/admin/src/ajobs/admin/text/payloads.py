@@ -15,7 +15,7 @@ STDIN = "@-"
 
 
 def payload_of(text: str | None, file: str | None, *, raw: bool) -> bytes | None:
-    """Return the payload, or ``None`` if there is none.
+    """Return the payload, or ``None`` without one.
 
     JSON is used unchanged; any other text becomes a JSON string, so that ``hello`` needs no quotes.
 

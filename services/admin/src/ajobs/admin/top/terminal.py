@@ -57,11 +57,11 @@ def keys(pressed: Callable[[str], None]) -> Generator[None]:
 
 
 @contextmanager
-def signals(told: Callable[[signal.Signals], None], resized: Callable[[], None]) -> Generator[None]:
-    """Call ``told`` when this process must end, and ``resized`` when the size of its terminal changes."""
+def signals(stop: Callable[[signal.Signals], None], resized: Callable[[], None]) -> Generator[None]:
+    """Call ``stop`` when this process must end, and ``resized`` when the size of its terminal changes."""
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
-        loop.add_signal_handler(number, told, number)
+        loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGWINCH, resized)
     try:
         yield

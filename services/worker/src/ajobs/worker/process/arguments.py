@@ -138,7 +138,7 @@ class TaskArguments:
 @group("Processes")
 @dataclass(frozen=True, kw_only=True)
 class ProcessArguments:
-    """How many processes there are, and how they are told apart."""
+    """The number of processes, and their names."""
 
     name: Annotated[str | None, option("AJ_NAME", text="Name of this worker. Default: host name and process ID.")] = (
         None
@@ -229,7 +229,7 @@ def client_settings(connection: ConnectionOptions, signing: VerifyingOptions, co
 
 def _is_file(text: str) -> bool:
     try:
-        # Other programs of ajobs pass pipes, which are no regular files.
+        # Other programs of ajobs pass pipes, which are not regular files.
         return bool(text) and Path(text).exists() and not Path(text).is_dir()
     except OSError:  # several keys are longer than the name of a file can be
         return False
