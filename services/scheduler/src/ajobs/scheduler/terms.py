@@ -6,7 +6,7 @@ missed, and create their tasks a second time.
 - A term lasts from the second write to the last one: such a scheduler acts once it has renewed its key.
 - A scheduler that starts while another leads cannot know when that term began. It counts all time before as a part of
   it.
-- After its last write, such a scheduler may have acted until the next renewal was due. Nobody can tell whether it did,
+- After its last write, such a scheduler may have acted until the next renewal was due. It is unknown whether it did,
   so these ticks count as missed.
 """
 
