@@ -173,7 +173,7 @@ async def connected(api):
 
 async def test_a_client_that_sends_nothing_is_let_go(server, client):
     async with api_server(server, read_timeout_ns=300 * 10**6) as api:
-        for begin in (b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "):
+        for begin in (b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "):
             reader, writer = await connected(api)
             writer.write(begin)
             assert await reader.read() == b""
@@ -183,7 +183,7 @@ async def test_a_client_that_sends_nothing_is_let_go(server, client):
 async def test_a_second_request_that_does_not_end_is_let_go(server, client):
     async with api_server(server, read_timeout_ns=300 * 10**6) as api:
         reader, writer = await connected(api)
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"}")
         writer.write(b"GET /healthz HTTP/1.1\r\n")
         assert await reader.read() == b""
@@ -194,7 +194,7 @@ async def test_a_body_that_does_not_come_is_a_408(server, client):
     async with api_server(server, read_timeout_ns=300 * 10**6) as api:
         reader, writer = await connected(api)
         writer.write(
-            b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+            b"POST /v1/tasks HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
         )
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 408 ")
@@ -231,7 +231,7 @@ async def test_a_client_that_takes_nothing_of_a_stream_is_let_go(server, client)
     await client.enqueue_many(many)
     async with api_server(server, write_timeout_ns=500 * 10**6) as api:
         reader, writer = await connected(api)
-        writer.write(b"GET /v1/tasks?stream=ndjson&all=true HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /v1/tasks?stream=ndjson&all=true HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()
         async with asyncio.timeout(20):
@@ -369,3 +369,28 @@ async def test_a_body_that_trickles_after_a_refusal_ends_the_connection(server, 
                     await asyncio.sleep(0.05)
         assert not isinstance(ended.value, TimeoutError)
         writer.close()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.0.2.1", "", "[x"])
+async def test_a_foreign_host_is_refused_without_authentication(api, host):
+    response = await api.post("/v1/tasks/purge", headers={"Host": host, "X-Confirm": "purge"})
+    assert problem(response) == (403, "forbidden", "host_forbidden")
+    assert (await api.get("/v1/tasks", headers={"Host": host})).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1", "127.8.8.8:1", "[::1]:8080"])
+async def test_a_loopback_host_is_served(api, host):
+    assert (await api.get("/v1/tasks", headers={"Host": host})).status_code == 200
+
+
+async def test_a_server_behind_a_proxy_serves_any_host(server, client):
+    async with api_server(server, unsafe_bind=True) as api:
+        assert (await api.get("/v1/tasks", headers={"Host": "jobs.example.net"})).status_code == 200
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: evil.example\r\n"])
+async def test_a_missing_or_doubled_host_is_refused(api, hosts):
+    reader, writer = await connected(api)
+    writer.write(b"GET /v1/tasks HTTP/1.1\r\n" + hosts + b"\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.close()

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.routing import Match, Route
@@ -17,6 +18,7 @@ from ajobs.admin.api.authentication import Authenticator
 from ajobs.admin.api.errors import INTERNAL_ERROR, ApiError, http_error
 from ajobs.admin.api.http_connection import ABORT
 from ajobs.admin.api.operation import Call, Operation
+from ajobs.admin.api.options import Address
 from ajobs.admin.api.requests import Body, decode_body, decode_query, read_body
 from ajobs.admin.api.responses import (
     ClientDisconnectedError,
@@ -113,7 +115,10 @@ class Application:
         operation, path = self._find(scope)
         sender.route = operation.path
         headers = Headers(scope=scope)
+        _check_host(scope, headers)
         if operation.scope is not None:
+            if self._service.options.expects_loopback_host:
+                _check_loopback(headers)
             sender.owner = self._access.check(headers, _address(scope), operation.scope)
         if operation.method != "GET":
             _check_origin(headers)
@@ -212,6 +217,31 @@ def _check_path(operation: Operation, name: str, value: str) -> None:
         f"invalid {name} {value[:MAX_NAME]!r}: use up to {MAX_NAME} letters, digits, '_', ':' and '-'",
         reason=reason, field=name,
     )  # fmt: skip
+
+
+def _check_host(scope: Scope, headers: Headers) -> None:
+    """Refuse a request whose host is missing or ambiguous. HTTP/1.0 has no such header."""
+    hosts = headers.getlist("host")
+    if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
+        raise ApiError(
+            f"{len(hosts)} Host headers: send exactly one", reason="host_invalid", field="Host",
+            headers={"Connection": "close"},
+        )  # fmt: skip
+
+
+def _check_loopback(headers: Headers) -> None:
+    """Refuse a foreign host name, which a page of another site may have pointed at this machine (DNS rebinding)."""
+    host = headers.get("host", "localhost")
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        name = ""
+    if not Address(name, 0).is_loopback:
+        raise ApiError(
+            f"host {host[:MAX_NAME]!r} refused: without authentication, use a loopback address such as 127.0.0.1, or "
+            "run the server with --token-file",
+            code="forbidden", reason="host_forbidden", field="Host",
+        )  # fmt: skip
 
 
 def _check_origin(headers: Headers) -> None:

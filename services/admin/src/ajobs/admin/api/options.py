@@ -104,6 +104,11 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
         return self.token_file is not None or self.tls_client_ca is not None
 
     @property
+    def expects_loopback_host(self) -> bool:
+        """Whether requests must name a loopback host: nothing else protects the server from pages of other sites."""
+        return self.bind.is_loopback and not (self.unsafe_bind or self.is_guarded)
+
+    @property
     def auth(self) -> str:
         """How clients authenticate: ``none``, ``mtls`` or ``token``."""
         if self.token_file is not None:
