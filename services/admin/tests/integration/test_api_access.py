@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -120,7 +121,8 @@ def test_an_invalid_address_is_refused(text):
 @pytest.mark.parametrize(
     "options",
     [{"tls_cert": Path("c")}, {"tls_key": Path("k")}, {"tls_client_ca": Path("a")}, {"max_body": 0},
-     {"read_timeout_ns": 0}, {"write_timeout_ns": -1}, {"queue": "a b"}],
+     {"read_timeout": timedelta()}, {"write_timeout": timedelta(-1)}, {"max_connections": 0},
+     {"max_streams": 0}, {"queue": "a b"}],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(options):
     with pytest.raises(InvalidArgumentError):

@@ -172,7 +172,7 @@ async def connected(api):
 
 
 async def test_a_client_that_sends_nothing_is_let_go(server, client):
-    async with api_server(server, read_timeout_ns=300 * 10**6) as api:
+    async with api_server(server, read_timeout=timedelta(seconds=0.3)) as api:
         for begin in (b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "):
             reader, writer = await connected(api)
             writer.write(begin)
@@ -181,7 +181,7 @@ async def test_a_client_that_sends_nothing_is_let_go(server, client):
 
 
 async def test_a_second_request_that_does_not_end_is_let_go(server, client):
-    async with api_server(server, read_timeout_ns=300 * 10**6) as api:
+    async with api_server(server, read_timeout=timedelta(seconds=0.3)) as api:
         reader, writer = await connected(api)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"}")
@@ -191,7 +191,7 @@ async def test_a_second_request_that_does_not_end_is_let_go(server, client):
 
 
 async def test_a_body_that_does_not_come_is_a_408(server, client):
-    async with api_server(server, read_timeout_ns=300 * 10**6) as api:
+    async with api_server(server, read_timeout=timedelta(seconds=0.3)) as api:
         reader, writer = await connected(api)
         writer.write(
             b"POST /v1/tasks HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
@@ -229,7 +229,7 @@ async def test_a_request_that_is_not_http_gets_an_error_of_the_same_form(api):
 async def test_a_client_that_takes_nothing_of_a_stream_is_let_go(server, client):
     many = [client.new_task("t", "x" * 20_000) for _ in range(1_000)]
     await client.enqueue_many(many)
-    async with api_server(server, write_timeout_ns=500 * 10**6) as api:
+    async with api_server(server, write_timeout=timedelta(seconds=0.5)) as api:
         reader, writer = await connected(api)
         writer.write(b"GET /v1/tasks?stream=ndjson&all=true HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
@@ -357,7 +357,7 @@ async def test_short_trailers_are_ignored(api):
 async def test_a_body_that_trickles_after_a_refusal_ends_the_connection(server, client, tmp_path):
     path = tmp_path / "tokens"
     path.write_text(new_token("ann", [Scope.READ])[1])
-    async with api_server(server, token_file=path, read_timeout_ns=300 * 10**6) as api:
+    async with api_server(server, token_file=path, read_timeout=timedelta(seconds=0.3)) as api:
         reader, writer = await connected(api)
         writer.write(CHUNKED)
         assert b" 401 " in await reader.readline()

@@ -245,8 +245,10 @@ async def test_a_bulk_create_reports_the_outcome_of_each_task(api, client):
     unreadable = await api.post("/v1/tasks/bulk", {"tasks": [TASK, TASK | {"payload": 1, "payload_base64": "AA=="}]})
     assert problem(unreadable) == (400, "invalid_argument", "payload_both_set")
     assert unreadable.json()["error"]["details"]["field"] == "tasks[1].payload"
-    again = (await api.post("/v1/tasks/bulk", {"tasks": [TASK | {"id": "mine"}]})).json()
-    assert again["results"][0]["error"]["reason"] == "task_already_exists"
+    repeated = {"tasks": [TASK | {"id": "mine"}, TASK | {"id": "mine", "payload": "other"}]}
+    again = (await api.post("/v1/tasks/bulk", repeated)).json()
+    assert [result["status"] for result in again["results"]] == ["ok", "failed"]
+    assert again["results"][1]["error"]["reason"] == "task_already_exists"
     assert (await client.queue_info("Q")).items == 2
 
 

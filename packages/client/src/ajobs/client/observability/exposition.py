@@ -3,15 +3,19 @@
 ``/metrics`` is for Prometheus. ``/healthz`` answers 200 while the process lives: its event loop answers. ``/readyz``
 answers 200 while it can do its work, else 503; both have the checks as JSON. It runs in a thread of its own, so that a
 loop that hangs is seen to hang.
+
+Each connection has a thread, so their number is limited: a new connection beyond that ends the oldest one. Silent
+connections end after a timeout. Slow and hostile clients therefore take little memory and never keep a probe out.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR, socket
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOOPBACK = "127.0.0.1"
+MAX_CONNECTIONS = 16
+TIMEOUT_S = 10.0
+"""Seconds that a client may take to send some bytes, or to receive some."""
 
 Checks = Mapping[str, str | None]
 """The checks by name, each with its problem, or ``None`` if it passed."""
@@ -39,10 +46,49 @@ _FINE = Health(alive=dict, ready=dict)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
+    """A server with a thread for each connection, up to `MAX_CONNECTIONS`."""
+
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Start without connections."""
+        # An event for each connection, set when its thread has ended; oldest first. Only one thread adds to it.
+        self._open: dict[socket, threading.Event] = {}
+        super().__init__(*arguments, **named)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Handle a connection in a thread, after ending the oldest one if there are too many."""
+        while len(self._open) >= MAX_CONNECTIONS:
+            self._end(*next(iter(list(self._open.items())), (None, None)))
+        self._open[request] = threading.Event()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Handle a connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            ended = self._open.pop(request, None)
+            if ended is not None:
+                ended.set()
+
+    def _end(self, request: socket | None, ended: threading.Event | None) -> None:
+        if request is None or ended is None:
+            return
+        with suppress(OSError):
+            request.shutdown(SHUT_RDWR)  # wakes its thread
+        if not ended.wait(1):
+            # Its thread is computing a response. It does not count any more, and ends on its own.
+            self._open.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore clients that are slow or disconnect; a traceback for each would fill the log."""
 
 
 class _QuietHandler(WSGIRequestHandler):
+    timeout = TIMEOUT_S
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has there
         """Say nothing: it would be a line every few seconds."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import UNSET
 from starlette.datastructures import Headers
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
@@ -19,8 +21,9 @@ from ajobs.admin.api.errors import INTERNAL_ERROR, ApiError, http_error
 from ajobs.admin.api.http_connection import ABORT
 from ajobs.admin.api.operation import Call, Operation
 from ajobs.admin.api.options import Address
-from ajobs.admin.api.requests import Body, decode_body, decode_query, read_body
+from ajobs.admin.api.requests import Body, BodyBudget, decode_body, decode_query, read_body
 from ajobs.admin.api.responses import (
+    JSON,
     ClientDisconnectedError,
     Response,
     StreamingResponse,
@@ -32,9 +35,11 @@ from ajobs.admin.api.responses import (
 from ajobs.admin.api.schemas.types import MAX_NAME
 from ajobs.admin.api.service import Service
 from ajobs.client.observability.metrics import labelled
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import AjobsError
 from ajobs.protocol.names import is_valid_name
+
+LARGE_BODIES = 64
+"""Bodies of the maximum size that fit into the memory for bodies."""
 
 COMMON = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
@@ -57,7 +62,9 @@ class Application:
         self._service = service
         self._access = access
         options = service.options
-        self._limits = Body(options.max_body, options.read_timeout_ns / SECOND_NS)
+        self._limits = Body(options.max_body, options.read_timeout.total_seconds())
+        self._streams = 0
+        self._bodies = BodyBudget(options.max_body * LARGE_BODIES)
         # Fixed paths come first, so that the last part of /v1/tasks/retry is not taken for a task id.
         ordered = sorted(operations, key=lambda operation: len(operation.parameters))
         self._routes = [(Route(each.path, _endpoint, methods=[each.method]), each) for each in ordered]
@@ -82,7 +89,11 @@ class Application:
             response = await self._call(scope, receive, sender)
             if isinstance(response, StreamingResponse):
                 if scope["method"] != "HEAD":
-                    await self._stream(response, receive, sender)
+                    try:
+                        with nullcontext() if response.content_type == JSON else self._counted():
+                            await self._stream(response, receive, sender)
+                    finally:
+                        await response.chunks.aclose()
                     return
                 await response.chunks.aclose()
                 response = Response(200, headers={"Content-Type": response.content_type})
@@ -127,14 +138,30 @@ class Application:
         query = decode_query(scope["query_string"], operation.query, operation.reasons)
         body, raw = None, b""
         if operation.body is not None:
-            raw = await read_body(headers, receive, self._limits)
+            raw = await read_body(headers, receive, self._limits, self._bodies)
             body = decode_body(raw, operation.body, operation.reasons)
         if operation.needs_nats:
             self._service.check_connected()
         call = Call(self._service, path, query, body, raw, headers, sender.owner)
         if operation.waits:
-            return await until_disconnected(operation.handler(call), receive)
+            with nullcontext() if getattr(query, "wait", UNSET) is UNSET else self._counted():
+                return await until_disconnected(operation.handler(call), receive)
         return await operation.handler(call)
+
+    @contextmanager
+    def _counted(self) -> Generator[None]:
+        """Count a stream or a wait, which may last, and refuse it beyond the limit."""
+        if self._streams >= self._service.options.max_streams:
+            raise ApiError(
+                f"{self._streams} streams and waits are open: try again in a moment, or run the server with a larger "
+                "--max-streams",
+                code="unavailable", reason="streams_too_many", headers={"Retry-After": "1"},
+            )  # fmt: skip
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
 
     def _find(self, scope: Scope) -> tuple[Operation, Mapping[str, str]]:
         wanted: dict[str, Any] = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)

@@ -2,12 +2,15 @@
 
 uvicorn waits without limit for the head of a request, and for a client that stops reading. Here both have a timeout,
 and a head has a maximum size. The limits of bodies are in `requests`, which can report them in a response.
+
+The number of connections is limited too. Once it is reached, a new connection replaces the oldest one that does not
+have a complete request, so that slow and idle clients never keep others out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,10 +24,18 @@ MAX_HEAD = 65_536
 MAX_FRAMING = 65_536
 """Bytes after the head that may arrive without any of the body: chunk extensions and trailers."""
 
+MAX_PIPELINED = 16
+"""Requests that a client may send ahead on one connection."""
+
+_BUSY = msgspec.json.encode(
+    ErrorDocument(
+        Problem("unavailable", "too many connections: try again in a moment", Details(reason="connections_too_many"))
+    )
+)
 _BAD_REQUEST = msgspec.json.encode(
     ErrorDocument(Problem("invalid_argument", "not a valid HTTP request", Details(reason="http_invalid")))
 )
-_HEAD = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+_HEAD = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%sconnection: close\r\n\r\n"
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -32,11 +43,20 @@ class HttpConnection(HttpToolsProtocol):
 
     read_timeout_s: ClassVar[float]
     write_timeout_s: ClassVar[float]
+    max_connections: ClassVar[int]
 
     @classmethod
-    def limited(cls, *, read_timeout_s: float, write_timeout_s: float) -> type[HttpConnection]:
-        """Return a subclass with these timeouts."""
-        return type(cls.__name__, (cls,), {"read_timeout_s": read_timeout_s, "write_timeout_s": write_timeout_s})
+    def limited(cls, *, read_timeout_s: float, write_timeout_s: float, max_connections: int) -> type[HttpConnection]:
+        """Return a subclass with these timeouts and this number of connections."""
+        return type(
+            cls.__name__,
+            (cls,),
+            {
+                "read_timeout_s": read_timeout_s,
+                "write_timeout_s": write_timeout_s,
+                "max_connections": max_connections,
+            },
+        )
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """Start without timers."""
@@ -49,11 +69,37 @@ class HttpConnection(HttpToolsProtocol):
         """Bytes since the head, or since the last part of the body."""
         self._complete = True
         """Whether the current request has arrived completely."""
+        self._responding = False
+        """Whether a request was read whose response is not complete."""
+        self._quiet_since: float = 0.0
+        """When the connection was made, or its last response was complete."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as its parent does
-        """Start the read timeout for the first request."""
+        """Make room for the connection, and start the read timeout for the first request."""
+        has_room = len(self.connections) < self.max_connections or self._make_room()
         super().connection_made(transport)
+        self._quiet_since = self.loop.time()
         self._expect_head()
+        if not has_room:
+            transport.write(_HEAD % (503, b"Service Unavailable", len(_BUSY), b"retry-after: 1\r\n") + _BUSY)
+            transport.close()
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether it is idle, or its request has not arrived completely."""
+        return not (self._responding and self._complete)
+
+    def _make_room(self) -> bool:
+        """Abort the oldest connection without a complete request. Return whether there is one."""
+        ours = cast("set[HttpConnection]", self.connections)
+        others = [each for each in ours if each.is_replaceable]
+        if not others:
+            return False
+        oldest = min(others, key=lambda each: each._quiet_since)  # noqa: SLF001 - another of the same class
+        oldest.transport.abort()
+        # It reports its end in the next iteration of the loop, and must not be chosen or counted again until then.
+        self.connections.discard(oldest)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse data, and abort the connection if the head or the trailers are too large."""
@@ -68,6 +114,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Start the read timeout for the rest of a head."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self.transport.abort()
+            raise ConnectionAbortedError("too many requests sent ahead")  # ends the parsing of what has arrived
         super().on_message_begin()
         self._complete = False
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
@@ -78,6 +127,7 @@ class HttpConnection(HttpToolsProtocol):
         """Stop the read timeout. The application limits the body itself."""
         self._head = -1
         self._framing = 0
+        self._responding = True
         self._reading = _cancelled(self._reading)
         super().on_headers_complete()
 
@@ -100,7 +150,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Start the read timeout if the request was refused before its body arrived."""
+        self._responding = bool(self.pipeline)
         super().on_response_complete()
+        self._quiet_since = self.loop.time()
         if not self._complete and not self.transport.is_closing():
             self._reading = _cancelled(self._reading)
             self._reading = self.loop.call_later(self.read_timeout_s, self.transport.abort)
@@ -130,7 +182,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - our text says the same
         """Respond to data that is not HTTP with an error document."""
-        self.transport.write(_HEAD % (400, b"Bad Request", len(_BAD_REQUEST)) + _BAD_REQUEST)
+        if self.transport.is_closing():
+            return
+        self.transport.write(_HEAD % (400, b"Bad Request", len(_BAD_REQUEST), b"") + _BAD_REQUEST)
         self.transport.close()
 
     def _expect_head(self) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 from ajobs.protocol.names import check_name
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 
 DEFAULT_BIND = "127.0.0.1:8080"
 MAX_BODY = 524_288
-TIMEOUT_NS = 30 * SECOND_NS
+TIMEOUT = timedelta(seconds=30)
+MAX_CONNECTIONS = 1_000
+MAX_STREAMS = 200
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -67,10 +69,14 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The queue of tasks that do not name one."""
     allow_create_default: bool = False
     """Create the queue ``DEFAULT`` at startup, and allow requests to create it."""
-    read_timeout_ns: int = TIMEOUT_NS
-    """Nanoseconds that a client may take to send a request."""
-    write_timeout_ns: int = TIMEOUT_NS
-    """Nanoseconds for which a client may take nothing of an answer."""
+    read_timeout: timedelta = TIMEOUT
+    """How long a client may take to send a request."""
+    write_timeout: timedelta = TIMEOUT
+    """How long a client may pause while it receives a response."""
+    max_connections: int = MAX_CONNECTIONS
+    """Open connections. Beyond that, a new one replaces the oldest without a complete request."""
+    max_streams: int = MAX_STREAMS
+    """Event streams, streams of tasks, and waits for a task, together."""
     max_body: int = MAX_BODY
     """Maximum size of a request body in bytes."""
     heartbeat_s: float = 15.0
@@ -89,8 +95,11 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError("--tls-client-ca needs --tls-cert and --tls-key")
         if self.max_body < 1:
             raise ConfigurationError(f"invalid --max-body {self.max_body}: use a positive number of bytes")
-        for name, value in (("--read-timeout", self.read_timeout_ns), ("--write-timeout", self.write_timeout_ns)):
-            if value <= 0:
+        for name, number in (("--max-connections", self.max_connections), ("--max-streams", self.max_streams)):
+            if number < 1:
+                raise ConfigurationError(f"invalid {name} {number}: use a number greater than 0")
+        for name, value in (("--read-timeout", self.read_timeout), ("--write-timeout", self.write_timeout)):
+            if value <= timedelta():
                 raise ConfigurationError(f"invalid {name}: use a duration greater than 0")
         if not (self.bind.is_loopback or self.unsafe_bind or self.is_guarded):
             raise ConfigurationError(

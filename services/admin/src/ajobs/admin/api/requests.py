@@ -19,6 +19,10 @@ DRAINED = 16
 """Read and discard up to this many times the limit of a body that is too large, so that the client reads the error."""
 
 
+SMALL_BODY = 16_384
+"""Bytes of each body that are always accepted, so that large bodies cannot keep small ones out."""
+
+
 class Body(msgspec.Struct, frozen=True):
     """Limits of a request body: its size, and the time to receive it."""
 
@@ -26,7 +30,32 @@ class Body(msgspec.Struct, frozen=True):
     timeout_s: float
 
 
-async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
+class BodyBudget:
+    """The memory for bodies that are arriving, which many slow clients could otherwise fill."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Allow ``max_bytes`` for all bodies together. The first `SMALL_BODY` bytes of each are not counted."""
+        self._left = max_bytes
+
+    def take(self, size: int) -> None:
+        """Take memory for a body.
+
+        Raises:
+            ApiError: The budget is used up.
+        """
+        if size > self._left:
+            raise ApiError(
+                "too many large bodies are arriving: try again in a moment",
+                code="unavailable", reason="bodies_too_many", headers={"Retry-After": "1", "Connection": "close"},
+            )  # fmt: skip
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """Give back what was taken."""
+        self._left += size
+
+
+async def read_body(headers: Headers, receive: Receive, limits: Body, budget: BodyBudget) -> bytes:
     """Return the body of a request.
 
     Raises:
@@ -37,12 +66,15 @@ async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
     if declared.isdecimal() and int(declared) > (limits.max_bytes if "expect" in headers else beyond):
         raise _too_large(limits)
     _check_type(headers.get("content-type"))
-    body, size = bytearray(), 0
+    body, size, taken = bytearray(), 0, 0
     try:
         async with asyncio.timeout(limits.timeout_s):
             async for chunk in _chunks(receive):
                 size += len(chunk)
                 if size <= limits.max_bytes:
+                    more = max(0, size - SMALL_BODY) - taken
+                    budget.take(more)
+                    taken += more
                     body += chunk
                 elif size > beyond:
                     break
@@ -51,6 +83,8 @@ async def read_body(headers: Headers, receive: Receive, limits: Body) -> bytes:
             f"the body did not arrive within {limits.timeout_s:g} s: send it without delay",
             reason="body_timeout", status=408, headers={"Connection": "close"},
         ) from e  # fmt: skip
+    finally:
+        budget.give_back(taken)
     if size > limits.max_bytes:
         raise _too_large(limits)
     return bytes(body)

@@ -18,7 +18,6 @@ from ajobs.admin.api.operations import OPERATIONS
 from ajobs.admin.api.options import Address, ServerOptions, tls_context
 from ajobs.admin.api.service import Service
 from ajobs.admin.api.tokens import TokenFile
-from ajobs.protocol.durations import SECOND_NS
 from ajobs.protocol.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 GRACE_S = 10
 """Seconds that running requests have to finish after a stop."""
 BACKLOG = 2_048
+KEEP_ALIVE_S = 5
+"""Seconds until an idle connection is closed."""
 
 logger = logging.getLogger("ajobs.api")
 
@@ -105,7 +106,9 @@ async def serving(
 
 def _config(application: Application, options: ServerOptions, context: Any) -> uvicorn.Config:
     protocol = HttpConnection.limited(
-        read_timeout_s=options.read_timeout_ns / SECOND_NS, write_timeout_s=options.write_timeout_ns / SECOND_NS
+        read_timeout_s=options.read_timeout.total_seconds(),
+        write_timeout_s=options.write_timeout.total_seconds(),
+        max_connections=options.max_connections,
     )
     return uvicorn.Config(
         application,  # pyright: ignore[reportArgumentType] - starlette and uvicorn each define the ASGI types
@@ -119,6 +122,7 @@ def _config(application: Application, options: ServerOptions, context: Any) -> u
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         ssl_context_factory=None if context is None else lambda _config, _default: context,
     )

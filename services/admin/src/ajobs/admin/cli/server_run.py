@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from cyclopts import Parameter
 
 from ajobs.admin.cli import session
 from ajobs.admin.cli.arguments import Duration
-from ajobs.protocol.durations import SECOND_NS
+from ajobs.protocol.durations import MICROSECOND_NS, SECOND_NS
 from ajobs.protocol.subjects import DEFAULT_QUEUE
 from ajobs.runtime.options import LogOptions, MonitorOptions, StorageOptions
 
@@ -37,6 +38,8 @@ async def run(  # noqa: PLR0913 - each option is a parameter
     read_timeout: Annotated[Duration, _env("AJ_READ_TIMEOUT")] = 30 * SECOND_NS,
     write_timeout: Annotated[Duration, _env("AJ_WRITE_TIMEOUT")] = 30 * SECOND_NS,
     max_body: Annotated[int, _env("AJ_MAX_BODY")] = 524_288,
+    max_connections: Annotated[int, _env("AJ_MAX_CONNECTIONS")] = 1_000,
+    max_streams: Annotated[int, _env("AJ_MAX_STREAMS")] = 200,
     unsafe_bind: Annotated[bool, _env("AJ_UNSAFE_BIND")] = False,
     no_storage_init: Annotated[bool, _env("AJ_NO_STORAGE_INIT")] = False,
     storage: StorageOptions = StorageOptions(),
@@ -70,6 +73,10 @@ async def run(  # noqa: PLR0913 - each option is a parameter
         How long a client may pause while it receives a response.
     max_body
         Maximum size of a request body, in bytes.
+    max_connections
+        Maximum number of open connections. Beyond it, a new one replaces the oldest without a complete request.
+    max_streams
+        Maximum number of streams and waits that are open at the same time.
     unsafe_bind
         Accept all clients on an address outside loopback.
     no_storage_init
@@ -85,8 +92,10 @@ async def run(  # noqa: PLR0913 - each option is a parameter
         token_file=token_file,
         queue=queue,
         allow_create_default=allow_create_default,
-        read_timeout_ns=read_timeout,
-        write_timeout_ns=write_timeout,
+        read_timeout=timedelta(microseconds=read_timeout / MICROSECOND_NS),
+        write_timeout=timedelta(microseconds=write_timeout / MICROSECOND_NS),
+        max_connections=max_connections,
+        max_streams=max_streams,
         max_body=max_body,
         unsafe_bind=unsafe_bind,
     )

@@ -182,7 +182,7 @@ OPERATIONS = (
         summary="Create and enqueue many tasks.",
         text="Each task is handled like a single one. The status is 200 even if some or all tasks could not be "
         "enqueued. If one task in the body is invalid, none is enqueued. To make a repeat safe, choose the IDs "
-        "yourself: a second task with the same ID is refused.",
+        "yourself: a task with the same ID and content is enqueued once, and one with other content is refused.",
         handler=create,
         scope=Scope.WRITE,
         body=BulkCreateRequest,

@@ -57,7 +57,7 @@ class TaskCreateRequest(Request, frozen=True, kw_only=True):
     id: (
         Annotated[
             TaskId,
-            Meta(description="Your own task ID. A second task with the same ID is refused. Required with `signature`."),
+            Meta(description="Your own task ID. Another task with the same ID is refused. Required with `signature`."),
         ]
         | UnsetType
     ) = UNSET
