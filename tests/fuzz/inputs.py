@@ -93,7 +93,14 @@ SCHEDULE = {
     "max_tries": 3,
     "created_at": TIME,
 }
-OPTIONS = {"paused": True, "catch_up": "all", "catch_up_limit": 5, "jitter": 7, "belongs_to": TIME}
+OPTIONS = {
+    "paused": True,
+    "catch_up": "all",
+    "catch_up_limit": 5,
+    "jitter": 7,
+    "belongs_to": TIME,
+    "signatures": ["00" * 64],
+}
 EVENT = {
     "event_id": "e",
     "type": "io.choria.asyncjobs.v1.task_state",

@@ -76,7 +76,8 @@ async def test_nothing_that_is_stored_ends_a_connection(server, seed):
 
         for number in range(TIMES):
             name = f"a{number}"
-            send(f"CHORIA_AJ.T.{name}", hostile(inputs.TASK | {"id": name, "state": "new", "type": "t"}, source))
+            task = inputs.TASK | {"id": name, "type": "t", "state": source.choice(["new", "blocked"])}
+            send(f"CHORIA_AJ.T.{name}", hostile(task, source))
             send(f"CHORIA_AJ.Q.Q.{name}", hostile(inputs.ITEM, source))
             send(f"CHORIA_AJ.Q.Q.b{number}", json.dumps({"kind": 0, "job": name}).encode())
             send(f"$KV.CHORIA_AJ_CONFIGURATION.scheduled_tasks.{name}", hostile(inputs.SCHEDULE, source))
