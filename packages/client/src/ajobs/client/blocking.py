@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from ajobs.client.client import Client
 from ajobs.client.schedules.schedules import ScheduleChanges, ScheduleInfo, Schedules, ScheduleSettings
@@ -138,7 +138,13 @@ class BlockingClient:
         """See `Client.wait`."""
         return self._run(self._client.wait(task_id, timeout=timeout))
 
-    def result(self, task_id: str, result_type: type[T] | Any = Any, *, timeout: Duration | None = None) -> T:
+    @overload
+    def result(self, task_id: str, result_type: type[T], *, timeout: Duration | None = None) -> T: ...
+
+    @overload
+    def result(self, task_id: str, result_type: Any = Any, *, timeout: Duration | None = None) -> Any: ...
+
+    def result(self, task_id: str, result_type: Any = Any, *, timeout: Duration | None = None) -> Any:
         """See `Client.result`."""
         return self._run(self._client.result(task_id, result_type, timeout=timeout))
 

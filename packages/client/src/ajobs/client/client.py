@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from ajobs.client.connecting import open_storage
 from ajobs.client.observability.tracing import injector
@@ -280,19 +280,19 @@ class Client:
         self.verify(task)
         return task
 
-    async def result(
-        self,
-        task_id: str,
-        result_type: type[T] | Any = Any,
-        *,
-        timeout: Duration | None = None,  # noqa: ASYNC109 - part of the promise
-    ) -> T:
-        """Wait for a task and return what its handler returned.
+    @overload
+    async def result(self, task_id: str, result_type: type[T], *, timeout: Duration | None = None) -> T: ...  # noqa: ASYNC109 - part of the promise
+
+    @overload
+    async def result(self, task_id: str, result_type: Any = Any, *, timeout: Duration | None = None) -> Any: ...  # noqa: ASYNC109 - part of the promise
+
+    async def result(self, task_id: str, result_type: Any = Any, *, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - part of the promise
+        """Wait for a task, and return the result of its handler.
 
         Args:
             task_id: The task.
-            result_type: What to decode the result to.
-            timeout: How long to wait at most; without it, forever.
+            result_type: The type to decode the result to.
+            timeout: The longest time to wait. Default: no limit.
 
         Raises:
             TaskFailedError: It ended in another state than complete; the error has the state and the task's last_err.
