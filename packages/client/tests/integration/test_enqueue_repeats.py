@@ -59,9 +59,9 @@ async def test_half_an_enqueue_is_completed_among_many(client):
 
 async def test_a_waiting_task_keeps_its_place_when_it_is_enqueued_again(client):
     task = await client.enqueue("t", 1, task_id="mine")
-    before = (await client.queue_info()).stream["state"]
+    before = (await client.storage.queues.described("Q"))[0]["state"]
     assert await client.enqueue("t", 1, task_id="mine") == task
-    after = (await client.queue_info()).stream["state"]
+    after = (await client.storage.queues.described("Q"))[0]["state"]
     assert (after["first_seq"], after["messages"]) == (before["first_seq"], 1)
 
 
