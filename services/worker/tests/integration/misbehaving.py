@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import threading
 import time
 
@@ -39,3 +40,8 @@ def fork_in_a_thread() -> int:
 @router.handler("fine")
 async def fine() -> str:
     return "fine"
+
+
+@router.handler("kill")
+async def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

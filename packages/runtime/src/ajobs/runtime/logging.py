@@ -67,6 +67,22 @@ def _quoted(value: Any) -> str:
     return printable_json(msgspec.json.encode(text).decode())
 
 
+def restore_logging(*, level: str, log_format: LogFormat) -> None:
+    """Undo what logging configuration of an application takes from ours: records of ``ajobs`` go on being logged.
+
+    Handlers that the application configured stay, and get these records too.
+    """
+    for name, logger in list(logging.Logger.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] == "ajobs":
+            logger.disabled = False
+    if not logging.getLogger().handlers:
+        start_logging(level=level, log_format=log_format)
+    ours = logging.getLogger("ajobs")
+    number = logging.getLevelNamesMapping()[level.upper()]
+    if not ours.isEnabledFor(number):
+        ours.setLevel(number)
+
+
 def start_logging(
     *, level: str = "info", log_format: LogFormat = "text", stream: TextIO | None = None
 ) -> logging.Handler:

@@ -141,6 +141,12 @@ class LogOptions:
 
         start_logging(level="debug" if debug else self.log_level, log_format=self.log_format)
 
+    def restore(self, *, debug: bool = False) -> None:
+        """Go on logging after an application has configured logging for itself."""
+        from ajobs.runtime.logging import restore_logging  # a help page needs no logging
+
+        restore_logging(level="debug" if debug else self.log_level, log_format=self.log_format)
+
 
 @group("Logging")
 @dataclass(frozen=True, kw_only=True)

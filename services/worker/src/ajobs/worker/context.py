@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -142,5 +143,13 @@ class Context:
         await self.run.extend()
 
     def in_progress_from_thread(self) -> None:
-        """Do the same as `in_progress` from a plain handler, which runs in a thread."""
+        """Do the same as `in_progress` from a plain handler, which runs in a thread.
+
+        Raises:
+            ConfigurationError: It was called in an async handler, where it would block the event loop. The errors of
+                `in_progress` are raised too.
+        """
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            raise ConfigurationError("in_progress_from_thread() in an async handler: use await context.in_progress()")
         asyncio.run_coroutine_threadsafe(self.run.extend(), self.run.loop).result()

@@ -28,6 +28,7 @@ from ajobs.worker.routing.table import RoutingTable
 from ajobs.worker.running import observers
 from ajobs.worker.running.execution import Execution
 from ajobs.worker.running.executors import Executors
+from ajobs.worker.running.watchdog import LoopWatchdog
 
 DEFAULTS = WorkerOptions()
 
@@ -128,10 +129,17 @@ class Worker:
             "nats": None if connected else "not connected",
             "started": None if self._ready.is_set() else "not started yet",
             "draining": "takes no more tasks" if self.is_stopping else None,
+            "slots": self._stuck_slots(),
         } | {
             name: None if pull is None or pull.is_healthy else "the consumer does not answer"
             for name, pull in pulls.items()
         }
+
+    def _stuck_slots(self) -> str | None:
+        overdue = [name for source in self._feed.sources for name in source.execution.overdue]
+        if len(overdue) < self.options.concurrency:
+            return None
+        return f"all {self.options.concurrency} are taken by handlers past their max run time, such as {overdue[0]}"
 
     def stop(self) -> None:
         """Take no more tasks. `run` returns when the running ones are done.
@@ -182,7 +190,11 @@ class Worker:
             ", ".join(task_type or "(all)" for task_type in self.routes.task_types),
         )
         self._logger.info("signatures are %s", signature_mode(self.client.keys))
-        await self._slots.run(self._stop, self._grace_s)
+        watchdog = LoopWatchdog(
+            lambda: (run for source in self._feed.sources for run in source.execution.runs), self._logger
+        )
+        with watchdog.watching():
+            await self._slots.run(self._stop, self._grace_s)
 
     @asynccontextmanager
     async def _pull(self, source: Source) -> AsyncGenerator[PullSubscription]:

@@ -25,6 +25,8 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 MAX_OUTPUT = 256 * 1024
 """Bytes of output to keep."""
+ESCAPED = 2
+"""Bytes of JSON per byte of output to keep. Control characters take 6, and a result must fit into one message."""
 ERROR_OUTPUT = 2_000
 """Characters of the end of a failed program's output that go into the task's error."""
 TERMINATE_S = 3.0
@@ -171,9 +173,18 @@ class _Output:
     @property
     def text(self) -> str:
         text = self._kept.decode("utf-8", "replace")
-        if self._size > self._most:
-            text += f"\n[cut off after {self._most} of {self._size} bytes]"
+        fitting = _fitting(text, ESCAPED * self._most)
+        if self._size > self._most or len(fitting) < len(text):
+            kept = min(self._most, len(fitting.encode()))
+            return f"{fitting}\n[cut off after {kept} of {self._size} bytes]"
         return text
+
+
+def _fitting(text: str, most: int) -> str:
+    """Return the beginning of a text that has at most this many bytes as JSON."""
+    while text and (size := len(encode(text))) > most:
+        text = text[: min(len(text) * most // size, len(text) - 1)]
+    return text
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

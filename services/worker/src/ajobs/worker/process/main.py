@@ -74,7 +74,9 @@ def work(  # noqa: PLR0913 - one argument for each group of options
         monitor=None if monitor.monitor is None else monitor.monitor + (number or 0),
         monitor_host=monitor.monitor_host,
     )
-    return run_program(serve(_router(router, config, given), options), log_stopped_loop)
+    handlers = _router(router, config, given)
+    log.restore(debug=log.debug)  # the modules of handlers may have configured logging
+    return run_program(serve(handlers, options), log_stopped_loop)
 
 
 def _supervise(process: ProcessArguments, grace_s: float) -> int:

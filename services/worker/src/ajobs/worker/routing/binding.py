@@ -72,7 +72,9 @@ class Binding(msgspec.Struct, frozen=True):
             return await self.function(**arguments)
         if self.executor == "process":
             return await context.run.in_process(self.function, arguments)
-        return await context.run.in_thread(self.function, arguments)
+        result = await context.run.in_thread(self.function, arguments)
+        # A plain decorator or a lambda around an async function looks like a plain function until it is called.
+        return await result if inspect.isawaitable(result) else result
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -138,6 +140,7 @@ def bind(function: Handler, *, executor: ExecutorKind = "thread", provided: Coll
                 "struct, or annotate one with Context, Task or a type that a lifespan yields"
             )
             raise ConfigurationError(msg)
+    _refuse_generator(function, name)
     is_async = _is_async(function)
     if executor == "process" and (is_async or contexts or state):
         msg = f"handler {name} cannot run in a process: use a plain function of the payload and a Task, nothing else"
@@ -192,6 +195,14 @@ def hints_of(function: Handler) -> dict[str, Any]:
 def _is_async(function: Handler) -> bool:
     target = _unwrapped(function)
     return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
+
+
+def _refuse_generator(function: Handler, name: str) -> None:
+    target = _unwrapped(function)
+    for each in (target, getattr(target, "__call__", None)):  # noqa: B004
+        if inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each):
+            msg = f"handler {name} is a generator, which cannot be a handler: return the result instead of yielding it"
+            raise ConfigurationError(msg)
 
 
 def _unwrapped(function: Any) -> Any:

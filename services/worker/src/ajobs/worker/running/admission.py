@@ -162,10 +162,11 @@ class Admission:
                 return await self._resolve(stored, delivery)
             case Action.EXPIRE_DEADLINE:
                 observers.PAST_DEADLINE.labels(self._queue.name).inc()
-                await self._settlement.finish(stored, Conclusion(expire(stored.task), Disposal.ACK), delivery)
+                reason = f"past its deadline of {stored.task.deadline} before it could start"
+                await self._expire(stored, reason, delivery)
             case Action.EXPIRE_TRIES:
                 observers.PAST_MAX_TRIES.labels(self._queue.name).inc()
-                await self._settlement.finish(stored, Conclusion(expire(stored.task), Disposal.ACK), delivery)
+                await self._expire(stored, _lost_try(stored.task), delivery)
             case Action.LEAVE:
                 delay_ns = admission.delay_ns
                 self._logger.info(
@@ -173,6 +174,13 @@ class Admission:
                 )
                 await self._settlement.dispose(again(self._queue, delivery.delivered), delay_ns, stored.task, delivery)
         return None
+
+    async def _expire(self, stored: Stored, reason: str, delivery: Delivery) -> None:
+        """Save the task as expired, with the reason unless an earlier failure left its own, and remove its item."""
+        expired = expire(stored.task)
+        if not expired.last_err:
+            expired = msgspec.structs.replace(expired, last_err=reason)
+        await self._settlement.finish(stored, Conclusion(expired, Disposal.ACK), delivery)
 
     async def _is_refused(self, stored: Stored, delivery: Delivery) -> bool:
         """Tell whether a task must not run here, after disposing of its item."""
@@ -235,3 +243,12 @@ class Admission:
         """Save the task in a final state without running it, and remove its item."""
         given_up = msgspec.structs.replace(stored.task, state=transition(stored.task, state), last_err=error)
         await self._settlement.finish(stored, Conclusion(given_up, Disposal.TERM), delivery)
+
+
+def _lost_try(task: Task) -> str:
+    if task.state is not TaskState.ACTIVE:
+        return f"no tries left after {task.tries}"
+    return (
+        f"no tries left: the worker of try {task.tries} was lost before the try ended. It was killed or cut off, or "
+        "its event loop was blocked for longer than the max run time"
+    )

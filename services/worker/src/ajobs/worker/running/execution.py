@@ -108,6 +108,7 @@ class Execution:
         self._running: dict[Delivery, Running] = {}
         self._timers = DeferredTimers()
         observers.BUSY.add(self)
+        self._holding: set[Run] = set()
         self._overruns: set[asyncio.Task[None]] = set()
         self._interruption = asyncio.Event()
         self._draining = asyncio.Event()
@@ -119,6 +120,17 @@ class Execution:
     def running(self) -> list[Task]:
         """The tasks whose handlers are running."""
         return [running.started.task for running in self._running.values()]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The running handlers."""
+        return [running.run for running in self._running.values()]
+
+    @property
+    def overdue(self) -> list[str]:
+        """The handlers that occupy a slot although they are past their max run time, by name."""
+        late = [run for run in self.runs if run.lease.expired]
+        return [run.name for run in (*late, *self._holding)]
 
     async def process(self, delivery: Delivery) -> None:
         """Process one item to the end. Return when its handler is done, or its thread if that takes longer."""
@@ -140,7 +152,7 @@ class Execution:
             self._logger.warning("gave up on the item of task %s, it is redelivered: %s", item.job, e)
             return
         if run.thread is not None and not run.thread.done():
-            await self._wait_for_thread(run.thread)
+            await self._wait_for_thread(run, run.thread)
 
     async def _start(self, task_id: str, delivery: Delivery) -> Stored | None:
         """Admit and start a task. While the store refuses, keep the item: a delivery without a try must not count."""
@@ -176,13 +188,15 @@ class Execution:
         else:
             await self._items.nak(delivery, delay_ns)
 
-    async def _wait_for_thread(self, thread: asyncio.Future[Any]) -> None:
+    async def _wait_for_thread(self, run: Run, thread: asyncio.Future[Any]) -> None:
         """Hold the slot until a timed-out thread ends, because it still uses the capacity that the slot stands for."""
         interruption = asyncio.ensure_future(self._interruption.wait())
+        self._holding.add(run)
         try:
             await asyncio.wait({thread, interruption}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             interruption.cancel()
+            self._holding.discard(run)
 
     def drain(self) -> None:
         """Stop waiting for the store with items whose tasks were not started."""
