@@ -67,7 +67,7 @@ def test_many_threads_share_one_client_and_clients_share_one_thread(url):
         assert sum(thread.name == "ajobs-client" for thread in threading.enumerate()) == 1
 
 
-def test_an_iteration_that_is_given_up_leaves_nothing_behind(url):
+def test_an_abandoned_iteration_leaves_nothing_behind(url):
     with BlockingClient(url) as client:
         client.enqueue_many(client.new_task("t", n) for n in range(50))
         found = client.tasks()
@@ -134,7 +134,7 @@ def test_the_error_for_a_used_port_names_it(url):
             BlockingClient(url, prometheus_port=port)
 
 
-def test_schedules_and_workers_work_without_a_loop_too(url):
+def test_schedules_and_workers_work_without_a_loop(url):
     with BlockingClient(url, queue="Q") as client:
         made = client.schedules.create("s", "@daily", "t", queue="Q", payload={"a": 1})
         assert client.schedules.load("s") == made

@@ -84,7 +84,7 @@ async def test_credentials_file(tmp_path):
 
 
 @pytest.mark.parametrize("field", ["credentials_file", "nkey_seed_file", "tls_ca"])
-async def test_a_file_that_is_not_there_is_named(field, server):
+async def test_the_error_for_a_missing_file_names_it(field, server):
     with pytest.raises(ConfigurationError, match=r"missing\.file"):
         await works(server.url, **{field: "missing.file"})
 
@@ -119,7 +119,7 @@ async def test_credentials_in_a_url_are_percent_decoded(scheme):
         assert await works(f"{scheme}://t%2Fk%2Bn%3D%3D@127.0.0.1:{server.port}")
 
 
-async def test_giving_up_the_first_connect_leaves_nothing_open():
+async def test_cancelling_the_first_connect_leaves_nothing_open():
     """The server takes the connection and says nothing; what connects is cancelled, and it sees the end of it."""
     ended = asyncio.Event()
     accepted = asyncio.Event()
@@ -234,7 +234,7 @@ async def test_losing_and_regaining_the_server_is_reported_and_requests_work_aga
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_connection_that_is_handed_in_keeps_its_callbacks_and_stays_open(server):
+async def test_a_connection_that_is_passed_in_keeps_its_callbacks_and_stays_open(server):
     told: list[str] = []
     back = asyncio.Event()
 

@@ -101,7 +101,7 @@ async def test_a_wait_that_is_cancelled_at_any_step_leaves_the_connection_alone(
     assert (await client.enqueue("t", 2)).id
 
 
-async def test_a_server_that_stands_still_while_a_caller_waits_is_heard_again(server, client):
+async def test_a_caller_continues_after_the_server_was_paused(server, client):
     task = await client.enqueue("t", 1)
     os.kill(server.pid, signal.SIGSTOP)
     try:

@@ -55,7 +55,7 @@ async def test_a_key_has_1_to_128_printable_characters(client, key):
         await client.enqueue_once(key, "t")
 
 
-async def test_a_blocking_client_takes_keys_too(server):
+async def test_a_blocking_client_accepts_keys(server):
     def enqueue():
         with BlockingClient(server.url, queue="Q") as blocking:
             return [blocking.enqueue_once("k", "t", 1) for _ in range(2)]

@@ -189,7 +189,7 @@ async def test_a_cancelled_retry_or_enqueue_once_leaves_nothing_or_all(client, c
         await client.purge_queue("Q")
 
 
-async def test_closing_the_client_waits_for_what_a_cancellation_left(server):
+async def test_closing_the_client_waits_for_requests_that_a_cancellation_left(server):
     async with Client.connect(server.url, queue="Q") as observer:
         async with Client.connect(server.url, queue="Q") as client:
             calls = [asyncio.create_task(client.enqueue("t", n)) for n in range(50)]

@@ -115,7 +115,7 @@ def _of(sid: int, calls: list[tuple]) -> list[tuple]:
         b"-ERR \xff\r\n", b"MSG \xff x 1\r\na\r\n",
     ],
 )  # fmt: skip
-async def test_bytes_that_no_server_sends_are_a_lost_connection(garbage):
+async def test_invalid_bytes_from_the_server_are_a_lost_connection(garbage):
     with pytest.raises(ProtocolError):
         await FastPath(FakeLibrary()).parse(garbage)
 
@@ -183,7 +183,7 @@ async def test_a_receiver_that_fails_does_not_end_the_reading(caplog):
     assert len(ours) == 1
 
 
-def test_headers_are_sent_and_read_as_they_are():
+def test_headers_are_sent_and_read_unchanged():
     block = header_block({"A": "b", "Trace": "one\r\ntwo"})
     assert block == b"NATS/1.0\r\nA: b\r\nTrace: one two\r\n\r\n"
     assert parse_headers(block) == {"A": "b", "Trace": "one two"}
@@ -191,7 +191,7 @@ def test_headers_are_sent_and_read_as_they_are():
     assert (status_of(b"NATS/1.0 503\r\n\r\n"), status_of(block), status_of(b"")) == ("503", "", "")
 
 
-async def test_others_on_the_same_connection_go_on_as_before(server):
+async def test_other_users_of_the_connection_are_not_affected(server):
     """Subscriptions, requests and JetStream of a program that passes its own connection, with headers and queues."""
     async with await nats.connect(server.url) as theirs, Client.connect(connection=theirs, queue="Q") as client:
         subscription = await theirs.subscribe("s.>")

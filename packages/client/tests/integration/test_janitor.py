@@ -61,7 +61,7 @@ async def test_an_item_whose_task_is_gone_is_removed(client):
     assert (await client.load(stays.id)).state is TaskState.NEW
 
 
-async def test_an_item_that_was_delivered_as_often_as_it_may_ends_its_task(server, client):
+async def test_an_item_that_reached_its_delivery_limit_ends_its_task(server, client):
     """Its only worker is killed; the queue allows one delivery."""
     async with worker_process(HANDLERS, "--queue", "Q", "--server", server.url) as worker:
         task = await client.enqueue("slow", 600)
@@ -104,7 +104,7 @@ def _wait_out(seconds: float) -> None:
         time.sleep(0.01)
 
 
-async def test_a_task_that_moves_in_the_same_moment_is_left_alone(client, monkeypatch):
+async def test_a_task_that_changes_concurrently_is_left_alone(client, monkeypatch):
     task = await client.enqueue("t", 1)
     await remove_item(client, task.id)
     save = client.storage.tasks.save

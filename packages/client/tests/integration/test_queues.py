@@ -48,7 +48,7 @@ async def test_a_queue_that_exists_is_joined_and_never_changed(server, client):
         await client.create_queue(Queue(name="FULL"))
 
 
-async def test_a_queue_that_has_to_exist_is_not_made(server):
+async def test_a_queue_that_must_exist_is_not_created(server):
     with pytest.raises(QueueNotFoundError, match="MISSING"):
         async with Client.connect(server.url, queue="MISSING", bind=True):
             pass
@@ -64,7 +64,7 @@ async def test_a_queue_without_its_consumer_is_detected_and_repaired_by_creating
         assert (await client.join_queue("Q")).name == "Q"
 
 
-async def test_many_clients_make_the_same_queue_at_once(server):
+async def test_many_clients_create_the_same_queue_concurrently(server):
     async def connect(number):
         async with Client.connect(server.url, queue=Queue(name="RACE", max_tries=number)) as racer:
             return racer.queue
@@ -161,7 +161,7 @@ async def test_a_pause_without_a_positive_finite_duration_is_refused(client, dur
         await client.pause_queue("Q", duration=duration)
 
 
-async def test_a_queue_that_is_not_there_cannot_be_paused(client):
+async def test_a_missing_queue_cannot_be_paused(client):
     with pytest.raises(QueueNotFoundError):
         await client.pause_queue("MISSING")
     with pytest.raises(QueueNotFoundError):

@@ -25,7 +25,7 @@ from ajobs.protocol.subjects import schedule_key
 from ajobs.protocol.timestamps import parse_timestamp
 
 
-async def test_a_schedule_is_stored_as_the_original_reads_it(client):
+async def test_a_schedule_is_stored_in_the_form_that_go_reads(client):
     await client.schedules.create(
         "daily", "0 2 * * *", "report", queue="Q", payload={"a": 1}, deadline=timedelta(minutes=1), max_tries=3,
         catch_up="all", catch_up_limit=5, jitter=timedelta(seconds=2),
@@ -108,7 +108,7 @@ async def test_an_invalid_schedule_is_refused_and_not_stored(client, arguments, 
     assert await client.schedules.all() == []
 
 
-async def test_a_schedule_that_is_not_there_is_an_error(client):
+async def test_a_missing_schedule_is_an_error(client):
     for ask in (client.schedules.load, client.schedules.delete, client.schedules.pause, client.schedules.run_now):
         with pytest.raises(ScheduleNotFoundError, match="schedule missing does not exist"):
             await ask("missing")
@@ -211,7 +211,7 @@ async def at_the_same_moment(client, monkeypatch, first, second):
     await first()
 
 
-async def test_a_pause_is_not_lost_to_a_change_in_the_same_moment(client, monkeypatch):
+async def test_a_pause_is_not_lost_to_a_concurrent_change(client, monkeypatch):
     await client.schedules.create("s", "@daily", "t")
     with pytest.raises(ScheduleChangedError, match="another client"):
         await at_the_same_moment(
@@ -222,7 +222,7 @@ async def test_a_pause_is_not_lost_to_a_change_in_the_same_moment(client, monkey
     assert (found.options.paused, found.options.catch_up) == (True, CatchUp.LAST)
 
 
-async def test_of_two_that_are_created_in_the_same_moment_one_is_stored_as_a_whole(client, monkeypatch):
+async def test_of_two_schedules_created_concurrently_one_is_stored_as_a_whole(client, monkeypatch):
     with pytest.raises(ScheduleAlreadyExistsError):
         await at_the_same_moment(
             client, monkeypatch,
@@ -233,7 +233,7 @@ async def test_of_two_that_are_created_in_the_same_moment_one_is_stored_as_a_who
     assert (found.schedule.task_type, found.options.paused, found.options.catch_up) == ("second", False, CatchUp.ALL)
 
 
-async def test_many_that_create_one_schedule_at_once_make_one_as_one_of_them_wants_it(client, server):
+async def test_concurrent_creations_of_a_schedule_store_exactly_one_of_them(client, server):
     async def create(number: int) -> bool:
         try:
             await client.schedules.create("s", "@daily", f"t{number}", catch_up="all", catch_up_limit=number)
@@ -248,7 +248,7 @@ async def test_many_that_create_one_schedule_at_once_make_one_as_one_of_them_wan
     assert found.options.catch_up_limit == made.index(True) + 1
 
 
-async def test_a_change_that_is_refused_leaves_the_options_as_they_were(client):
+async def test_a_refused_change_leaves_the_options_unchanged(client):
     await client.schedules.create("s", "@daily", "t", catch_up="none")
     entry = client.schedules._entry
 

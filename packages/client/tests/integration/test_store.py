@@ -11,7 +11,7 @@ from ajobs.protocol.errors import ConfigurationError, StorageNotReadyError
 from ajobs.protocol.subjects import ELECTIONS_BUCKET, TASKS_STREAM
 
 
-async def test_pages_have_all_tasks_once_and_say_where_to_go_on(client):
+async def test_pages_contain_every_task_once_and_a_cursor_for_the_next_page(client):
     made = [await client.enqueue("t" if n % 3 else "other", n) for n in range(25)]
     found, cursor, sizes = [], "", []
     while True:

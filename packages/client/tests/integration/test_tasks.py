@@ -86,7 +86,7 @@ async def test_a_task_with_dependencies_starts_blocked(client):
     assert (await client.load(child.id)).load_dependencies
 
 
-async def test_an_encoder_of_ones_own_makes_the_payload(client):
+async def test_a_custom_encoder_encodes_the_payload(client):
     task = await client.enqueue("t", 7, encoder=lambda value: b"<%d>" % value)
     assert (await client.load(task.id)).payload == b"<7>"
 
@@ -161,7 +161,7 @@ async def test_a_wrong_argument_is_refused_before_anything_is_stored(client, tas
     assert (await client.store_info()).tasks == 0
 
 
-async def test_many_tasks_are_enqueued_and_those_that_fail_are_named(client):
+async def test_many_tasks_are_enqueued_and_failures_are_reported_by_task(client):
     await client.enqueue("t", 0, task_id="taken")
     tasks = [client.new_task("t", n, task_id="taken" if n == 7 else f"many-{n}") for n in range(300)]
     result = await client.enqueue_many(iter(tasks), window=50)
@@ -191,7 +191,7 @@ async def test_a_deleted_task_is_gone(client):
 
 
 @pytest.mark.parametrize("data", [b"", b"not json", b'{"id":"other","type":"t","state":"new","created":"x"}'])
-async def test_a_corrupt_stored_task_is_named_and_left_as_it_is(client, data):
+async def test_a_corrupt_stored_task_is_named_and_left_unchanged(client, data):
     await client.storage.connection.nats.jetstream().publish(task_subject("bad"), data)
     with pytest.raises(CorruptTaskError, match="bad"):
         await client.load("bad")
@@ -250,7 +250,7 @@ async def test_the_error_names_a_missing_task_store(server):
 # ---- retry
 
 
-async def test_a_retry_puts_a_new_item_in_place_of_the_old_and_gives_all_tries_back(client):
+async def test_a_retry_replaces_the_item_and_resets_the_tries(client):
     task = await client.enqueue("t", 1)
     await finish(client, task, TaskState.EXPIRED, last_err="boom")
     retried = await client.retry(task.id)
@@ -348,7 +348,7 @@ async def test_waiting_ends_in_time(client):
         await client.wait("missing", timeout=5)
 
 
-async def test_waiting_is_right_although_the_event_is_lost(client, monkeypatch):
+async def test_waiting_succeeds_although_the_event_is_lost(client, monkeypatch):
     monkeypatch.setattr("ajobs.client.tasks.wait.LOOK_AGAIN_S", 0.05)
     task = await client.enqueue("t")
     waiting = asyncio.create_task(client.wait(task.id, timeout=30))
@@ -377,7 +377,7 @@ async def test_waiting_for_a_discarded_task_raises_an_error(client, monkeypatch)
         await waiting
 
 
-async def test_events_are_watched_as_they_come(client):
+async def test_events_are_watched_as_they_occur(client):
     async with client.watch() as events:
         task = await client.enqueue("t", 1)
         await client.storage.connection.nats.publish("CHORIA_AJ.E.task_state.x", b"nonsense")
@@ -394,7 +394,7 @@ async def test_events_are_watched_as_they_come(client):
 # ---- list
 
 
-async def test_all_tasks_are_listed_however_many_and_filtered(client):
+async def test_all_tasks_are_listed_and_filtered(client):
     since = datetime.now(UTC)
     await client.enqueue_many(client.new_task("even" if n % 2 == 0 else "odd", n) for n in range(1_500))
     await client.create_queue(Queue(name="OTHER"))
@@ -475,7 +475,7 @@ async def test_an_iterator_that_fails_half_way_leaves_whole_tasks_and_raises_its
     assert (await client.store_info()).tasks == (await client.queue_info()).items == 30
 
 
-async def test_an_option_that_does_not_exist_or_comes_too_late_is_refused(client):
+async def test_an_unknown_option_and_one_that_is_given_too_late_are_refused(client):
     with pytest.raises(ConfigurationError, match="unknown task option load_results: use some of deadline"):
         await client.enqueue("t", 1, load_results=True)
     task = client.new_task("t", 1)

@@ -66,7 +66,7 @@ def test_a_context_may_be_a_file_anywhere(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing", "../nats/context/there", "", "."])
-def test_an_unknown_context_names_those_that_there_are(environ, write, name):
+def test_the_error_for_an_unknown_context_lists_the_existing_ones(environ, write, name):
     write("there", {})
     with pytest.raises(ConfigurationError, match="there are there"):
         load_context(name, environ)
@@ -107,12 +107,12 @@ def test_unsupported_settings_of_a_context_are_refused(environ, write, field):
     ],
     ids=str,
 )  # fmt: skip
-def test_variables_say_how_to_connect(environ, variables, expected):
+def test_variables_hold_the_settings_of_a_connection(environ, variables, expected):
     assert connect_options_from_environment(environ | variables) == ConnectOptions(**expected)
 
 
 @pytest.mark.parametrize("variable", ["AJ_NATS_CONTEXT", "NATS_CONTEXT", "CONTEXT"])
-def test_a_context_is_named_by_a_variable_and_other_variables_go_above_it(environ, write, variable):
+def test_a_variable_selects_a_context_and_other_variables_override_it(environ, write, variable):
     write("C", {"url": "nats://c", "user": "u", "password": "p"})
     options = connect_options_from_environment(environ | {variable: "C", "NATS_PASSWORD": "mine"})
     assert (options.servers, options.user, options.password) == (("nats://c",), "u", "mine")

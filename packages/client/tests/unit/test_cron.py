@@ -73,7 +73,7 @@ def test_a_text_has_its_usual_meaning(text, expected):
 @pytest.mark.parametrize(
     ("after", "expected"), [("2026-03-01T00:00+00:00", [2028, 2032]), ("2096-03-01T00:00+00:00", [2104, 2108])]
 )
-def test_a_leap_day_comes_in_leap_years(after, expected):
+def test_a_leap_day_is_due_in_leap_years(after, expected):
     recurrence = parse_recurrence("CRON_TZ=Europe/Berlin 0 12 29 2 *", 0)
     found = islice(next_ticks(recurrence, ns(after)), len(expected))
     days = [datetime.fromtimestamp(tick // SECOND_NS, UTC) for tick in found]
@@ -110,7 +110,7 @@ def meant(field: str, low: int, high: int) -> set[int]:
 
 
 @given(st.tuples(*(fields(low, high) for low, high in VALUES)), st.integers(1_700_000_000, 1_900_000_000))
-def test_fields_mean_what_they_say_and_days_are_as_in_vixies_cron(given_fields, second):
+def test_fields_have_their_usual_meaning_and_days_are_those_of_vixie_cron(given_fields, second):
     text = " ".join(given_fields)
     minutes, hours, days, months, weekdays = (meant(f, *v) for f, v in zip(given_fields, VALUES, strict=True))
     either = not any(f.startswith("*") or {"*", "*/1"} & set(f.split(",")) for f in (given_fields[2], given_fields[4]))
@@ -180,13 +180,13 @@ def test_the_latest_times_are_the_last_of_all_times(text, start, length, count):
         ("Europe/Berlin", "30 * * * *", "2026-10-25T02:10+01:00", ["10-25 02:30+0100", "10-25 03:30+0100"]),
     ],
 )  # fmt: skip
-def test_where_clocks_change_the_rule_is_that_of_cron(zone, text, after, expected):
+def test_clock_changes_follow_the_rule_of_cron(zone, text, after, expected):
     assert ticks(f"CRON_TZ={zone} {text}", after, len(expected), zone) == expected
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
 @pytest.mark.parametrize("text", ["17 3 * * *", "30 2 * * *", "45 1 * * *"])
-def test_a_daily_run_comes_once_each_day_of_the_year(zone, text):
+def test_a_daily_schedule_is_due_once_each_day_of_the_year(zone, text):
     found = ticks(f"CRON_TZ={zone} {text}", "2026-01-01T00:00+00:00", 365, zone)
     days = [tick[:5] for tick in found]
     assert len(set(days)) == len(days)
@@ -194,7 +194,7 @@ def test_a_daily_run_comes_once_each_day_of_the_year(zone, text):
 
 @given(st.sampled_from(["*/7 * * * *", "0 */5 * * 1", "13 4 1 * *", "@every 37s", "59 23 28-31 * *"]),
        st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]), st.integers(0, 10**9))  # fmt: skip
-def test_times_only_go_forward_and_do_not_depend_on_where_one_asks_from(text, zone, seconds):
+def test_ticks_are_ascending_and_do_not_depend_on_the_start(text, zone, seconds):
     full = text if text.startswith("@") else f"CRON_TZ={zone} {text}"
     recurrence = parse_recurrence(full, 0)
     now = seconds * SECOND_NS
@@ -244,7 +244,7 @@ def test_every_counts_from_the_creation():
         ("TZ= * * * * *", "unknown time zone"),
     ],
 )
-def test_a_text_that_is_wrong_is_refused_with_the_place_and_the_reason(text, problem):
+def test_an_invalid_text_is_refused_with_the_place_and_the_reason(text, problem):
     with pytest.raises(InvalidScheduleError, match=problem):
         parse_recurrence(text, 0)
 

@@ -77,7 +77,7 @@ def test_connection_options_that_contradict_themselves_are_refused(wrong):
         ConnectOptions(**wrong)
 
 
-def test_secrets_do_not_show():
+def test_secrets_are_not_shown():
     shown = repr(ConnectOptions(servers=("nats://me:hunter2@host:1",), user="u", password="sesame"))
     shown += repr(ConnectOptions(token="open")) + repr(ClientOptions(signing_key=SEED))
     assert "host:1" in shown
@@ -93,7 +93,7 @@ def test_the_api_prefix_follows_the_domain(options, prefix):
     assert ConnectOptions(**options).api_prefix == prefix
 
 
-def test_a_seed_file_alone_verifies_too(tmp_path):
+def test_a_seed_file_also_verifies(tmp_path):
     file = tmp_path / "seed"
     file.write_text(SEED.hex() + "\n")
     keys = keys_of(ClientOptions(signing_seed_file=file))
@@ -102,7 +102,7 @@ def test_a_seed_file_alone_verifies_too(tmp_path):
     assert keys.verifier.matches(b"m", keys.signer.sign(b"m"))
 
 
-def test_a_verification_key_comes_as_bytes_hex_or_file(tmp_path):
+def test_a_verification_key_is_accepted_as_bytes_hex_or_file(tmp_path):
     signer = Signer(SEED)
     file = tmp_path / "public"
     file.write_text(signer.public_key_hex)
@@ -126,7 +126,7 @@ def test_a_key_file_that_cannot_be_used_is_refused_without_its_content(tmp_path)
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_default_queue_has_the_settings_of_the_original():
+def test_the_default_queue_has_the_settings_of_go():
     queue = queue_of(ClientOptions())
     assert (queue.name, queue.max_run_time, queue.max_tries, queue.max_concurrent) == (
         "DEFAULT",

@@ -91,7 +91,7 @@ def test_arbitrary_bytes_raise_decode_error_and_nothing_else(decode, data):  # f
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_a_document_nested_without_end_is_corrupt(decode):
+def test_a_deeply_nested_document_is_corrupt(decode):
     with pytest.raises(DecodeError):
         decode(b'{"result":{"payload":' + b"[" * 1_000_000)
 

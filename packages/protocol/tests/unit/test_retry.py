@@ -22,7 +22,7 @@ def test_a_delay_is_the_interval_times_the_jitter_and_up_to_one_interval_more(na
     assert delay % MILLISECOND_NS == 0
 
 
-def test_a_delay_of_nothing_becomes_the_shortest_interval():
+def test_a_zero_delay_becomes_the_shortest_interval():
     policy = linear_policy(steps=2, jitter=0, shortest=1, longest=2)
     assert policy.delay(1, lambda _: 0) == timedelta(seconds=1)
 

@@ -52,7 +52,7 @@ async def test_a_task_is_added_with_all_options_on_an_empty_server(ajc, server):
         assert (await client.queue_info("DEFAULT")).items == 1
 
 
-async def test_a_payload_comes_from_an_argument_the_input_or_a_file(ajc, client, tmp_path):
+async def test_a_payload_is_read_from_an_argument_the_input_or_a_file(ajc, client, tmp_path):
     (tmp_path / "payload").write_bytes(b"[1,2]\n")
     (tmp_path / "bytes").write_bytes(b"\xff\x00")
     cases = [
@@ -346,7 +346,7 @@ async def test_the_screen_of_tasks_is_renewed_until_ctrl_c(ajc, client):
     assert ended == 130
 
 
-async def test_a_reader_that_goes_away_ends_a_command_quietly(ajc, client):
+async def test_a_closed_pipe_ends_a_command_quietly(ajc, client):
     await client.enqueue_many(client.new_task("t") for _ in range(2000))
     async with ajc.running("task", "list", "5000") as process:
         assert process.stdout is not None

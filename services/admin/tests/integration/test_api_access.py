@@ -28,7 +28,7 @@ def token_file(folder: Path) -> tuple[Path, dict[str, dict[str, str]]]:
     return path, {scope.value: {"Authorization": f"Bearer {token}"} for scope, (token, _) in made.items()}
 
 
-async def test_each_operation_takes_its_scope_and_those_above(server, client, tmp_path):
+async def test_each_operation_accepts_its_scope_and_higher_ones(server, client, tmp_path):
     path, headers = token_file(tmp_path)
     async with api_server(server, token_file=path) as api:
         for operation in OPERATIONS:
@@ -60,7 +60,7 @@ async def test_nothing_but_health_and_documentation_is_open_without_a_token(serv
             assert problem(response) == (401, "unauthenticated", "token_unknown")
 
 
-async def test_one_who_only_fails_has_to_wait_and_a_good_token_does_not(server, client, tmp_path):
+async def test_failed_authentications_are_throttled_and_a_valid_token_is_not(server, client, tmp_path):
     path, headers = token_file(tmp_path)
     async with api_server(server, token_file=path) as api:
         answers = [(await api.get("/v1/tasks", headers={"Authorization": f"Bearer {n}"})) for n in range(12)]
@@ -124,7 +124,7 @@ def test_an_invalid_address_is_refused(text):
      {"read_timeout": timedelta()}, {"write_timeout": timedelta(-1)}, {"max_connections": 0},
      {"max_streams": 0}, {"queue": "a b"}],
 )  # fmt: skip
-def test_options_that_cannot_be_are_refused(options):
+def test_impossible_options_are_refused(options):
     with pytest.raises(InvalidArgumentError):
         ServerOptions(**options)
 
@@ -233,7 +233,7 @@ async def test_the_command_prints_in_one_line_why_it_does_not_start(server, argu
     assert process.log[-1].startswith("ajc: ")
 
 
-async def test_the_command_makes_a_token_that_its_server_takes(server, client, tmp_path, capsys):
+async def test_the_command_creates_a_token_that_the_server_accepts(server, client, tmp_path, capsys):
     assert run(["server", "token", "ann", "--scope", "read"]) == 0
     token, line = capsys.readouterr().out.splitlines()
     (tmp_path / "tokens").write_text(line)

@@ -119,7 +119,7 @@ async def test_json_has_several_names(api):
         assert response.status_code == 201, kind
 
 
-async def test_unknown_paths_and_methods_are_reported(api):
+async def test_unknown_paths_and_methods_are_errors(api):
     assert problem(await api.get("/v2/tasks")) == (404, "not_found", "path_not_found")
     response = await api.http.put("/v1/tasks/x")
     assert problem(response) == (405, "invalid_argument", "method_not_allowed")
@@ -151,7 +151,7 @@ async def test_a_body_that_is_too_large_is_a_413_also_in_chunks(server, client):
         assert (await api.http.post("/v1/tasks", content=chunks(9), headers=JSON)).status_code == 201
 
 
-async def test_a_payload_that_nats_does_not_take_is_a_413(server, client):
+async def test_a_payload_that_nats_refuses_is_a_413(server, client):
     async with api_server(server, max_body=10_000_000) as api:
         response = await api.post("/v1/tasks", {"type": "t", "payload": "x" * 2_000_000})
         assert problem(response) == (413, "payload_too_large", "payload_too_large")
@@ -202,7 +202,7 @@ async def test_a_body_that_does_not_come_is_a_408(server, client):
         writer.close()
 
 
-async def test_a_head_without_end_is_let_go(api):
+async def test_a_client_whose_headers_never_end_is_disconnected(api):
     reader, writer = await connected(api)
     writer.write(b"GET /healthz HTTP/1.1\r\n")
 
@@ -226,7 +226,7 @@ async def test_a_request_that_is_not_http_gets_an_error_of_the_same_form(api):
     writer.close()
 
 
-async def test_a_client_that_takes_nothing_of_a_stream_is_let_go(server, client):
+async def test_a_client_that_does_not_read_its_stream_is_disconnected(server, client):
     many = [client.new_task("t", "x" * 20_000) for _ in range(1_000)]
     await client.enqueue_many(many)
     async with api_server(server, write_timeout=timedelta(seconds=0.5)) as api:
@@ -319,7 +319,7 @@ async def test_the_log_has_a_line_for_each_request_and_no_secrets(api, caplog):
     assert "hush" not in " ".join(str(vars(record)) for record in ours)
 
 
-async def test_pages_of_other_sites_change_nothing(api):
+async def test_cross_origin_requests_change_nothing(api):
     other = {"Origin": "http://evil.example"}
     assert problem(await api.post("/v1/queues/Q/purge", headers=other)) == (403, "forbidden", "cross_origin")
     same = {"Origin": api.server.url}

@@ -39,7 +39,7 @@ async def test_a_repeat_answers_200_with_the_same_task(api, client):
     assert await count(client) == (1, 1)
 
 
-async def test_the_order_of_fields_and_spaces_are_no_other_request(api, client):
+async def test_the_order_of_fields_and_spaces_does_not_change_the_request(api, client):
     headers = KEY | {"Content-Type": "application/json"}
     await api.http.post("/v1/tasks", content=b'{"type":"t","payload":{"a":1,"b":2}}', headers=headers)
     again = b'{ "payload": {"b": 2, "a": 1}, "type": "t" }'
@@ -68,7 +68,7 @@ async def test_a_refused_request_uses_no_key(api, client):
     assert (await api.post("/v1/tasks", BODY, headers=KEY)).status_code == 201
 
 
-async def test_requests_with_one_key_at_once_to_two_replicas_make_one_task(server, client):
+async def test_concurrent_requests_with_one_key_to_two_replicas_create_one_task(server, client):
     async with api_server(server) as one, api_server(server) as other:
         for round_ in range(10):
             headers = {"Idempotency-Key": f"round-{round_}"}
@@ -128,7 +128,7 @@ async def test_an_id_that_another_task_has_is_refused_with_a_key_too(api, client
     assert (await client.load("mine")).type == "other"
 
 
-async def test_an_id_of_ones_own_is_repeated_with_its_key(api, client):
+async def test_a_request_with_a_custom_id_is_repeated_with_its_key(api, client):
     body = BODY | {"id": "mine"}
     answers = [await api.post("/v1/tasks", body, headers=KEY) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 200]
@@ -214,7 +214,7 @@ async def test_an_item_that_waits_keeps_its_place_when_its_request_is_repeated(a
     assert (await client.storage.queues.described("Q"))[0]["state"]["first_seq"] == before
 
 
-async def test_a_foreign_task_is_never_taken_for_the_keys(client):
+async def test_a_foreign_task_is_never_mistaken_for_the_task_of_the_key(client):
     stored = await client.storage.tasks.save(client.new_task("t", task_id="x"), NEVER_STORED)
     changed = msgspec.structs.replace(stored.task, state=TaskState.COMPLETE)
     await client.storage.tasks.save(changed, stored.revision)

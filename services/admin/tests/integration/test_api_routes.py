@@ -157,7 +157,7 @@ async def test_a_task_is_created_found_and_deleted(api, client):
     assert problem(await api.delete(f"/v1/tasks/{task['id']}")) == (404, "not_found", "task_not_found")
 
 
-async def test_a_task_has_all_that_it_was_given(api, client):
+async def test_a_task_has_all_given_fields(api, client):
     parent = await created(api)
     deadline = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
     task = await created(
@@ -178,7 +178,7 @@ async def test_a_task_has_all_that_it_was_given(api, client):
         ({}, None),
     ],
 )
-async def test_a_payload_arrives_as_it_was_given(api, client, given, stored):
+async def test_a_payload_arrives_unchanged(api, client, given, stored):
     response = await api.http.post(
         "/v1/tasks",
         content=json.dumps({"type": "t", **given}, separators=(",", ":")),
@@ -189,7 +189,7 @@ async def test_a_payload_arrives_as_it_was_given(api, client, given, stored):
     assert base64.b64decode(response.json()["payload"]) == (stored or b"")
 
 
-async def test_a_task_goes_to_the_queue_of_its_body_when_there_is_one(api, client):
+async def test_a_task_goes_to_the_queue_that_its_body_names(api, client):
     assert (await api.post("/v1/queues", {"name": "OTHER"})).status_code == 201
     assert (await created(api, queue="OTHER"))["queue"] == "OTHER"
     assert (await client.queue_info("OTHER")).items == 1

@@ -105,5 +105,5 @@ def map_path_parameters(_context, path_parameters):
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_answers_are_as_the_document_says(served, case):
+def test_responses_match_the_openapi_document(served, case):
     case.call_and_validate(base_url=served, checks=CHECKS, timeout=60)

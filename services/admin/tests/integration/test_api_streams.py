@@ -149,7 +149,7 @@ async def test_lines_are_sent_as_tasks_are_found(api, client):
     assert len({first["id"], *rest}) == 2_000
 
 
-async def test_one_who_leaves_a_stream_leaves_nothing_behind(api, client):
+async def test_a_client_that_leaves_a_stream_leaves_nothing_behind(api, client):
     await client.enqueue_many(client.new_task("t", "x" * 10_000) for _ in range(2_000))
     async with api.http.stream("GET", "/v1/tasks?stream=ndjson&all=true") as response:
         await anext(response.aiter_lines())
@@ -187,7 +187,7 @@ async def test_a_result_is_waited_for(api, client):
     assert whole["result"] == {"payload": 6, "completed": body["completed"]}
 
 
-async def test_waiting_ends_with_the_time_that_was_given(api, client):
+async def test_waiting_ends_after_the_given_time(api, client):
     task = await client.enqueue("nobody")
     answer = await api.get(f"/v1/tasks/{task.id}?wait=50ms")
     assert (answer.status_code, answer.json()["state"]) == (200, "new")
@@ -236,7 +236,7 @@ async def test_stopping_ends_streams_and_waits_in_order(server, client):
 # ---- while NATS is away
 
 
-async def test_without_nats_the_answer_is_503_at_once_and_all_is_well_afterwards(server, api, client):
+async def test_without_nats_the_response_is_503_at_once_and_the_server_recovers(server, api, client):
     task = (await api.post("/v1/tasks", {"type": "t"})).json()
     server.kill()
     async with asyncio.timeout(30):
@@ -260,7 +260,7 @@ async def test_without_nats_the_answer_is_503_at_once_and_all_is_well_afterwards
     assert (await api.post("/v1/tasks", {"type": "t"})).status_code == 201
 
 
-async def test_a_stream_that_cannot_go_on_breaks_off_and_the_client_sees_it(server, api, client, caplog):
+async def test_a_stream_that_cannot_continue_is_aborted_visibly(server, api, client, caplog):
     await client.enqueue_many(client.new_task("t", "x" * 20_000) for _ in range(1_000))
 
     async def read() -> None:
@@ -274,7 +274,7 @@ async def test_a_stream_that_cannot_go_on_breaks_off_and_the_client_sees_it(serv
     assert "Traceback" not in caplog.text
 
 
-async def test_a_nats_server_that_hangs_is_a_503_and_not_a_wait_without_end(server, api, client):
+async def test_a_nats_server_that_hangs_is_a_503(server, api, client):
     assert server.pid is not None
     os.kill(server.pid, signal.SIGSTOP)
     try:

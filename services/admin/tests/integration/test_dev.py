@@ -106,7 +106,7 @@ def command_line(pid: str) -> str:
         ("--ports_file_dir", "nats-server"),
     ],
 )
-async def test_when_one_part_ends_all_do_and_the_end_of_its_log_is_shown(module, name):
+async def test_if_one_process_ends_all_do_and_the_end_of_its_log_is_shown(module, name):
     async with dev(HANDLERS) as process:
         await read_until(process, "Ctrl-C to stop everything")
         (pid,) = [int(each) for each in in_session(process.pid) if module in command_line(each)]

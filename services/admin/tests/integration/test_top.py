@@ -138,7 +138,7 @@ async def ajc(server, *arguments):
 
 
 @pytest.mark.usefixtures("busy")
-async def test_without_a_terminal_it_prints_how_it_stands(server):
+async def test_without_a_terminal_it_prints_a_snapshot(server):
     status, output, errors = await ajc(server, "top")
     assert (status, errors) == (0, "")
     assert "\x1b" not in output

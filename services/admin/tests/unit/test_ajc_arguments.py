@@ -72,7 +72,7 @@ ALIASES = [
     [(line, function) for lines, function in ALIASES for line in lines],
     ids=str,
 )
-def test_each_name_of_a_command_leads_to_it(line, function):
+def test_each_alias_of_a_command_runs_it(line, function):
     found, _, _ = parse(line.split())
     assert found.startswith(function)
 

@@ -95,11 +95,11 @@ REMEDIES = sorted(
 
 
 @pytest.mark.parametrize("command", REMEDIES)
-def test_a_remedy_is_a_command_that_there_is(command):
+def test_a_remedy_is_an_existing_command(command):
     words = [re.sub(r"\{.*\}", "1", word) for word in command.split()[1:]]
     words = ["1h" if word == "RETENTION" else "3" if word in {"N", "REPLICAS"} else word for word in words]
     app.parse_args(words, exit_on_error=False, print_error=False)
 
 
-def test_there_are_remedies():
+def test_remedies_are_found():
     assert len(REMEDIES) > 8

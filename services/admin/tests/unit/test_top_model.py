@@ -74,7 +74,7 @@ def test_a_series_moves_with_the_clock_and_forgets():
         ([float(n) for n in range(100, 0, -1)], [50.0, 95.0, 100.0]),
     ],
 )
-def test_percentiles_are_run_times_that_there_were(durations, expected):
+def test_percentiles_are_run_times_that_occurred(durations, expected):
     latest = Durations(most=100)
     for duration in durations:
         latest.add(5.0, duration)

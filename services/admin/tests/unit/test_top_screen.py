@@ -139,7 +139,7 @@ def test_task_types_are_sorted_as_chosen(sort, first):
         ({"pulls": 0, "items": 0}, ""),
     ],
 )
-def test_a_queue_shows_why_nothing_moves(more, state):
+def test_a_queue_shows_why_its_tasks_do_not_run(more, state):
     row = queue_row("SALES")
     row = msgspec.structs.replace(row, queue=msgspec.structs.replace(row.queue, **more))
     lines = lines_of(msgspec.structs.replace(view_of(0), queues=(row,)), 80, 24)
@@ -186,7 +186,7 @@ def test_only_letters_are_keys(typed, expected):
     ("text", "width", "expected"),
     [("ab", 4, "ab  "), ("abcdef", 4, "abc…"), ("abcd", 4, "abcd"), ("日本語", 4, "日 …"), ("a", 0, ""), ("", 2, "  ")],
 )
-def test_a_text_takes_just_its_cells(text, width, expected):
+def test_a_text_takes_exactly_its_cells(text, width, expected):
     assert sized(text, width) == expected
     assert cell_len(sized(text, width, right=True)) == width
 

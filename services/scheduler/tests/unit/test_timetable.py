@@ -40,7 +40,7 @@ def table(*infos: ScheduleInfo, now_s: float = 0) -> Timetable:
     return made
 
 
-def test_due_runs_are_taken_in_order_and_replaced_by_the_next():
+def test_due_ticks_are_returned_in_order_and_replaced_by_the_next():
     made = table(info("a"), info("b", "@every 15s"))
     assert made.next_due_ns == at(10)
     assert made.pop_due(at(9.9)) == []

@@ -46,7 +46,7 @@ def test_a_worker_verifies_with_several_keys(form, tmp_path):
     ],
     ids=["empty", "one empty", "comma at the end", "no key", "required and optional"],
 )
-def test_options_that_would_verify_less_than_they_say_are_refused(options, problem):
+def test_options_that_would_verify_less_than_they_promise_are_refused(options, problem):
     with pytest.raises(ConfigurationError, match=problem):
         client_settings(ConnectionOptions(), VerifyingOptions(**options), None)
 
