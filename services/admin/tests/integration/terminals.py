@@ -69,7 +69,7 @@ class Terminal:
             return await asyncio.to_thread(self.process.wait)
 
     def is_restored(self) -> bool:
-        """Tell whether the program left the terminal as it found it."""
+        """Return whether the program left the terminal as it found it."""
         left = self.output.rfind(FROM_ALTERNATE) > self.output.rfind(TO_ALTERNATE) > -1
         shown = self.output.rfind(SHOW_CURSOR) > self.output.rfind(HIDE_CURSOR) > -1
         return left and shown and termios.tcgetattr(self._slave) == self._settings

@@ -167,13 +167,13 @@ class Client:
             QueueFullError: The queue is full. The task is stored as ``queue_error``.
             PayloadTooLargeError: The payload is larger than the server takes; nothing is stored.
             RequestTimeoutError: The server could not be reached. Repeat the call with the same id and content.
-            ConfigurationError: An option does not exist, or the task was made without it.
+            ConfigurationError: An option does not exist, or is given for a task that was already created.
         """
         if isinstance(task, str):
             return await self.enqueuer.enqueue(make_task(task, payload, **options), None, require_queue=require_queue)
         queue = options.pop("queue", None)
         if payload is not None or options:
-            raise ConfigurationError(f"task {task.id} is made already: give its payload and options to new_task")
+            raise ConfigurationError(f"task {task.id} was already created: give its payload and options to new_task")
         return await self.enqueuer.enqueue(task, queue, require_queue=require_queue)
 
     async def enqueue_once(

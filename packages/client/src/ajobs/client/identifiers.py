@@ -13,7 +13,7 @@ class _Ids:
     """Ids with a head that is random and new each second, and a tail that counts on from a random number.
 
     They take a fifth of the time of wholly random ones, of which a task that is enqueued and run needs four, and those
-    of one process sort in the order in which they were made. One who knows an id can guess the next: an id is a name,
+    of one process sort in the order of their creation. One who knows an id can guess the next: an id is a name,
     not a secret.
     """
 
@@ -40,7 +40,7 @@ _ids = _Ids()
 os.register_at_fork(after_in_child=_ids.renew)
 
 new_id_and_second = _ids.next
-"""Return a new KSUID, and the second that it was made in, as Unix time."""
+"""Return a new KSUID, and the second of its creation as Unix time."""
 
 
 def new_id() -> str:

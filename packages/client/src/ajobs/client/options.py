@@ -27,9 +27,9 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
     no_storage_init: bool = False
     """Make no stream, bucket or queue at all."""
     memory_storage: bool = False
-    """Keep what is made in the server's memory instead of its files."""
+    """Keep created streams in the server's memory instead of files."""
     replicas: int = 1
-    """On how many servers to keep what is made, 1 to 5."""
+    """The number of servers that keep each created stream, 1 to 5."""
     task_retention: Duration = 0
     """How long a task is kept after its last change, when the store is created; 0: until it is deleted."""
     prometheus_port: int | None = None

@@ -154,7 +154,7 @@ def encode_value(what: str, value: Any) -> bytes:
 
 
 def _has_no_json_number(value: Any) -> bool:
-    """Tell whether a value of plain types has a float that is not finite."""
+    """Return whether a value of plain types has a float that is not finite."""
     found: list[Any] = [value]
     for each in found:
         kind = type(each)  # pyright: ignore[reportUnknownVariableType] - any value

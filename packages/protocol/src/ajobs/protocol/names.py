@@ -23,7 +23,7 @@ _is_stored_queue = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f.*>/\\]{{0,{MAX_QUEUE_LEN
 
 
 def is_valid_name(text: str) -> bool:
-    """Tell whether ``text`` can be a task type, task id, queue or schedule name."""
+    """Return whether ``text`` can be a task type, task id, queue or schedule name."""
     return _is_name(text) is not None
 
 

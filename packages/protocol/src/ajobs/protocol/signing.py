@@ -49,7 +49,7 @@ class Verifier:
         return len(self._public_keys)
 
     def matches(self, message: bytes, signature: str) -> bool:
-        """Tell whether the hex signature belongs to the message and to one of the keys."""
+        """Return whether the hex signature belongs to the message and to one of the keys."""
         if len(signature) != 2 * crypto_sign_BYTES:
             return False
         try:

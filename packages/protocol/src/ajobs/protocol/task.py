@@ -74,7 +74,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
         return None if self.tried is None else parse_datetime(self.tried)
 
     def is_out_of_tries(self) -> bool:
-        """Tell whether the task has used up its tries. ``max_tries`` 0 means no limit."""
+        """Return whether the task has used up its tries. ``max_tries`` 0 means no limit."""
         return 0 < self.max_tries <= self.tries
 
 
@@ -128,7 +128,7 @@ def tried_ns(task: Task) -> int | None:
 
 
 def is_past_deadline(task: Task, now_ns: int) -> bool:
-    """Tell whether a task can no longer start at ``now_ns``, in nanoseconds since 1970."""
+    """Return whether a task can no longer start at ``now_ns``, in nanoseconds since 1970."""
     return task.deadline is not None and now_ns > parse_timestamp(task.deadline)
 
 

@@ -30,7 +30,7 @@ def check_repeatable(stored: Task, task: Task) -> None:
 
 
 def same_content(one: Task, other: Task) -> bool:
-    """Tell whether two tasks ask for the same work. The time of creation and the signature do not matter."""
+    """Return whether two tasks ask for the same work. The time of creation and the signature do not matter."""
     return _content(one) == _content(other) and (
         deadline_ns(one) == deadline_ns(other) or _time_to_start_ns(one) == _time_to_start_ns(other)
     )

@@ -90,7 +90,7 @@ async def serve(router: Router, options: ServeOptions) -> int:
 
 
 def _outlives_exit(thread: threading.Thread) -> bool:
-    """Tell whether Python would wait for a thread at exit although it is not idle."""
+    """Return whether Python would wait for a thread at exit although it is not idle."""
     return not thread.daemon and thread is not threading.main_thread() and not thread.name.startswith(OWN_THREADS)
 
 

@@ -183,7 +183,7 @@ class Admission:
         await self._settlement.finish(stored, Conclusion(expired, Disposal.ACK), delivery)
 
     async def _is_refused(self, stored: Stored, delivery: Delivery) -> bool:
-        """Tell whether a task must not run here, after disposing of its item."""
+        """Return whether a task must not run here, after disposing of its item."""
         task = stored.task
         if task.queue not in {self._queue.name, ""}:
             # A retry moved the task, whose item is in the other queue now, or anyone put an item here. The task stays.
