@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from ajobs.admin.cli.filters import FilterOptions
 from ajobs.admin.cli.schedule_options import cron_text
-from ajobs.admin.text import human
+from ajobs.admin.text import human, printing, tables
 from ajobs.admin.text.payloads import payload_of
 from ajobs.admin.text.printing import printable
 from ajobs.admin.text.tables import Column, fitting, show_table
@@ -199,3 +202,33 @@ def test_a_table_leaves_columns_out_before_it_cuts_others(room, widths):
 
 def test_a_table_without_rows_is_as_wide_as_its_titles():
     assert [*fitting([], COLUMNS, 80).values()] == [4, 5, 4]
+
+
+HOSTILE = "a\x1b]0;x\x07\x9b\u202e\U000e0001b"
+
+
+def test_json_on_a_terminal_has_no_control_characters(capsys):
+    printing.show_json({"a": [HOSTILE]})
+    printing.show_json_line({"a": [HOSTILE]})
+    printed = capsys.readouterr().out
+    assert printed.replace("\n", "").isprintable()
+    whole, _, line = printed.strip().rpartition("\n")
+    assert json.loads(whole) == json.loads(line) == {"a": [HOSTILE]}
+
+
+def test_foreign_text_is_escaped_on_a_terminal_only(capsys, monkeypatch):
+    printing.say_foreign(f"1\n{HOSTILE}")
+    assert capsys.readouterr().out == f"1\n{HOSTILE}\n"
+    monkeypatch.setattr(printing, "is_terminal", lambda: True)
+    printing.say_foreign(f"1\n{HOSTILE}")
+    assert capsys.readouterr().out == "1\na\\x1b]0;x\\x07\\x9b\\u202e\\U000e0001b\n"
+
+
+def test_csv_has_no_formulas(capsys):
+    columns = [Column[Any]("value", lambda value: value)]
+    tables.show_csv(["=1+1", "+1", "-1", "@x", "a=1", "\t=1", HOSTILE, -1], columns)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert lines[:5] == ["'=1+1", "'+1", "'-1", "'@x", "a=1"]
+    assert lines[5] == " =1"
+    assert lines[6].isprintable()
+    assert lines[7] == "-1"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ajobs.admin.cli.arguments import Json, Timeout
 from ajobs.admin.cli.session import connect
-from ajobs.admin.text.printing import say, show_json
+from ajobs.admin.text.printing import say_foreign, show_json
 from ajobs.protocol.durations import SECOND_NS
 
 
@@ -19,7 +19,7 @@ async def result(
 ) -> None:
     """Wait for a task and print its result.
 
-    A text is printed without quotes, any other result as JSON.
+    A text is printed without quotes, any other result as JSON. A terminal shows control characters escaped.
 
     Parameters
     ----------
@@ -29,6 +29,6 @@ async def result(
     async with connect() as client:
         found: Any = await client.result(task_id, timeout=None if timeout is None else timeout / SECOND_NS)
     if isinstance(found, str) and not json:
-        say(found)
+        say_foreign(found)
     else:
         show_json(found)

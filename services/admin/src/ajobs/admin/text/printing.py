@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ajobs.protocol.text import printable
+from ajobs.protocol.text import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,19 +48,25 @@ def say(text: str) -> None:
     print(text)  # noqa: T201 - this is what prints
 
 
+def say_foreign(text: str) -> None:
+    """Print a text of several lines from outside. On a terminal, characters that do not print are escaped."""
+    say("\n".join(map(printable, text.split("\n"))) if is_terminal() else text)
+
+
 def complain(text: str) -> None:
     """Print a line on standard error."""
     print(f"ajc: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201 - this is what prints
 
 
 def show_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    """Print a value as indented JSON. Characters that do not print are escaped, so that the value stays the same."""
+    lines = msgspec.json.format(msgspec.json.encode(value), indent=2).decode().split("\n")
+    say("\n".join(map(printable_json, lines)))
 
 
 def show_json_line(value: Any) -> None:
     """Print a value as one line of JSON and flush: for streams of values."""
-    print(msgspec.json.encode(value).decode(), flush=True)  # noqa: T201 - this is what prints
+    print(printable_json(msgspec.json.encode(value).decode()), flush=True)  # noqa: T201 - this is what prints
 
 
 def say_state(start: str, state: str, end: str) -> None:

@@ -33,7 +33,7 @@ class Column(Generic[T]):
 
     title: str
     value: Callable[[T], Any]
-    """Returns the value of a row. CSV has it unchanged."""
+    """Returns the value of a row, which CSV has."""
     show: Callable[[Any], str] = str
     """Returns the text for people."""
     right: bool = False
@@ -53,7 +53,15 @@ def show_csv(rows: Iterable[T], columns: Sequence[Column[T]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([column.title.lower().replace(" ", "_") for column in columns])
     for row in rows:
-        writer.writerow([column.value(row) for column in columns])
+        writer.writerow([_cell(column.value(row)) for column in columns])
+
+
+def _cell(value: Any) -> Any:
+    """Return a value for CSV. A spreadsheet would run a text that starts as a formula does."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def show_table(

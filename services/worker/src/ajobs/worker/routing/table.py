@@ -13,6 +13,9 @@ from ajobs.worker.middleware.chain import Handle, chain
 from ajobs.worker.routing.binding import bind
 from ajobs.worker.routing.router import Route, Router
 
+OTHER = "other"
+"""The label of tasks without a handler of their own type or prefix."""
+
 
 class BoundRoute(msgspec.Struct, frozen=True):
     """A handler that is ready to be called, with its middleware and options."""
@@ -63,6 +66,14 @@ class RoutingTable:
             if task_type.startswith(prefix):
                 return self._exact[prefix]
         return None
+
+
+def label_of(route: BoundRoute | None) -> str:
+    """Return the type of a task for metrics: the registered type or prefix, else ``other``.
+
+    Anyone who enqueues may invent types, and each label stays in memory for as long as the process runs.
+    """
+    return (route.task_type if route is not None else "") or OTHER
 
 
 def _bound(route: Route, provided: Collection[Any]) -> BoundRoute:

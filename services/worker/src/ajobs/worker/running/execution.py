@@ -48,7 +48,7 @@ from ajobs.protocol.errors import (
 from ajobs.protocol.queue import Queue
 from ajobs.protocol.task import Task
 from ajobs.worker.options import WorkerOptions, discarded_by, policy_of
-from ajobs.worker.routing.table import BoundRoute, RoutingTable
+from ajobs.worker.routing.table import BoundRoute, RoutingTable, label_of
 from ajobs.worker.running import observers
 from ajobs.worker.running.admission import UNAVAILABLE_DELAY_NS, Admission
 from ajobs.worker.running.executors import Executors
@@ -232,7 +232,8 @@ class Execution:
         route = self._routes.find(started.task.type)
         run = self._new_run(started, route, delivery)
         running = Running(started, route, run)
-        observers.run_started(started.task)
+        label = label_of(route)
+        observers.run_started(started.task, label)
         self._running[delivery] = running
         run.on_overrun = lambda: self._overrun(running, delivery)
         try:
@@ -244,7 +245,7 @@ class Execution:
                 outcome = await handle_run(route.handle, run)
         finally:
             del self._running[delivery]
-        observers.handler_ended(started.task, outcome, run.seconds)
+        observers.handler_ended(started.task, label, outcome, run.seconds)
         if run.is_concluded:
             self._logger.warning("%s ended %.1f s after its start: its slot is free again", run.name, run.seconds)
             return run

@@ -72,19 +72,19 @@ RUNNING = Gauge("queue_running_items", "Work items that occupy a slot", ("queue"
 # ---- the course of a run
 
 
-def run_started(task: Task) -> None:
-    """Log the start of a run, and record how long a new task waited for it."""
+def run_started(task: Task, label: str) -> None:
+    """Log the start of a run, and record how long a new task waited for it; ``label`` is its type for metrics."""
     if logger.isEnabledFor(logging.INFO):
         logger.info("task started", extra=_fields(task))
     if task.tries == 1 and not task.dependencies:
-        TASK_WAIT.observe((time.time_ns() - parse_timestamp(task.created)) / SECOND_NS, task.queue, task.type)
+        TASK_WAIT.observe((time.time_ns() - parse_timestamp(task.created)) / SECOND_NS, task.queue, label)
 
 
-def handler_ended(task: Task, outcome: Outcome, seconds: float) -> None:
-    """Record how long a handler ran, and whether it failed."""
-    HANDLER_RUNTIME.observe(seconds, task.queue, task.type)
+def handler_ended(task: Task, label: str, outcome: Outcome, seconds: float) -> None:
+    """Record how long a handler ran, and whether it failed; ``label`` is the task's type for metrics."""
+    HANDLER_RUNTIME.observe(seconds, task.queue, label)
     if isinstance(outcome, Failed | Terminated):
-        labelled(HANDLER_ERRORS, task.queue, task.type).inc()
+        labelled(HANDLER_ERRORS, task.queue, label).inc()
 
 
 def run_ended(task: Task, delay_ns: int, seconds: float, error: BaseException | None) -> None:
