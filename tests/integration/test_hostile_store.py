@@ -32,18 +32,23 @@ HEADERS = [
 UNINTENDED = "unintended"
 
 
-def hostile(valid: dict[str, Any], random_source: random.Random) -> bytes:
-    """Return a document with hostile parts, as bytes."""
+INJECTED = f"x 0\r\n\r\nPUB {UNINTENDED} 0\r\n\r\n"
+NAMES = [INJECTED, "a" * 4_200, " x", "a.>"]
+
+
+def hostile(valid: dict[str, Any], source: random.Random) -> bytes:
+    """Return a document as bytes: with one hostile name in its place, or with several parts of any kind."""
     document = dict(valid)
-    for key in random_source.sample([*valid], random_source.randint(1, min(3, len(valid)))):
-        text = "".join(random_source.choices(inputs.PIECES, k=random_source.randint(1, 3)))
-        injected = f"x 0\r\n\r\nPUB {UNINTENDED} 0\r\n\r\n"
-        value: Any = random_source.choice(
-            [text, injected, [text] * 3, [injected], -1, 2**64, None, {text: text}, [], ""]
-        )
-        document[key] = value
+    if source.random() < 0.6:
+        key = source.choice([key for key, value in valid.items() if isinstance(value, str | list)])
+        name = source.choice(NAMES)
+        document[key] = [name] if isinstance(valid[key], list) else name
+        return json.dumps(document).encode()
+    for key in source.sample([*valid], source.randint(1, min(3, len(valid)))):
+        text = "".join(source.choices(inputs.PIECES, k=source.randint(1, 3)))
+        document[key] = source.choice([text, [text] * 3, -1, 2**64, None, {text: text}, [], ""])
     data = json.dumps(document).encode("utf-8", "surrogatepass")
-    return data if random_source.random() < 0.8 else data.replace(b'"', b"\xff", 1)
+    return data if source.random() < 0.8 else data.replace(b'"', b"\xff", 1)
 
 
 @pytest.mark.parametrize("seed", range(2))
