@@ -92,12 +92,15 @@ async def test_an_invalid_task_is_refused_in_one_line(ajc, client, tmp_path):
     assert await states(client) == {}
 
 
-async def test_a_custom_id_is_accepted_once(ajc, client):
+async def test_a_custom_id_names_one_task_however_often_it_is_added(ajc, client):
     added = (await ajc("task", "add", "t", "--id", "mine", "-q", "Q", "--json")).json
     assert (added["id"], added["state"]) == ("mine", "new")
-    again = await ajc("task", "add", "t", "--id", "mine", "-q", "Q")
-    assert again.status == 1
-    assert "mine" in again.complaint
+    again = await ajc("task", "add", "t", "--id", "mine", "-q", "Q", "--json")
+    assert (again.status, again.json["created"]) == (0, added["created"])
+    assert (await client.queue_info("Q")).items == 1
+    other = await ajc("task", "add", "another", "--id", "mine", "-q", "Q")
+    assert other.status == 1
+    assert "mine" in other.complaint
 
 
 async def test_many_tasks_are_added_and_invalid_lines_reported(ajc, client, tmp_path):
@@ -123,8 +126,9 @@ async def test_many_tasks_are_added_and_invalid_lines_reported(ajc, client, tmp_
     failed = await ajc("task", "add", "--many", "many.jsonl", "--json")
     document = msgspec.json.decode(failed.out)
     assert failed.status == 1
-    assert len(document["enqueued"]) == 1  # an id of one's own is taken once
-    assert {each["line"] for each in document["failed"]} == {1, 2, 4, 5, 7}
+    assert len(document["enqueued"]) == 2  # the task "one" is repeated, and the other gets a new id
+    assert {each["line"] for each in document["failed"]} == {2, 4, 5, 7}
+    assert (await client.queue_info("Q")).items == 3
 
 
 async def test_lines_with_payloads_become_tasks_of_one_type(ajc, client):
