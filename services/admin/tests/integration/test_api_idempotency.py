@@ -223,3 +223,9 @@ async def test_a_foreign_task_is_never_mistaken_for_the_task_of_the_key(client):
         await idempotency.enqueue(
             Key("", "k", b""), "x", 10**18, lambda task_id, _: client.new_task("t", task_id=task_id)
         )
+
+
+async def test_a_key_works_for_a_task_of_any_year(api):
+    body = {"type": "t", "created": "0652-12-04T03:22:02Z"}
+    first, second = [await api.post("/v1/tasks", body, headers={"Idempotency-Key": "old"}) for _ in range(2)]
+    assert (first.status_code, second.json()["id"]) == (201, first.json()["id"])

@@ -19,7 +19,6 @@ from ajobs.protocol.subjects import (
     bucket_stream,
     key_subject,
 )
-from ajobs.protocol.task import Int64
 from ajobs.protocol.timestamps import Timestamp, parse_timestamp
 
 ELECTION_TTL_NS = 10 * SECOND_NS
@@ -39,8 +38,8 @@ class Reservation(msgspec.Struct, frozen=True):
     request: str
     """A hash of the request."""
     task_id: str
-    created_ns: Int64
-    """The time of creation of the task, in nanoseconds since 1970."""
+    created_ns: int
+    """The time of creation of the task, in nanoseconds since 1970. The years of tasks, 1 to 9999, exceed 64 bits."""
     stored: bool = False
     """Whether the task is stored."""
 
